@@ -193,6 +193,7 @@ fn dispatched(template: &Event, n: usize, lease: Option<Lease>) -> Dispatched {
         event: Arc::new(event(template, n)),
         origin: Origin::Broker { digest: None, redelivered: false },
         deliveries: vec![delivery],
+        seen: None,
     }
 }
 

@@ -145,6 +145,9 @@ pub enum ChannelSettings {
 /// A service that events are delivered to.
 pub trait Deliver: Adapter {
     const DELIVERY: Delivery;
+    /// Whether a push starts nothing where an open merge request has the pushed branch, because the merge request's own
+    /// event does: GitLab's rule for some build servers.
+    const HEEDS_OPEN_REQUESTS: bool = false;
 
     /// What the contract tests must know about the service.
     #[cfg(test)]

@@ -27,7 +27,7 @@ pub mod alerts {
 /// - `address`: paths below a base address, logins in addresses.
 /// - `answers`: the consequences of answers, where a build must not be started twice.
 /// - `forward`: the event's JSON, forwarded byte for byte.
-/// - `open_requests`: asks the forge whether an open merge request has the pushed branch.
+/// - `open_requests`: pushes whose build an open merge request starts; asks the forge for it.
 /// - `sending`: which events start a build.
 pub mod builds {
     mod address;
@@ -41,7 +41,7 @@ pub mod builds {
     pub mod jenkins;
     pub mod jenkins_deprecated;
     pub mod mock_ci;
-    mod open_requests;
+    pub(crate) mod open_requests;
     pub mod packagist;
     mod sending;
     mod statuses;
@@ -145,6 +145,7 @@ use contract::{
 use irc::irker;
 use mail::{emails_on_push, pipelines_email};
 
+pub use builds::open_requests::starts_build as open_request_starts_build;
 pub use contract::Notification;
 pub use operator::OperatorSettings;
 pub use redact::secrets_of;
@@ -224,6 +225,7 @@ pub struct Deliveries {
     pub about: Delivery,
     #[cfg(test)]
     contract: tests::Contract,
+    heeds_open_requests: bool,
     targets: fn(&Parsed, &Event, &[String]) -> Targets,
     pace: fn(&Parsed, &str) -> Pace,
     call: fn(&Parsed, &Notification<'_>) -> Result<Call<Sent>, Failure>,
@@ -370,6 +372,7 @@ impl Entry {
             about: A::DELIVERY,
             #[cfg(test)]
             contract: A::CONTRACT,
+            heeds_open_requests: A::HEEDS_OPEN_REQUESTS,
             targets: |settings, event, channels| A::targets(settings_of::<A>(settings), event, channels),
             pace: |settings, target| A::pace(settings_of::<A>(settings), target),
             call: |settings, note| {
@@ -446,6 +449,11 @@ impl Entry {
         let inbound = self.inbound.as_ref().map(|inbound| inbound.limits);
         let linked = self.link.as_ref().map(|_| "Nothing is sent to it.");
         delivers.or(inbound).or(asked).or(probed).or(linked).unwrap_or_default()
+    }
+
+    /// See [`Deliver::HEEDS_OPEN_REQUESTS`].
+    pub fn heeds_open_requests(&self) -> bool {
+        self.deliver.as_ref().is_some_and(|deliver| deliver.heeds_open_requests)
     }
 
     /// Whether pushes only make it be asked, for builds or whether it answers: events are not delivered to it.

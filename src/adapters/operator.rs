@@ -76,6 +76,13 @@ impl Default for GoogleConfig {
 }
 
 impl ForgeConfig {
+    /// Whether its API can be asked.
+    pub fn can_be_asked(&self) -> bool {
+        !self.api_url.is_empty() && !self.token.is_blank()
+    }
+}
+
+impl ForgeConfig {
     /// The forge's host; its users have mail addresses at this domain or a parent domain.
     pub fn host(&self) -> Option<String> {
         url::Url::parse(&self.url).ok()?.host_str().map(str::to_owned)

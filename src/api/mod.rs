@@ -41,14 +41,17 @@ use crate::pipeline::amqp::Commands;
 use crate::pipeline::bounded_quarantine::BoundedQuarantine;
 use crate::pipeline::condition::Condition;
 use crate::pipeline::holds::Holds;
+use crate::pipeline::parts;
+use crate::pipeline::standing::Part;
 use crate::pipeline::test_send::TestSender;
 use crate::settings::Secret;
+use crate::store::merge_requests::MergeRequests;
 use crate::store::registry::Registry;
 use crate::store::{DestinationKey, Inbox, Ledger, Outbox, Quarantine, Watches};
 
 use error::ApiError;
 pub use server::serve;
-pub use v4::LoginLimiter;
+pub use v4::{LoginLimiter, integration_object};
 pub use webhook_signature::SigningKeys;
 
 /// `[http]`: the HTTP server.
@@ -87,6 +90,9 @@ pub struct Config {
     pub login_failures: u32,
 }
 
+/// Probes wait a second or a few; a store that takes longer is not ready.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// What the handlers work with.
 #[derive(Clone)]
 pub struct State {
@@ -98,8 +104,10 @@ pub struct State {
     pub ledger: Arc<dyn Ledger>,
     /// Notified when an event was put into the inbox.
     pub arrived: Arc<Notify>,
-    /// Whether the broker is connected, and why not; `Ok` where none is configured.
-    pub broker: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// Whether the broker is connected, and why not; `None` where none is configured.
+    pub broker: Arc<dyn Fn() -> Option<Result<(), String>> + Send + Sync>,
+    /// Asks the other parts that are configured whether they answer.
+    pub parts: Arc<dyn Fn() -> BoxFuture<'static, Vec<Part>> + Send + Sync>,
     /// What keeps the pipeline from storing events and outcomes.
     pub condition: Condition,
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
@@ -110,6 +118,7 @@ pub struct State {
     pub holds: Holds,
     pub outbox: Arc<dyn Outbox>,
     pub watches: Arc<dyn Watches>,
+    pub merge_requests: Arc<dyn MergeRequests>,
     /// Sends tests of integrations.
     pub tests: TestSender,
     /// Forwards unknown slash commands to the forge, where that is configured.
@@ -130,6 +139,23 @@ impl State {
     /// must not keep all threads of the process from small requests.
     async fn turn(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.large_bodies).acquire_owned().await.ok()
+    }
+
+    /// Whether the store answers and takes what the pipeline writes.
+    async fn store_part(&self) -> Part {
+        let answer = tokio::time::timeout(PING_TIMEOUT, self.ledger.ping()).await;
+        let answer = match answer {
+            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Err(_) => Err("the store does not answer".to_owned()),
+        };
+        let found = answer.and_then(|()| self.condition.check());
+        Part::new(parts::STORE, found.map(|remark| remark.unwrap_or_else(|| "ok".to_owned())))
+    }
+
+    /// Whether events come from the broker, where there is one.
+    fn broker_part(&self) -> Option<Part> {
+        let found = (self.broker)()?;
+        Some(Part::new(parts::BROKER, found.map(|()| "ok".to_owned())))
     }
 
     /// Ends the holds that integrations' settings led to, after a person saved the settings, changed or not.

@@ -450,7 +450,7 @@ mod tests {
         };
         let origin = Origin::Broker { digest: None, redelivered: false };
         let event = Arc::new(sample(Trigger::Push));
-        let batch = vec![Dispatched { event, origin, deliveries: vec![delivery] }];
+        let batch = vec![Dispatched { event, origin, deliveries: vec![delivery], seen: None }];
         let id = store.enqueue(batch, at(0)).await.unwrap()[0][0].as_ref().unwrap().id;
 
         let route = |target: &str| HoldKey::Route { integration: slack.clone(), target: target.into() };

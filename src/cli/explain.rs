@@ -22,7 +22,7 @@ use crate::daemon;
 use crate::event::{Event, EventId};
 use crate::integration::Integration;
 use crate::pipeline::dispatch::{Verdict, verdicts};
-use crate::pipeline::explain::{muted, named, why_nothing};
+use crate::pipeline::explain::{heed, muted, named, why_nothing};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example:\n  \
@@ -42,6 +42,8 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     let config = options.config()?;
     let now = daemon::now();
     let (snapshot, holds) = state::view(&config, now).await?;
+    // A store that can't be read was reported.
+    let store = if state::is_there(&config.store) { state::open(&config.store).await.ok() } else { None };
     let mut code = ExitCode::SUCCESS;
     let mut explained = Vec::new();
     for path in &args.files {
@@ -49,7 +51,12 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
         let raw = read(path)?;
         let (result, text) = match Event::decode(fresh_id(), now, raw) {
             Ok(event) => {
-                let verdicts = verdicts(&event, &snapshot, &holds, now);
+                let mut verdicts = verdicts(&event, &snapshot, &holds, now);
+                if let Some(store) = &store {
+                    heed(&mut verdicts, &event, &config.operator, &**store, now)
+                        .await
+                        .context("cannot read what is known of merge requests")?;
+                }
                 let text = text(&event, &verdicts, &snapshot);
                 (FileResult::Explained(Explanation::new(&event, &verdicts)), text)
             }

@@ -1,5 +1,5 @@
 //! The command line: one file for each command. This file parses the arguments, runs the command and returns its exit
-//! code: 0 for success, 1 for a failure, 2 for a wrong command line.
+//! code: 0 for success, 1 for a failure, 2 for a wrong command line. `status` has a code of its own for problems.
 //!
 //! A command builds its output as a `String` in a pure function and prints it at the end with [`say`]. So the output is
 //! tested by calling that function, and a closed pipe (`| head`) ends a command quietly.
@@ -13,6 +13,7 @@ mod demo;
 mod events_client;
 mod explain;
 mod export;
+mod integrations;
 #[cfg(test)]
 mod masking_tests;
 mod migrate;
@@ -26,6 +27,7 @@ mod rekey;
 mod send;
 mod serve;
 mod state;
+mod status;
 mod table;
 mod token;
 
@@ -68,6 +70,8 @@ enum Command {
     Demo(demo::Args),
     /// Check the configuration, the integrations, the store, the broker and the address to listen on
     Check(check::Args),
+    /// Show what is held, switched off or given up, and whether the daemon's parts answer
+    Status(status::Args),
     /// List the supported services, or show a service's settings with an example
     Adapters(adapters::Args),
     /// Publish events to the broker or over HTTP, as a forge would
@@ -78,6 +82,9 @@ enum Command {
     Preview(preview::Args),
     /// Show which integrations an event would reach, and why it would not reach the others
     Explain(explain::Args),
+    /// List integrations with their state; show, test and resume them
+    #[command(subcommand)]
+    Integrations(integrations::Command),
     /// Show deliveries and their attempts; send them again
     #[command(subcommand)]
     Deliveries(deliveries::Command),
@@ -142,11 +149,13 @@ impl Cli {
             Command::Serve(args) => serve::run(args, options).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Check(args) => check::run(args, options).await,
+            Command::Status(args) => status::run(args, options).await,
             Command::Adapters(args) => adapters::run(&args),
             Command::Publish(args) => publish::run(args, options).await,
             Command::Send(args) => send::run(args, options).await,
             Command::Preview(args) => preview::run(&args, options),
             Command::Explain(args) => explain::run(args, options).await,
+            Command::Integrations(command) => integrations::run(command, options).await,
             Command::Deliveries(command) => deliveries::run(command, options).await,
             Command::Quarantine(command) => quarantine::run(command, options).await,
             Command::Export(args) => export::run(args, options).await,

@@ -1,10 +1,12 @@
 //! The parts of the daemon that the HTTP server works with.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::api::LoginLimiter;
@@ -16,9 +18,15 @@ use crate::pipeline::bounded_quarantine::BoundedQuarantine;
 use crate::pipeline::condition::Condition;
 use crate::pipeline::deliver::DelivererHandle;
 use crate::pipeline::holds::Holds;
+use crate::pipeline::parts;
+use crate::pipeline::standing::Part;
 use crate::pipeline::test_send::TestSender;
+use crate::store::merge_requests::MergeRequests;
 use crate::store::{Inbox, Ledger, Outbox, Quarantine, Registry, Store, Watches};
 use crate::{api, metrics};
+
+/// How long an answer of the mail relay or the forge is shown again.
+const KEEP_ANSWERS: Duration = Duration::from_secs(30);
 
 /// The parts of the daemon that the HTTP server needs.
 pub(super) struct Components {
@@ -53,11 +61,12 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         metrics,
         tasks,
     } = components;
-    let readiness = move || {
-        broker.iter().try_for_each(|state| match &*state.borrow() {
+    let of_broker = move || {
+        let connections = broker.iter().try_for_each(|state| match &*state.borrow() {
             BrokerState::Away { since, why } => Err(format!("away since {since}: {why}")),
             BrokerState::Connected => Ok(()),
-        })
+        });
+        (!broker.is_empty()).then_some(connections)
     };
     api::State {
         config: config.http.clone(),
@@ -67,9 +76,11 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         ledger: Arc::clone(&store) as Arc<dyn Ledger>,
         outbox: Arc::clone(&store) as Arc<dyn Outbox>,
         watches: Arc::clone(&store) as Arc<dyn Watches>,
+        merge_requests: Arc::clone(&store) as Arc<dyn MergeRequests>,
         registry: store as Arc<dyn Registry>,
         arrived,
-        broker: Arc::new(readiness),
+        broker: Arc::new(of_broker),
+        parts: parts_asked(config, &tests),
         condition,
         clock: Arc::new(move || clock.now()),
         metrics,
@@ -83,6 +94,37 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         login_limiter: Arc::new(Mutex::new(LoginLimiter::new(config.http.login_failures))),
         large_bodies: Arc::new(Semaphore::new(1)),
     }
+}
+
+/// What asks the mail relay and the forge. Their answers are kept for a moment, so that people who look often do not keep the
+/// relay busy, and a wrong password does not lock the account.
+fn parts_asked(
+    config: &Config,
+    tests: &TestSender,
+) -> Arc<dyn Fn() -> BoxFuture<'static, Vec<Part>> + Send + Sync> {
+    let (smtp, operator) = (config.wire.smtp.clone(), config.operator.clone());
+    let transport = Arc::clone(&tests.transport);
+    let known: Arc<tokio::sync::Mutex<Option<(Instant, Vec<Part>)>>> = Arc::default();
+    Arc::new(move || {
+        let (smtp, operator) = (smtp.clone(), operator.clone());
+        let (transport, known) = (Arc::clone(&transport), Arc::clone(&known));
+        async move {
+            let mut known = known.lock().await;
+            if let Some((at, found)) = &*known
+                && at.elapsed() < KEEP_ANSWERS
+            {
+                return found.clone();
+            }
+            let (relay, forge) = tokio::join!(
+                parts::mail_relay(&smtp, &operator.mail.from),
+                parts::forge_api(&operator.forge, &*transport)
+            );
+            let found: Vec<Part> = relay.into_iter().chain(forge).collect();
+            *known = Some((Instant::now(), found.clone()));
+            found
+        }
+        .boxed()
+    })
 }
 
 fn written(deliverer: &DelivererHandle) -> Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync> {

@@ -44,7 +44,8 @@ use components::{Components, http_state};
 use config_watcher::{ConfigWatcher, EndHolds};
 use maintenance::maintenance;
 use peers::PeerEvents;
-use setup::{attempter, delivery, open_catalog, open_holds, open_store, policy, status_poller, test_sender};
+pub(crate) use setup::test_sender;
+use setup::{attempter, delivery, open_catalog, open_holds, open_store, policy, status_poller};
 
 /// Which addresses integrations may have: what the wire never calls is blocked, and hosts are as the operator permits.
 pub fn url_policy(config: &Config) -> UrlPolicy<'static> {
@@ -94,7 +95,7 @@ pub async fn run(
     let holds = open_holds(&*store as &dyn Outbox, &catalog, clock.now()).await?;
 
     let tests = test_sender(&config, &holds)?;
-    let attempts = attempter(&config, &tests, &catalog, &holds, &clock);
+    let attempts = attempter(&config, &tests, &catalog, &holds, &clock, &store);
     let arrived = Arc::new(Notify::new());
     let poller = status_poller(&config, &attempts, &tests.pace, &store, &arrived);
     let leaving = node.clone();

@@ -20,6 +20,7 @@ use crate::pipeline::status_poller::StatusPoller;
 use crate::pipeline::test_send::TestSender;
 use crate::provision;
 use crate::provision::Provisioned;
+use crate::store::merge_requests::MergeRequests;
 use crate::store::postgres::{Listener, Postgres};
 use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
@@ -97,7 +98,7 @@ pub(super) async fn open_holds(
 }
 
 /// What attempts and tests are made with.
-pub(super) fn test_sender(config: &Config, holds: &Holds) -> anyhow::Result<TestSender> {
+pub(crate) fn test_sender(config: &Config, holds: &Holds) -> anyhow::Result<TestSender> {
     let wire = Wire::new(&config.wire).context("cannot set up the HTTP client")?;
     Ok(TestSender {
         transport: Arc::new(wire),
@@ -113,10 +114,12 @@ pub(super) fn attempter(
     catalog: &Arc<CachedCatalog>,
     holds: &Holds,
     clock: &Clock,
+    store: &Arc<dyn Store>,
 ) -> Attempter {
     Attempter {
         catalog: Arc::clone(catalog) as Arc<dyn Catalog>,
         transport: Arc::clone(&tests.transport),
+        merge_requests: Arc::clone(store) as Arc<dyn MergeRequests>,
         holds: holds.clone(),
         clock: clock.clone(),
         max_age: Arc::new(config.max_age.clone()),

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::read::{lenient, number, object, parse};
+use super::read::{lenient, number, number_or_none, object, parse};
 use super::{Commit, Decoded, Label, Payload, Trigger, User};
 
 /// Something happened to a merge request.
@@ -18,6 +18,8 @@ pub struct MergeRequest {
     pub state: String,
     /// `open`, `close`, `reopen`, `update`, `merge`, `approved`, `unapproved`, `approval`, `unapproval`.
     pub action: Option<String>,
+    /// The project of the source branch; another one for a fork's.
+    pub source_project_id: Option<i64>,
     pub source_branch: String,
     pub target_branch: String,
     pub draft: bool,
@@ -104,6 +106,8 @@ struct Attributes {
     #[serde(deserialize_with = "lenient")]
     state: String,
     action: Option<String>,
+    #[serde(deserialize_with = "number_or_none")]
+    source_project_id: Option<i64>,
     #[serde(deserialize_with = "lenient")]
     source_branch: String,
     #[serde(deserialize_with = "lenient")]
@@ -138,6 +142,7 @@ pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
         url: attributes.url,
         state: attributes.state,
         action: attributes.action,
+        source_project_id: attributes.source_project_id,
         source_branch: attributes.source_branch,
         target_branch: attributes.target_branch,
         draft: attributes.draft,

@@ -12,6 +12,7 @@ use tracing::{debug, warn};
 
 use super::build_watch::watch_of;
 use super::holds::Holds;
+use super::open_requests::open_request;
 use super::retry::Outcome;
 use super::scheduler::{Job, JobEvent};
 use super::{Clock, signed};
@@ -22,6 +23,7 @@ use crate::catalog::Catalog;
 use crate::digest::Digest;
 use crate::event::{Event, Undecodable};
 use crate::integration::Integration;
+use crate::store::merge_requests::MergeRequests;
 use crate::store::{Delivery, NewWatch};
 use crate::wire::{SendError, Transport};
 
@@ -30,6 +32,7 @@ use crate::wire::{SendError, Transport};
 pub struct Attempter {
     pub catalog: Arc<dyn Catalog>,
     pub transport: Arc<dyn Transport>,
+    pub merge_requests: Arc<dyn MergeRequests>,
     pub holds: Holds,
     pub clock: Clock,
     /// How old news may be, by slug, where it is not as the adapter says.
@@ -112,6 +115,16 @@ impl Attempter {
                 Err(error) => return Report::unreadable(&error),
             },
         };
+        let open =
+            open_request(prepared.entry, &event, &self.operator, &*self.merge_requests, self.clock.now());
+        match open.await {
+            Ok(None) => {}
+            Ok(Some(why)) => return Report::unsent(Outcome::NotNeeded(why)),
+            Err(error) => {
+                let why = format!("whether a merge request has this branch is not known: {error}");
+                return Report::unsent(Outcome::StoreUnavailable(why));
+            }
+        }
         let outgoing = Outgoing {
             entry: prepared.entry,
             integration: &prepared.integration,
@@ -168,6 +181,7 @@ pub async fn attempt(transport: &dyn Transport, outgoing: Outgoing<'_>) -> Repor
             let outcome = match end {
                 End::Done(sent) => Outcome::Delivered(sent),
                 End::Skipped(why) => Outcome::Skipped(why),
+                End::NotNeeded(why) => Outcome::NotNeeded(why),
                 End::Failed(failure) => Outcome::Failed(failure),
             };
             Report { outcome, status, took: Some(took), watch: None }
@@ -211,6 +225,8 @@ pub(super) struct Ran<T> {
 pub(super) enum End<T> {
     Done(T),
     Skipped(String),
+    /// What another service answered made the call needless.
+    NotNeeded(String),
     Failed(Failure),
 }
 
@@ -235,7 +251,12 @@ pub(super) async fn run<T>(transport: &dyn Transport, mut call: Call<T>, at_most
             };
             match answer {
                 Answer::Done(value) => break 'calls End::Done(value),
-                Answer::Skipped(why) => break 'calls End::Skipped(why),
+                Answer::Skipped(why) => {
+                    break 'calls match receiver {
+                        Receiver::Service => End::Skipped(why),
+                        Receiver::Other => End::NotNeeded(why),
+                    };
+                }
                 Answer::Failed(failure) => {
                     break 'calls End::Failed(match receiver {
                         Receiver::Service => failure,
@@ -320,6 +341,7 @@ mod tests {
         let end = match ran.end {
             End::Done(value) => format!("done: {value}"),
             End::Skipped(why) => format!("skipped: {why}"),
+            End::NotNeeded(why) => format!("not needed: {why}"),
             End::Failed(failure) => failure.to_string(),
         };
         (end, ran.status)
@@ -339,6 +361,7 @@ mod tests {
     async fn another_service_that_fails_defers_the_delivery() {
         assert_eq!(ran(steps(2).to_other_service(), &[500]).await.0, "deferred: no");
         assert_eq!(ran(steps(2).to_other_service(), &[]).await.0, "deferred: nothing listens");
+        assert_eq!(ran(steps(2).to_other_service(), &[404]).await.0, "not needed: no such issue");
         let goes_on = steps(2).to_other_service().or_else_on_no_response(|_| Answer::Done(1));
         assert_eq!(ran(goes_on, &[]).await, ("done: 1".to_owned(), None));
         assert_eq!(

@@ -270,6 +270,7 @@ mod tests {
 
         let swept = crate::store::Retention {
             settled_before: NOW,
+            merge_requests_before: NOW,
             dead_letters_before: NOW,
             quarantine_before: Timestamp::MAX,
         };

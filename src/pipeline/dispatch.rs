@@ -23,6 +23,7 @@ use super::condition::Condition;
 use super::deliver::DelivererHandle;
 use super::halves;
 use super::holds::{HoldSet, Holds};
+use super::open_requests::seen;
 use super::source::{Inbound, Source};
 use super::store_calls::{self, NotWritten};
 use crate::adapters;
@@ -33,6 +34,7 @@ use crate::event::{Event, EventId};
 use crate::integration::Integration;
 use crate::integration::rules::{self, WhyNot};
 use crate::metrics;
+use crate::store::merge_requests::SeenMergeRequest;
 use crate::store::registry::Mute;
 use crate::store::{
     Delivery, Dispatched, Inbox, Lane, Lease, NewDelivery, NewQuarantined, NewWatch, Origin, Outbox,
@@ -70,6 +72,8 @@ pub enum Plan {
     /// No integration wants it; `result` is the metric's label that says why.
     Drop {
         event: Arc<Event>,
+        /// What it says of a merge request, if that is to be remembered.
+        seen: Option<SeenMergeRequest>,
         result: &'static str,
         origin: Origin,
         watches: Vec<NewWatch>,
@@ -148,6 +152,11 @@ impl Dispatcher {
                     watches.extend(of_event);
                     deliver.push(dispatched);
                     received.push(received_at);
+                }
+                Plan::Drop { event, seen: seen @ Some(_), origin, watches: of_event, .. } => {
+                    watches.extend(of_event);
+                    deliver.push(Dispatched { event, origin, deliveries: Vec::new(), seen });
+                    received.push(now);
                 }
                 Plan::Drop { origin, watches: of_event, .. } => {
                     watches.extend(of_event);
@@ -422,13 +431,14 @@ pub fn plan(
         }
     };
     if event.trigger.is_none() {
-        return Plan::Drop { event, result: "unrouted", origin, watches: Vec::new() };
+        return Plan::Drop { event, seen: None, result: "unrouted", origin, watches: Vec::new() };
     }
     let verdicts = verdicts(&event, catalog, holds, now);
     let watched = verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Sends { .. }));
     let watched = watched.filter(|(integration, _)| is_only_asked(integration));
     let watches: Vec<_> =
         watched.filter_map(|(integration, _)| watch_of(integration, &event, pause, now)).collect();
+    let seen = seen(&event, verdicts.iter().map(|(integration, _)| integration));
     let is_muted = verdicts.iter().any(|(_, verdict)| matches!(verdict, Verdict::Muted { .. }));
     let deliveries: Vec<_> = verdicts.into_iter().flat_map(|(_, verdict)| verdict.deliveries()).collect();
     if deliveries.is_empty() {
@@ -437,9 +447,9 @@ pub fn plan(
             (true, true) => "muted",
             (true, false) => "unmatched",
         };
-        return Plan::Drop { event, result, origin, watches };
+        return Plan::Drop { event, seen, result, origin, watches };
     }
-    Plan::Deliver { dispatched: Dispatched { event, origin, deliveries }, received_at, watches }
+    Plan::Deliver { dispatched: Dispatched { event, origin, deliveries, seen }, received_at, watches }
 }
 
 impl Plan {

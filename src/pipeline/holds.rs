@@ -91,6 +91,16 @@ impl HoldSet {
         self.by_key.get(key).filter(|hold| hold.until > now)
     }
 
+    /// The holds, for a set of a command's own.
+    pub fn current(&self) -> Vec<Hold> {
+        self.by_key.values().cloned().collect()
+    }
+
+    /// All holds that are not over, in no order.
+    pub fn active_all(&self, now: Timestamp) -> impl Iterator<Item = &Hold> {
+        self.by_key.values().filter(move |hold| hold.until > now)
+    }
+
     /// Why an address of this integration is switched off, if it is. Other settings switch it on again.
     pub fn switched_off(&self, integration: &Integration, destination: &DestinationKey) -> Option<&str> {
         if self.by_key.is_empty() {

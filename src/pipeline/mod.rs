@@ -12,11 +12,14 @@
 //! - [`retry`] decides, purely, what follows from it, and [`holds`] remembers what must wait because of it.
 //! - [`status_poller`] asks build services what became of the builds that deliveries triggered.
 //! - [`test_send`] makes an attempt as a test, and reports everything that went over the wire.
+//! - [`standing`] says what is wrong now, purely; [`addresses`] which addresses are dead; [`parts`] asks the broker, the mail relay and
+//!   the forge whether they answer.
 //! - [`explain`] says what dispatch would do, [`trace`] shows what went over the wire, and [`quarantine`] tries again what
 //!   could not be decoded.
 //!
 //! Deliberately absent: SQL, HTTP, and retries by sleeping. What waits is a row with a due time.
 
+pub mod addresses;
 pub mod amqp;
 pub mod attempt;
 pub mod bounded_quarantine;
@@ -28,11 +31,14 @@ pub mod explain;
 mod halves;
 pub mod holds;
 pub mod inbox_source;
+mod open_requests;
 mod outbox_writer;
+pub mod parts;
 pub mod quarantine;
 pub mod retry;
 mod scheduler;
 pub mod source;
+pub mod standing;
 pub mod status_poller;
 pub mod store_calls;
 pub mod test_send;

@@ -63,6 +63,8 @@ pub enum Outcome {
     Delivered(Sent),
     /// The service answered, and there was nothing to do.
     Skipped(String),
+    /// There is nothing to do, as is known without the service.
+    NotNeeded(String),
     Failed(Failure),
     /// The event is older than the adapter's `max_age`.
     Expired,
@@ -87,7 +89,7 @@ impl Outcome {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Delivered(_) => "delivered",
-            Self::Skipped(_) => "skipped",
+            Self::Skipped(_) | Self::NotNeeded(_) => "skipped",
             Self::Failed(failure) => failure.consequence(),
             Self::Expired => "expired",
             Self::Cancelled(_) => "cancelled",
@@ -106,6 +108,7 @@ impl Outcome {
             Self::Expired => "older than this adapter's `max_age`",
             Self::MayHaveBeenSent => MAY_HAVE_BEEN_SENT,
             Self::Skipped(why)
+            | Self::NotNeeded(why)
             | Self::Cancelled(why)
             | Self::SwitchedOff(why)
             | Self::StoreUnavailable(why)
@@ -218,6 +221,8 @@ pub fn decide(outcome: &Outcome, of: Context, policy: &Policy) -> Decision {
         Outcome::Delivered(Sent) => ended(NewState::Delivered, true, Effect::Recovered),
         Outcome::Skipped(_) => ended(NewState::Skipped, true, Effect::Recovered),
         Outcome::Expired => ended(NewState::Expired, false, Effect::None),
+        // The service did not answer, so it says nothing of the destination.
+        Outcome::NotNeeded(_) => ended(NewState::Skipped, false, Effect::None),
         // Nothing was sent now, so it says nothing of the destination.
         Outcome::MayHaveBeenSent => ended(NewState::Failed, false, Effect::None),
         Outcome::Cancelled(_) => ended(NewState::Cancelled, false, Effect::None),

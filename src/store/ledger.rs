@@ -5,7 +5,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::registry::AuditEntry;
-use super::{DeliveryId, Hold, Result};
+use super::{DeliveryId, Hold, Overview, Result};
 use crate::event::EventId;
 use crate::integration::IntegrationId;
 
@@ -21,6 +21,8 @@ pub trait Ledger: Send + Sync {
     async fn resend(&self, id: DeliveryId, audit: AuditEntry) -> Result<bool>;
     /// The numbers that the gauges show.
     async fn depth(&self, now: Timestamp) -> Result<Depth>;
+    /// What waits and what was given up, in groups.
+    async fn overview(&self) -> Result<Overview>;
     /// Removes what is older than the retention allows, about `limit` rows of each kind at most.
     async fn sweep(&self, retention: Retention, limit: usize) -> Result<Swept>;
     /// Succeeds if the store answers.
@@ -126,6 +128,8 @@ pub struct Retention {
     /// For dead letters (failed and expired), which are kept longer.
     pub dead_letters_before: Timestamp,
     pub quarantine_before: Timestamp,
+    /// For what events said of merge requests.
+    pub merge_requests_before: Timestamp,
 }
 
 impl Retention {

@@ -1,12 +1,13 @@
 //! The durable state: events, deliveries, holds, attempts, quarantined bytes, and the configuration by people.
 //!
-//! There are six traits, so that each part of the pipeline can use only what it needs. Their methods take batches.
+//! There are seven traits, so that each part of the pipeline can use only what it needs. Their methods take batches.
 //!
 //! - [`Inbox`]: events that came over HTTP, until they are dispatched.
 //! - [`Outbox`]: deliveries, until they are settled.
 //! - [`Quarantine`]: bytes that could not be decoded, with the reason.
 //! - [`Ledger`]: deliveries and attempts, which people read and resend.
 //! - [`Watches`]: builds whose outcome is asked for.
+//! - [`MergeRequests`]: merge requests that events told of.
 //! - [`Registry`]: the configuration by people. Its contract is in [`registry`]; [`seal`] encrypts its secrets, [`token`] makes
 //!   its tokens.
 //!
@@ -45,7 +46,9 @@
 mod columns;
 mod holds;
 mod ledger;
+pub mod merge_requests;
 mod migrations;
+mod overview;
 pub mod postgres;
 pub mod registry;
 pub mod seal;
@@ -72,6 +75,8 @@ pub use holds::{Hold, HoldCause, HoldKey};
 pub use ledger::{
     DeliveryDetail, DeliveryFilter, DeliveryLine, Depth, Ledger, Retention, State, StoredAttempt, Swept,
 };
+use merge_requests::{MergeRequests, SeenMergeRequest};
+pub use overview::{DeadLetters, Overview, WaitingGroup};
 use registry::AuditEntry;
 pub use registry::Registry;
 pub use watches::{ClaimedWatches, NewWatch, SettledWatch, Watch, Watches};
@@ -114,6 +119,7 @@ impl Config {
             settled_before: before(self.retention_settled),
             dead_letters_before: before(self.retention_dead_letters),
             quarantine_before: before(self.retention_quarantine),
+            merge_requests_before: before(merge_requests::REMEMBERED),
         }
     }
 }
@@ -213,6 +219,8 @@ pub struct Dispatched {
     pub origin: Origin,
     /// May be empty: then an event from the inbox is discarded, and one from a broker is not written.
     pub deliveries: Vec<NewDelivery>,
+    /// What the event said of a merge request, if that is to be remembered.
+    pub seen: Option<SeenMergeRequest>,
 }
 
 /// Where an event came from, and how a repeat of it is recognised.
@@ -469,6 +477,6 @@ pub struct Quarantined {
 }
 
 /// All of a store.
-pub trait Store: Inbox + Outbox + Quarantine + Ledger + Watches + Registry {}
+pub trait Store: Inbox + Outbox + Quarantine + Ledger + Watches + MergeRequests + Registry {}
 
-impl<T: Inbox + Outbox + Quarantine + Ledger + Watches + Registry> Store for T {}
+impl<T: Inbox + Outbox + Quarantine + Ledger + Watches + MergeRequests + Registry> Store for T {}

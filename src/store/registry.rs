@@ -439,6 +439,9 @@ pub trait Registry: Send + Sync {
     /// Mutes a channel, or ends a mute (with a time in the past). The given revision is ignored.
     async fn mute(&self, mute: Mute, audit: AuditEntry) -> Result<()>;
 
+    /// Writes a line of the audit log, of a deed that changes nothing here.
+    async fn note(&self, audit: AuditEntry) -> Result<()>;
+
     /// The audit log, newest first, after (below) line `before`.
     async fn audit_log(&self, before: Option<i64>, limit: usize) -> Result<Vec<AuditLine>>;
 

@@ -27,6 +27,7 @@ mod layers;
 mod mail;
 mod nodes;
 mod observability;
+mod open_requests;
 mod pipeline;
 mod places;
 mod python_gitlab;

@@ -78,6 +78,8 @@ impl Deliver for DroneCi {
         preview: Preview::Call,
     };
 
+    const HEEDS_OPEN_REQUESTS: bool = true;
+
     #[cfg(test)]
     const CONTRACT: Contract = Contract {
         largest_body: forward::LARGEST_BODY,

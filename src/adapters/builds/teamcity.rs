@@ -75,6 +75,8 @@ impl Deliver for TeamCity {
         preview: Preview::Call,
     };
 
+    const HEEDS_OPEN_REQUESTS: bool = true;
+
     #[cfg(test)]
     const CONTRACT: Contract = Contract {
         // The longest branch of the tests has a million characters, some of which are escaped.

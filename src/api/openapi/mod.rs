@@ -27,7 +27,7 @@ use utoipa::openapi::{
 use utoipa_axum::routes;
 
 use super::error::responses::{self, Any};
-use super::v4::{self, ABOUT, AUDIT, COMMANDS, EVENTS, Level, Mounted, PROJECTS};
+use super::v4::{self, ABOUT, AUDIT, COMMANDS, EVENTS, Level, Mounted, PROJECTS, STATUS};
 use crate::adapters::ADAPTERS;
 pub use page::page;
 
@@ -153,6 +153,7 @@ fn tags() -> Vec<Tag> {
         tag(COMMANDS, "What a chat service calls when a slash command is typed."),
         tag(PROJECTS, "What is known of the forge's projects and groups."),
         tag(EVENTS, "Which integrations would deliver an event; and messages that are not events."),
+        tag(STATUS, "What is held, switched off or given up, and how the daemon's parts are."),
         tag(AUDIT, "Every change, with who made it."),
         tag(ABOUT, "Who asks, which version answers, and this document."),
     ]

@@ -11,6 +11,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::flags::{self, SHOWN, shown_last};
 use super::{Moment, slugs};
 use crate::adapters::Entry;
+use crate::pipeline::addresses;
 use crate::settings::Value;
 
 /// An integration as lists show it. The keys up to `inherited` are GitLab's, in GitLab's order.
@@ -84,6 +85,12 @@ pub struct DeadAddress {
     /// What the service answered.
     pub reason: String,
     pub since: Moment,
+}
+
+impl From<addresses::DeadAddress> for DeadAddress {
+    fn from(dead: addresses::DeadAddress) -> Self {
+        Self { targets: dead.targets, reason: dead.reason, since: Moment(dead.since) }
+    }
 }
 
 /// A list of event flags, all of which an object shows.

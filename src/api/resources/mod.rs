@@ -8,6 +8,7 @@ mod delivery;
 mod flags;
 mod integration;
 mod introduction;
+mod status;
 mod trial;
 
 use jiff::Timestamp;
@@ -27,6 +28,7 @@ pub use integration::{
     SavedIntegration, ShownProperties, ShownValue,
 };
 pub use introduction::{Kas, Metadata, User};
+pub use status::{Status, StatusDeadLetters, StatusHeld, StatusPart};
 pub use trial::{
     AttemptOutcome, Exchange, ExplainedProject, Explanation, Target, Test, TestAttempt, Verdict, VerdictKind,
 };
@@ -223,12 +225,13 @@ pub struct Alive {
     pub status: &'static str,
 }
 
-/// The answer of `/readyz`: `ok` for a part that is ready, else the reason.
+/// The answer of `/readyz`: `ok` for a part that works, else the reason. Parts that are not configured are left out.
 #[derive(Clone, Debug, Serialize)]
 pub struct Ready {
     pub status: &'static str,
     pub store: String,
-    pub broker: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broker: Option<String>,
 }
 
 #[cfg(test)]

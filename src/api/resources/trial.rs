@@ -33,7 +33,10 @@ pub struct Test {
 }
 
 impl Test {
-    pub(in crate::api) fn new(event: &Event, attempts: Vec<TestAttempt>, left_out: &[String]) -> Self {
+    /// The most targets of one test; a list of recipients may have more.
+    pub const MAX_TARGETS: usize = 10;
+
+    pub fn new(event: &Event, attempts: Vec<TestAttempt>, left_out: &[String]) -> Self {
         let failed = attempts.iter().find(|attempt| !attempt.success);
         let message = match failed {
             _ if attempts.is_empty() => why_nothing(left_out),
@@ -60,7 +63,7 @@ pub struct TestAttempt {
 }
 
 impl TestAttempt {
-    pub(in crate::api) fn new(target: &str, tested: &TestReport, secrets: &Secrets) -> Self {
+    pub fn new(target: &str, tested: &TestReport, secrets: &Secrets) -> Self {
         let quotable = quotable(secrets, tested.exchanges.iter().map(|exchange| &exchange.request));
         let exchange = |exchange: &test_send::Exchange| Exchange {
             request: secrets.mask_json(request_json(&exchange.request)),
@@ -74,7 +77,7 @@ impl TestAttempt {
     }
 
     /// No attempt, because the service's rate limit does not allow one before `wait` is over.
-    pub(in crate::api) fn throttled(target: &str, wait: Duration) -> Self {
+    pub fn throttled(target: &str, wait: Duration) -> Self {
         let note = format!("too much was sent there of late: try again in {} s", wait.as_secs() + 1);
         let outcome = AttemptOutcome {
             target: target.to_owned(),

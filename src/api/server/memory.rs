@@ -2,9 +2,11 @@
 //!
 //! [`Budget`] is a number of bytes, of which one client may have half. The first [`FREE`] bytes of a body take nothing of
 //! it, because the number of connections bounds them: ordinary events are never kept waiting by large ones.
-//! [`BudgetedBody`] reserves what is beyond before it reads on, so that a client which has to wait is stopped by TCP.
+//! [`BudgetedBody`] reserves what is beyond before it reads on, so that a client which has to wait is stopped by TCP. It
+//! gathers a large body in memory of its own ([`Gathered`]), and gives it out as one frame.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -17,6 +19,8 @@ use futures_util::future::BoxFuture;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
+
+use super::gathered::Gathered;
 
 /// What a body takes without a reservation. Events of a GitLab have a few kilobytes.
 pub(super) const FREE: u64 = 64 * 1024;
@@ -118,16 +122,36 @@ pub(super) struct BudgetedBody<B> {
     budget: Arc<Budget>,
     client: IpAddr,
     memory: BodyMemory,
+    /// The most that any reader accepts.
+    largest: usize,
     /// What has come.
     come: u64,
     /// What may come before more is reserved.
     allowed: u64,
     waits: Option<BoxFuture<'static, Option<Reservation>>>,
+    held: Held,
+}
+
+/// What has come of a body, and is not given out yet.
+enum Held {
+    /// Nothing; frames are given out as they come.
+    Nothing,
+    Gathered(Gathered),
+    /// The frame for which no room was left. Its reader refuses it.
+    Excess(Bytes),
 }
 
 impl<B: Body> BudgetedBody<B> {
-    pub(super) fn new(body: B, budget: Arc<Budget>, client: IpAddr, memory: BodyMemory) -> Self {
-        Self { body, budget, client, memory, come: 0, allowed: FREE, waits: None }
+    /// A body of a request. No reader accepts more than `largest` bytes.
+    pub(super) fn new(
+        body: B,
+        budget: Arc<Budget>,
+        client: IpAddr,
+        memory: BodyMemory,
+        largest: usize,
+    ) -> Self {
+        let (waits, held) = (None, Held::Nothing);
+        Self { body, budget, client, memory, largest, come: 0, allowed: FREE, waits, held }
     }
 
     /// The bytes to reserve next: the rest of a body whose length is known, because one that has a part of what it needs
@@ -135,6 +159,45 @@ impl<B: Body> BudgetedBody<B> {
     fn next_bytes(&self) -> u64 {
         let bytes = self.body.size_hint().exact().map_or(STEP, |rest| (self.come + rest) - self.allowed);
         bytes.min(self.budget.total)
+    }
+
+    /// Memory for a body of which nothing has come; `None` for one that is small.
+    fn memory_for_all(&self) -> io::Result<Option<Gathered>> {
+        match self.body.size_hint().exact() {
+            Some(length) if length <= FREE => Ok(None),
+            Some(length) => {
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                Gathered::new(length.min(self.largest)).map(Some)
+            }
+            None => Gathered::new(self.largest.min(usize::try_from(self.budget.total).unwrap_or(usize::MAX)))
+                .map(Some),
+        }
+    }
+
+    fn no_memory(&self) -> axum::BoxError {
+        self.memory.starved.store(true, Relaxed);
+        "no memory is free for the body".into()
+    }
+}
+
+impl<B: Body<Data = Bytes, Error: Into<axum::BoxError>> + Unpin> BudgetedBody<B> {
+    /// The body's next frame, as soon as the memory for it is reserved.
+    fn poll_inner(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+        if self.come >= self.allowed && !self.body.is_end_stream() {
+            let bytes = self.next_bytes();
+            let (budget, client) = (&self.budget, self.client);
+            let waits = self.waits.get_or_insert_with(|| Box::pin(Arc::clone(budget).reserve(client, bytes)));
+            let reserved = ready!(waits.as_mut().poll(context));
+            self.waits = None;
+            let Some(reservation) = reserved else { return Poll::Ready(Some(Err(self.no_memory()))) };
+            self.allowed += reservation.bytes;
+            self.memory.reserved.lock().unwrap_or_else(PoisonError::into_inner).push(reservation);
+        }
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 }
 
@@ -147,32 +210,52 @@ impl<B: Body<Data = Bytes, Error: Into<axum::BoxError>> + Unpin> Body for Budget
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
         let this = &mut *self;
-        if this.come >= this.allowed && !this.body.is_end_stream() {
-            let bytes = this.next_bytes();
-            let (budget, client) = (&this.budget, this.client);
-            let waits = this.waits.get_or_insert_with(|| Box::pin(Arc::clone(budget).reserve(client, bytes)));
-            let reserved = ready!(waits.as_mut().poll(context));
-            this.waits = None;
-            let Some(reservation) = reserved else {
-                this.memory.starved.store(true, Relaxed);
-                return Poll::Ready(Some(Err("no memory is free for the body".into())));
+        if let Held::Excess(excess) = &mut this.held {
+            let excess = std::mem::take(excess);
+            this.held = Held::Nothing;
+            return Poll::Ready(Some(Ok(Frame::data(excess))));
+        }
+        if this.come == 0 && matches!(this.held, Held::Nothing) {
+            match this.memory_for_all() {
+                Ok(None) => {}
+                Ok(Some(gathered)) => this.held = Held::Gathered(gathered),
+                Err(_) => return Poll::Ready(Some(Err(this.no_memory()))),
+            }
+        }
+        loop {
+            let frame = ready!(this.poll_inner(context)).transpose()?;
+            let data = frame.as_ref().and_then(Frame::data_ref);
+            this.come += data.map_or(0, Bytes::len) as u64;
+            let Held::Gathered(gathered) = &mut this.held else { return Poll::Ready(frame.map(Ok)) };
+            let end_or_excess = match (frame.is_some(), data) {
+                (true, Some(data)) if !gathered.push(data) => Held::Excess(data.clone()),
+                // No handler reads trailers.
+                (true, _) => continue,
+                (false, _) => Held::Nothing,
             };
-            this.allowed += reservation.bytes;
-            this.memory.reserved.lock().unwrap_or_else(PoisonError::into_inner).push(reservation);
+            if let Held::Gathered(gathered) = std::mem::replace(&mut this.held, end_or_excess) {
+                return Poll::Ready(Some(Ok(Frame::data(gathered.into_bytes()))));
+            }
         }
-        let frame = ready!(Pin::new(&mut this.body).poll_frame(context));
-        if let Some(Ok(frame)) = &frame {
-            this.come += frame.data_ref().map_or(0, Bytes::len) as u64;
-        }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        matches!(self.held, Held::Nothing) && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let held = match &self.held {
+            Held::Nothing => 0,
+            Held::Gathered(gathered) => gathered.as_ref().len(),
+            Held::Excess(excess) => excess.len(),
+        } as u64;
+        let rest = self.body.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower() + held);
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper + held);
+        }
+        hint
     }
 }
 
@@ -234,7 +317,7 @@ mod tests {
         body: impl Body<Data = Bytes, Error = axum::Error> + Unpin,
     ) -> BodyMemory {
         let memory = BodyMemory::default();
-        let body = BudgetedBody::new(body, Arc::clone(budget), client(of), memory.clone());
+        let body = BudgetedBody::new(body, Arc::clone(budget), client(of), memory.clone(), 10_000 * KIB);
         let reading = read_to_end(body);
         let _ = tokio::time::timeout(WAIT * 2, reading).await;
         memory
@@ -271,6 +354,51 @@ mod tests {
             drop(held);
         });
         assert!(!memory.starved());
+    }
+
+    /// The frames of a body that came in pieces.
+    async fn frames(pieces: &[&'static [u8]], length: Option<usize>, largest: usize) -> Vec<Bytes> {
+        let pieces = stream::iter(
+            pieces.to_vec().into_iter().map(|piece| Ok::<_, Infallible>(Bytes::from_static(piece))),
+        );
+        let chunks = Chunks::from_stream(pieces);
+        let budget = Budget::new(1024 * KIB as u64);
+        let memory = BodyMemory::default();
+        match length {
+            Some(length) => {
+                let body = with_length(length as u64, chunks);
+                all_frames(BudgetedBody::new(body, budget, client(1), memory, largest)).await
+            }
+            None => all_frames(BudgetedBody::new(chunks, budget, client(1), memory, largest)).await,
+        }
+    }
+
+    async fn all_frames<B: Body<Data = Bytes, Error = axum::BoxError> + Unpin>(mut body: B) -> Vec<Bytes> {
+        let mut frames = Vec::new();
+        while !body.is_end_stream()
+            && let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await
+        {
+            frames.push(frame.unwrap().into_data().unwrap());
+        }
+        frames
+    }
+
+    #[tokio::test]
+    async fn a_large_body_is_one_frame_and_a_small_one_is_as_it_comes() {
+        const PIECE: &[u8] = &[7; 60 * KIB];
+        let sizes = |frames: Vec<Bytes>| frames.iter().map(Bytes::len).collect::<Vec<_>>();
+        let large = frames(&[PIECE, PIECE, b"end"], Some(120 * KIB + 3), 1024 * KIB).await;
+        assert!(large[0].ends_with(b"\x07end"));
+        assert_eq!(sizes(large), [120 * KIB + 3]);
+        assert_eq!(sizes(frames(&[b"1234", b"567"], Some(7), 1024 * KIB).await), [4, 3]);
+        let chunked = frames(&[b"1234", b"567"], None, 1024 * KIB).await;
+        assert_eq!(chunked.last().unwrap(), "1234567");
+    }
+
+    #[tokio::test]
+    async fn what_no_reader_accepts_is_given_out_for_the_reader_to_refuse() {
+        let sizes: Vec<_> = frames(&[b"1234", b"567", b"89"], None, 8).await.iter().map(Bytes::len).collect();
+        assert_eq!(sizes, [7, 2]);
     }
 
     #[test]

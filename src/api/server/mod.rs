@@ -8,7 +8,8 @@
 //! No client can shut the others out, or take all memory:
 //!
 //! * [`places`]: the number of connections is bounded, in all and for each client address;
-//! * [`memory`]: so are the bytes of large bodies and large answers;
+//! * [`memory`]: so are the bytes of large bodies and large answers; a large body goes back to the system with its request
+//!   ([`gathered`]);
 //! * [`patience`]: a client that does not send a head ([`head_reader`]) or read its answer ([`write_timeout`]) in time is
 //!   disconnected, the sooner the fewer places are free;
 //! * [`refusals`] counts what is refused, and says it.
@@ -20,6 +21,7 @@
 mod chunks;
 mod drain_body;
 mod exchange;
+mod gathered;
 mod head_reader;
 mod host;
 mod memory;
@@ -150,6 +152,7 @@ struct Server {
     trusted_proxies: Vec<IpNet>,
     places: Arc<Places>,
     body_memory: Arc<Budget>,
+    body_limit: usize,
     answer_memory: Arc<Budget>,
     refusals: Refusals,
 }
@@ -165,6 +168,7 @@ impl Server {
                 for_health: config.health_connections,
             }),
             body_memory: Budget::new(config.body_memory),
+            body_limit: config.body_limit,
             answer_memory: Budget::new(config.answer_memory),
             refusals: Refusals::default(),
         }
@@ -192,7 +196,8 @@ impl Server {
         let (head, body) = request.into_parts();
         let (body, drain) = track(&head.headers, body);
         let (memory, of_client) = (BodyMemory::default(), network_of(client));
-        let body = BudgetedBody::new(body, Arc::clone(&self.body_memory), of_client, memory.clone());
+        let budget = Arc::clone(&self.body_memory);
+        let body = BudgetedBody::new(body, budget, of_client, memory.clone(), self.body_limit);
         let Ok(mut answer) = self.handlers.call(Request::from_parts(head, body)).await;
         if memory.starved() {
             answer = self.refused(Refusal::BodyMemory, client);

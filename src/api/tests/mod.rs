@@ -32,8 +32,8 @@ use crate::pipeline::holds::Holds;
 use crate::pipeline::test_send::TestSender;
 use crate::settings::Secret;
 use crate::store::{
-    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Inbox, Ledger, NewQuarantined, Portion,
-    Quarantine, QuarantineUse, Quarantined, Result, Retention, StoreError, StoredEvent, Swept,
+    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Inbox, Ledger, NewQuarantined, Overview,
+    Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, StoreError, StoredEvent, Swept,
 };
 
 use crate::store::registry::AuditEntry;
@@ -148,6 +148,10 @@ impl Ledger for Store {
         unreachable!("these tests measure nothing")
     }
 
+    async fn overview(&self) -> Result<Overview> {
+        unreachable!("these tests ask for no status")
+    }
+
     async fn sweep(&self, _: Retention, _: usize) -> Result<Swept> {
         unreachable!("these tests sweep nothing")
     }
@@ -177,7 +181,8 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         junk: junk(store.clone()),
         ledger: store.clone(),
         arrived: Arc::default(),
-        broker: Arc::new(|| Ok(())),
+        broker: Arc::new(|| None),
+        parts: Arc::new(|| Box::pin(std::future::ready(Vec::new()))),
         condition: Condition::default(),
         clock: Arc::new(|| NOW),
         metrics: metrics::install(),
@@ -185,7 +190,8 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         registry: store.clone(),
         holds: holds.clone(),
         outbox: store.clone(),
-        watches: store,
+        watches: store.clone(),
+        merge_requests: store,
         tests: TestSender { transport, pace: Arc::default(), operator: Arc::default(), holds },
         commands: None,
         written: Arc::new(|| Box::pin(std::future::ready(()))),
@@ -216,7 +222,7 @@ impl Transport for Silence {
 struct TestServer {
     store: Arc<Store>,
     arrived: Arc<Notify>,
-    broker: Arc<Mutex<std::result::Result<(), String>>>,
+    broker: Arc<Mutex<Option<std::result::Result<(), String>>>>,
     base: String,
     client: reqwest::Client,
     stop: CancellationToken,
@@ -252,7 +258,7 @@ impl TestServer {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let store = Arc::new(Store::new());
         let arrived = Arc::new(Notify::new());
-        let broker = Arc::new(Mutex::new(Ok(())));
+        let broker = Arc::new(Mutex::new(None));
         let folder = tempfile::tempdir().unwrap();
         let sqlite = sqlite(&folder);
         let login_limiter = Arc::new(Mutex::new(LoginLimiter::new(config.login_failures)));

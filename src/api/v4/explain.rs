@@ -15,6 +15,7 @@ use crate::api::error::{ApiError, Missing};
 use crate::api::resources::Explanation;
 use crate::event::{Event, EventId};
 use crate::pipeline::dispatch::verdicts;
+use crate::pipeline::explain::heed;
 use crate::store::registry::ScopeKey;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -37,7 +38,9 @@ pub(super) async fn explain(mut authorized: Authorized<Read>) -> Result<Json<Exp
     let body = authorized.body().await?;
     let state = &authorized.state;
     let event = event_in(state, authorized.reach(), body, authorized.now)?;
-    let verdicts = verdicts(&event, &*state.catalog, &state.holds.snapshot(), authorized.now);
+    let now = authorized.now;
+    let mut verdicts = verdicts(&event, &*state.catalog, &state.holds.snapshot(), now);
+    heed(&mut verdicts, &event, &state.tests.operator, &*state.merge_requests, now).await?;
     Ok(Json(Explanation::new(&event, &verdicts)))
 }
 

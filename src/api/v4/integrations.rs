@@ -8,7 +8,6 @@ use tracing::warn;
 use utoipa_axum::routes;
 
 use super::Route;
-use super::address_state::AddressState;
 use super::authorized::{Read, Upsert, Write};
 use super::extract::{IntegrationRequest, ScopeRequest};
 use super::precondition::{IfUnmodifiedSince, unmodified_since};
@@ -19,13 +18,14 @@ use crate::api::State;
 use crate::api::error::responses::{Changes, ReadsBody};
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{
-    FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationTail, Moment,
-    SavedIntegration,
+    DeadAddress, FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationTail,
+    Moment, SavedIntegration,
 };
 use crate::catalog::{
-    self, Actor, FIRST_DERIVED_ID, Inheritance, Noted, Origin, ResolvedScope, integration_id,
+    self, Actor, FIRST_DERIVED_ID, Inheritance, Noted, Origin, ResolvedScope, Snapshot, integration_id,
 };
 use crate::integration::IntegrationId;
+use crate::pipeline::addresses::Addresses;
 use crate::pipeline::holds::HoldSet;
 
 /// The routes of one level. `{level}` and `{integration}` in their descriptions are filled in for each level and adapter.
@@ -131,12 +131,24 @@ fn change<'a, I>(request: &'a IntegrationRequest<I>, actor: &'a Actor) -> catalo
 fn shown<I>(request: &IntegrationRequest<I>) -> Result<Integration, ApiError> {
     let slug = request.entry.about.slug;
     let holds = request.authorized.state.holds.snapshot();
-    let shown = request.authorized.state.catalog.read(|snapshot| {
-        let integration = object(&request.scope, snapshot.inheritance(&request.scope, slug))?;
-        let applies = snapshot.at(&request.scope, slug);
-        Some(with_dead_addresses(integration, applies.as_deref(), &holds))
-    });
+    let shown = request
+        .authorized
+        .state
+        .catalog
+        .read(|snapshot| integration_object(snapshot, &request.scope, slug, &holds));
     shown.ok_or(ApiError::NotFound(Missing::Integration))
+}
+
+/// An integration of a scope with its dead addresses, as the API shows it, also for commands.
+pub fn integration_object(
+    snapshot: &Snapshot,
+    scope: &ResolvedScope,
+    slug: &str,
+    holds: &HoldSet,
+) -> Option<Integration> {
+    let integration = object(scope, snapshot.inheritance(scope, slug))?;
+    let applies = snapshot.at(scope, slug);
+    Some(with_dead_addresses(integration, applies.as_deref(), holds))
 }
 
 /// The integrations that go by the settings of a scope: its own, and those that follow it as a default and have holds.
@@ -161,9 +173,9 @@ fn with_dead_addresses(
     holds: &HoldSet,
 ) -> Integration {
     if let Some(applies) = applies {
-        let state = AddressState::of(applies, holds);
+        let state = Addresses::of(applies, holds);
         shown.head.active &= !state.all_dead;
-        shown.tail.switched_off = state.dead;
+        shown.tail.switched_off = state.dead.into_iter().map(DeadAddress::from).collect();
     }
     shown
 }

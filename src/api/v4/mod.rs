@@ -9,7 +9,6 @@
 //! whether the token may change it (403), parameters (400), and then errors of the request as a whole.
 
 mod address;
-mod address_state;
 mod auth;
 mod authorized;
 mod commands;
@@ -29,6 +28,7 @@ pub(super) mod put_params;
 mod quarantine;
 mod scope;
 mod slash;
+mod status;
 mod test;
 
 use std::sync::Arc;
@@ -47,6 +47,7 @@ use crate::adapters::{ADAPTERS, Entry};
 use crate::metrics;
 pub use auth::LoginLimiter;
 pub(super) use auth::{Credential, Need, authenticate, check_right, record_wrong_token};
+pub use integrations::integration_object;
 use params::BODY_LIMIT;
 pub(super) use params::Params;
 use path::PathParams;
@@ -58,6 +59,7 @@ const PREFIX: &str = "/api/v4";
 pub(super) const COMMANDS: &str = "Slash commands";
 pub(super) const PROJECTS: &str = "Projects and groups";
 pub(super) const EVENTS: &str = "Events";
+pub(super) const STATUS: &str = "Status";
 pub(super) const AUDIT: &str = "Audit log";
 pub(super) const ABOUT: &str = "About";
 
@@ -159,6 +161,7 @@ pub(super) fn routes() -> Vec<Mounted> {
         commit_statuses::routes(),
         explain::routes(),
         quarantine::routes(),
+        status::routes(),
         meta::routes(),
     ] {
         mount(routes, Mount::AsDescribed);

@@ -23,9 +23,6 @@ use crate::integration::Integration;
 use crate::pipeline::retry::Outcome;
 use crate::settings::Secrets;
 
-/// The most targets of one test; a list of recipients may have more.
-const MAX_TARGETS: usize = 10;
-
 /// The routes of one level; see [`super::integrations::routes`].
 pub(super) fn routes() -> Vec<Route> {
     vec![routes!(test)]
@@ -127,7 +124,7 @@ pub(super) async fn run_test(
     let targets = subject.targets(event);
     let mut attempts = Vec::new();
     let names = targets.send.iter().map(|target| target.name.as_str());
-    for target in names.filter(|target| wanted(target)).take(MAX_TARGETS) {
+    for target in names.filter(|target| wanted(target)).take(Test::MAX_TARGETS) {
         let attempt = match state.tests.test(integration, entry, event, target, now).await {
             Ok(report) => {
                 if matches!(report.report.outcome, Outcome::Delivered(_))

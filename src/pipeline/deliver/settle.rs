@@ -196,7 +196,7 @@ fn log_outcome(delivery: &Delivery, reason: &str, decision: &Decision, is_first_
             tracing::debug!(delivery = id, %event, %integration, channel = %delivery.target, "delivered");
         }
         NewState::Skipped => {
-            info!(delivery = id, %event, %integration, reason, "skipped; the service had nothing to do");
+            info!(delivery = id, %event, %integration, reason, "skipped; there was nothing to do");
         }
         NewState::Waiting(until) if is_first_strike => {
             warn!(delivery = id, %event, %integration, reason, %until, "not delivered yet; trying again");

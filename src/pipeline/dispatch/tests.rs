@@ -83,6 +83,78 @@ fn where_every_channel_is_muted_nobody_is_told() {
     assert_eq!(told(all, 99), ["muted"]);
 }
 
+/// What is remembered of a merge request's event, where project 42 has this integration.
+fn remembered(slug: &str, active: bool, change: impl FnOnce(&mut serde_json::Value)) -> Option<String> {
+    let (properties, secret) = match slug {
+        "drone-ci" => (vec![("drone_url", "https://ci.example.com")], ("token", "t")),
+        _ => (Vec::new(), ("webhook", "https://chat.example.com/hooks/x")),
+    };
+    let properties =
+        properties.into_iter().map(|(name, value)| (name.to_owned(), Value::Text(value.to_owned())));
+    let row = StoredIntegration {
+        id: 1,
+        owner: ScopeKey::Project(42),
+        slug: slug.to_owned(),
+        configuration: Configuration {
+            active,
+            flags: [("merge_requests_events".to_owned(), false)].into(),
+            properties: properties.collect(),
+            secrets: [(secret.0.to_owned(), Secret::new(secret.1))].into(),
+            ..Configuration::default()
+        },
+        revision: 1,
+        created_at: at(0),
+        updated_at: at(0),
+    };
+    let mut snapshot = Snapshot::default();
+    snapshot.take_changes(Changes { revision: 1, integrations: vec![row], ..Changes::default() });
+    let mut event = serde_json::json!({
+        "object_kind": "merge_request",
+        "project": {"id": 42, "path_with_namespace": "acme/rocket"},
+        "object_attributes": {
+            "iid": 5, "state": "opened", "action": "open", "source_branch": "dev", "source_project_id": 42,
+        },
+    });
+    change(&mut event);
+    let inbound = Inbound {
+        id: None,
+        occurred_at: at(3),
+        received_at: at(4),
+        raw: Bytes::from(event.to_string()),
+        refused: None,
+        origin: Origin::Broker { digest: None, redelivered: false },
+        receipt: Receipt { generation: 0, number: 0 },
+    };
+    match plan("test", inbound, &snapshot, &HoldSet::default(), PAUSE, at(5)) {
+        Plan::Drop { seen, result: "unmatched", .. } => seen.map(|seen| {
+            assert_eq!(seen.seen_at, at(3), "when the forge sent it");
+            format!(
+                "!{} {} of {} in {}: {:?}",
+                seen.iid, seen.source_branch, seen.source_project_id, seen.project_id, seen.state
+            )
+        }),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_merge_request_is_remembered_where_an_active_integration_heeds_it() {
+    let as_it_is = |_: &mut serde_json::Value| {};
+    assert_eq!(remembered("drone-ci", true, as_it_is).unwrap(), "!5 dev of 42 in 42: Opened");
+    assert_eq!(remembered("drone-ci", false, as_it_is), None);
+    assert_eq!(remembered("slack", true, as_it_is), None);
+    let changed = |name: &'static str, value: serde_json::Value| {
+        remembered("drone-ci", true, move |event| event["object_attributes"][name] = value)
+    };
+    assert_eq!(changed("state", "closed".into()).unwrap(), "!5 dev of 42 in 42: Closed");
+    assert_eq!(changed("state", "locked".into()).unwrap(), "!5 dev of 42 in 42: Merged");
+    assert_eq!(changed("state", "new word".into()).unwrap(), "!5 dev of 42 in 42: Closed");
+    assert_eq!(changed("source_project_id", 43.into()).unwrap(), "!5 dev of 43 in 42: Opened");
+    assert_eq!(changed("source_project_id", serde_json::Value::Null), None);
+    assert_eq!(changed("source_branch", "".into()), None);
+    assert_eq!(changed("iid", 0.into()), None);
+}
+
 #[test]
 fn a_message_that_its_source_refuses_goes_to_quarantine_with_the_reason() {
     let inbound = Inbound {

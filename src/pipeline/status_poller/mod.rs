@@ -156,7 +156,7 @@ impl StatusPoller {
         };
         let answered = match end {
             End::Done(status) => Answered::Status(status),
-            End::Skipped(why) => Answered::Failed { why, wait: None },
+            End::Skipped(why) | End::NotNeeded(why) => Answered::Failed { why, wait: None },
             End::Failed(failure) => failed(&failure),
         };
         metrics::build_status(integration.slug, answered.name());

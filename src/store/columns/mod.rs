@@ -9,8 +9,10 @@ pub(super) mod watches;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::overview::DeadLetter;
 use super::{
     DeliveryId, DeliveryLine, NewState, QuarantineUse, Quarantined, Result, State, StoreError, StoredAttempt,
+    WaitingGroup,
 };
 use crate::digest::Digest;
 use crate::event::{Event, EventId, Trigger};
@@ -149,6 +151,23 @@ rows! {
         status: Option<i32>,
         note: String,
     }
+    /// Waiting deliveries of one integration, target and destination.
+    WaitingRow {
+        integration: String,
+        target: String,
+        destination: String,
+        deliveries: i64,
+        next_due: i64,
+        since: i64,
+    }
+    /// A delivery that was given up, as [`dead_columns`] selects it.
+    DeadRow {
+        integration: String,
+        state: i32,
+        settled_at: i64,
+        outcome: Option<String>,
+        note: Option<String>,
+    }
     /// A row of `quarantine`, as [`quarantine_columns`] selects it.
     QuarantineRow {
         number: i64,
@@ -177,6 +196,24 @@ macro_rules! line_columns {
     };
 }
 pub(super) use line_columns;
+
+/// The columns of [`WaitingRow`], over rows of deliveries.
+macro_rules! waiting_columns {
+    () => {
+        "integration, target, destination, count(*) AS deliveries, min(due) AS next_due, min(created_at) AS since"
+    };
+}
+pub(super) use waiting_columns;
+
+/// The columns of [`DeadRow`], of deliveries `d`.
+macro_rules! dead_columns {
+    () => {
+        "d.integration AS integration, d.state AS state, d.settled_at AS settled_at,
+         (SELECT outcome FROM attempts WHERE delivery = d.id ORDER BY n DESC LIMIT 1) AS outcome,
+         (SELECT note FROM attempts WHERE delivery = d.id ORDER BY n DESC LIMIT 1) AS note"
+    };
+}
+pub(super) use dead_columns;
 
 /// The columns of [`QuarantineRow`].
 macro_rules! quarantine_columns {
@@ -217,6 +254,35 @@ impl AttemptRow {
             note: self.note,
         };
         Ok((self.n.unsigned_abs(), attempt))
+    }
+}
+
+impl WaitingRow {
+    pub fn read(self) -> Result<WaitingGroup> {
+        Ok(WaitingGroup {
+            integration: IntegrationId::new(self.integration),
+            target: self.target,
+            destination: self.destination,
+            deliveries: self.deliveries.unsigned_abs(),
+            next_due: moment(self.next_due)?,
+            since: moment(self.since)?,
+        })
+    }
+}
+
+impl DeadRow {
+    pub fn read(self) -> Result<DeadLetter> {
+        let state = RowState(self.state).state()?;
+        Ok(DeadLetter {
+            integration: self.integration,
+            // The record of the last attempt may be older than the moment at which the delivery expired.
+            cause: match (state, self.outcome) {
+                (State::Expired, _) | (_, None) => state.name().to_owned(),
+                (_, Some(outcome)) => outcome,
+            },
+            note: self.note.unwrap_or_default(),
+            at: moment(self.settled_at)?,
+        })
     }
 }
 

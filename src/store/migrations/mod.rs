@@ -25,6 +25,7 @@ pub(super) const STEPS: &[Step] = steps![
     "0005_started",
     "0006_quarantine_sender",
     "0007_watches",
+    "0008_merge_requests",
 ];
 
 /// The version of the schema that this program works with.

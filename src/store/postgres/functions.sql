@@ -141,13 +141,24 @@ CREATE OR REPLACE FUNCTION enqueue(
     e_id text[], e_trigger text[], e_kind text[], e_project_id bigint[], e_project text[], e_subject text[],
     e_occurred_at bigint[], e_digest bytea[], e_raw bytea[], e_inbox bigint[], e_redelivered boolean[],
     d_event integer[], d_integration text[], d_target text[], d_destination text[], d_lane bigint[],
-    d_lease_node text[], d_lease_until bigint[], now bigint, d_replaces boolean[], d_route_key bigint[]
+    d_lease_node text[], d_lease_until bigint[], now bigint, d_replaces boolean[], d_route_key bigint[],
+    m_project_id bigint[], m_iid bigint[], m_source_project_id bigint[], m_branch_key bigint[], m_state text[],
+    m_seen_at bigint[]
 ) RETURNS TABLE (new_id bigint, new_leased boolean) LANGUAGE plpgsql AS $$
 DECLARE
     seqs bigint[] := '{}';
     leased boolean;
 BEGIN
     PERFORM alone();
+    INSERT INTO merge_requests AS known (project_id, iid, source_project_id, branch_key, state, seen_at)
+    SELECT DISTINCT ON (n.project_id, n.iid) n.project_id, n.iid, n.source_project_id, n.branch_key, n.state, n.seen_at
+    FROM unnest(m_project_id, m_iid, m_source_project_id, m_branch_key, m_state, m_seen_at)
+         WITH ORDINALITY AS n (project_id, iid, source_project_id, branch_key, state, seen_at, place)
+    -- Of several events in the batch, the latest counts.
+    ORDER BY n.project_id, n.iid, n.seen_at DESC, n.place DESC
+    ON CONFLICT (project_id, iid) DO UPDATE SET source_project_id = excluded.source_project_id,
+        branch_key = excluded.branch_key, state = excluded.state, seen_at = excluded.seen_at
+    WHERE excluded.seen_at >= known.seen_at;
     PERFORM lapse(now);
     FOR i IN 1 .. coalesce(array_length(e_id, 1), 0) LOOP
         IF i = ANY (d_event) THEN

@@ -5,14 +5,15 @@ use tokio_postgres::types::ToSql;
 
 use super::connection::Connection;
 use super::rows::{self, RowState, bytes, moment, ms, select_holds};
-use super::watches;
+use super::{merge_requests, watches};
 use crate::store::columns::{
-    AttemptRow, LineRow, QUARANTINE_USE, QuarantineRow, QuarantineUseRow, TableRow as _, key_of,
-    line_columns, quarantine_columns,
+    AttemptRow, DeadRow, LineRow, QUARANTINE_USE, QuarantineRow, QuarantineUseRow, TableRow as _, WaitingRow,
+    dead_columns, key_of, line_columns, quarantine_columns, waiting_columns,
 };
+use crate::store::overview::grouped;
 use crate::store::{
-    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, NewQuarantined, QuarantineUse,
-    Quarantined, Result, Retention, State, StoredAttempt, Swept,
+    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, NewQuarantined, Overview,
+    QuarantineUse, Quarantined, Result, Retention, State, StoredAttempt, Swept,
 };
 
 /// A query of [`LineRow`]s.
@@ -97,6 +98,34 @@ pub(super) async fn depth(connection: &Connection, now: Timestamp) -> Result<Dep
     })
 }
 
+const OVERVIEW_WAITING: &str = concat!(
+    "SELECT ",
+    waiting_columns!(),
+    " FROM (SELECT integration, target, destination, due, created_at FROM deliveries WHERE state <= 2
+            ORDER BY id DESC LIMIT $1) AS waiting
+      GROUP BY integration, target, destination ORDER BY integration, target, destination"
+);
+
+const OVERVIEW_DEAD: &str = concat!(
+    "SELECT ",
+    dead_columns!(),
+    " FROM deliveries AS d WHERE d.state >= 20 AND d.state = $1 ORDER BY d.id DESC LIMIT $2"
+);
+
+pub(super) async fn overview(connection: &Connection) -> Result<Overview> {
+    let limit = rows::limit(Overview::ROWS);
+    let waiting = connection.query(OVERVIEW_WAITING, &[&limit]).await?;
+    let mut dead = Vec::new();
+    for state in [State::Failed, State::Expired].into_iter().filter_map(RowState::of) {
+        for row in connection.query(OVERVIEW_DEAD, &[&state.0, &limit]).await? {
+            dead.push(DeadRow::from_cells(&row)?.read()?);
+        }
+    }
+    let (watches, first_watch_due) = watches::open(connection).await?;
+    let waiting = waiting.iter().map(|row| WaitingRow::from_cells(row)?.read()).collect::<Result<_>>()?;
+    Ok(Overview { waiting, dead_letters: grouped(dead), watches, first_watch_due })
+}
+
 const SWEEP_QUARANTINE: &str = "WITH gone AS (DELETE FROM quarantine WHERE number IN
          (SELECT number FROM quarantine WHERE received_at < $1 ORDER BY received_at LIMIT $2) RETURNING 1)
      SELECT count(*) FROM gone";
@@ -120,6 +149,8 @@ pub(super) async fn sweep(connection: &Connection, retention: Retention, limit: 
     swept.events += events.unsigned_abs();
     swept.more |= found == most;
     swept.more |= watches::sweep(connection, before, most).await? == most;
+    let before = ms(retention.merge_requests_before);
+    swept.more |= merge_requests::sweep(connection, before, most).await? == most;
     let gone: i64 =
         connection.row(SWEEP_QUARANTINE, &[&ms(retention.quarantine_before), &most]).await?.get(0);
     swept.quarantined += gone.unsigned_abs();

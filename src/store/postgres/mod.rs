@@ -17,6 +17,7 @@
 mod connection;
 mod holds;
 mod ledger;
+mod merge_requests;
 mod notifications;
 mod outbox;
 mod registry;
@@ -36,13 +37,14 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::columns::EventColumns;
+use super::merge_requests::MergeRequests;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
     Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine,
     Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger, NewQuarantined,
-    NewWatch, NodeId, Outbox, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled,
-    SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
+    NewWatch, NodeId, Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention,
+    Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -289,6 +291,10 @@ impl Ledger for Postgres {
         ledger::depth(&self.people, now).await
     }
 
+    async fn overview(&self) -> Result<Overview> {
+        ledger::overview(&self.people).await
+    }
+
     async fn sweep(&self, retention: Retention, limit: usize) -> Result<Swept> {
         ledger::sweep(&self.writer, retention, limit).await
     }
@@ -296,6 +302,18 @@ impl Ledger for Postgres {
     async fn ping(&self) -> Result<()> {
         self.reader.query("SELECT 1", &[]).await?;
         self.writer.query("SELECT 1", &[]).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl MergeRequests for Postgres {
+    async fn open_merge_request(
+        &self,
+        project_id: i64,
+        source_branch: &str,
+        since: Timestamp,
+    ) -> Result<Option<i64>> {
+        merge_requests::open(&self.reader, project_id, source_branch, since).await
     }
 }
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::Postgres;
 use super::holds::KeyColumns;
+use super::merge_requests::Seen;
 use super::rows::{self, RowState, ms, shared, signed, stored_event, text, unsigned};
 use super::watches;
 use crate::integration::IntegrationId;
@@ -70,7 +71,7 @@ struct Rows<'a> {
     lease_until: Vec<Option<i64>>,
 }
 
-const ENQUEUE: &str = "SELECT * FROM enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
+const ENQUEUE: &str = "SELECT * FROM enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)";
 
 impl Postgres {
     pub(super) async fn write(
@@ -78,9 +79,10 @@ impl Postgres {
         batch: &[Dispatched],
         now: Timestamp,
     ) -> Result<Vec<Vec<Option<Delivery>>>> {
-        let (mut events, mut rows) = (Events::default(), Rows::default());
+        let (mut events, mut rows, mut seen) = (Events::default(), Rows::default(), Seen::default());
         for (place, dispatched) in (1..).zip(batch) {
             events.add(dispatched);
+            dispatched.seen.iter().for_each(|merge_request| seen.add(merge_request));
             for delivery in &dispatched.deliveries {
                 rows.event.push(place);
                 let (integration, target) = (text(&delivery.integration.0), text(&delivery.target));
@@ -121,6 +123,12 @@ impl Postgres {
                     &ms(now),
                     &rows.replaces,
                     &rows.route_key,
+                    &seen.project_id,
+                    &seen.iid,
+                    &seen.source_project_id,
+                    &seen.branch_key,
+                    &seen.state,
+                    &seen.seen_at,
                 ],
             )
             .await

@@ -66,6 +66,7 @@ async fn write(store: &Postgres, id: &str, name: Option<&str>, now: Timestamp) -
         event: Arc::new(event(id, "main")),
         origin: Origin::Broker { digest: None, redelivered: false },
         deliveries: vec![delivery],
+        seen: None,
     };
     let mut written = store.enqueue(vec![dispatched], now).await.unwrap();
     written.remove(0).remove(0).unwrap()

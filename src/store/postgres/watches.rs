@@ -108,6 +108,14 @@ pub(super) async fn sweep(connection: &Connection, before: i64, limit: i64) -> R
     Ok(connection.row(ENDED, &[&before, &limit]).await?.get(0))
 }
 
+/// The number of watches that have not ended, and when the first of them is due.
+pub(super) async fn open(connection: &Connection) -> Result<(u64, Option<Timestamp>)> {
+    const OPEN: &str = "SELECT count(*), min(due) FROM watches WHERE ended_at IS NULL";
+    let row = connection.row(OPEN, &[]).await?;
+    let due: Option<i64> = row.get(1);
+    Ok((row.get::<_, i64>(0).unsigned_abs(), due.map(moment).transpose()?))
+}
+
 fn read(found: &[tokio_postgres::Row]) -> Result<Vec<Watch>> {
     found.iter().map(|row| WatchRow::from_cells(row)?.read()).collect()
 }

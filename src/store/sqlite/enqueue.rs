@@ -7,8 +7,9 @@ use rusqlite::{Connection, params};
 
 use super::lanes::{self, Foreign};
 use super::rows::{EventRow, RowState, change, find, ms};
-use super::{inbox, leases};
+use super::{inbox, leases, merge_requests};
 use crate::store::columns::key_of;
+use crate::store::merge_requests::SeenMergeRequest;
 use crate::store::{BodyDigest, Delivery, DeliveryId, Dispatched, Lease, NewDelivery, Origin, Result};
 
 /// A [`Dispatched`] as the writer wants it.
@@ -16,6 +17,7 @@ pub(super) struct Entry {
     event: EventRow,
     origin: Origin,
     deliveries: Vec<NewDelivery>,
+    seen: Option<SeenMergeRequest>,
 }
 
 impl Entry {
@@ -28,6 +30,7 @@ impl Entry {
             event: EventRow::new(&dispatched.event, now, digest),
             origin: dispatched.origin,
             deliveries: dispatched.deliveries,
+            seen: dispatched.seen,
         }
     }
 }
@@ -48,6 +51,9 @@ fn enqueue_one(
     foreign: &mut Option<(Arc<str>, Foreign)>,
     now: Timestamp,
 ) -> Result<Vec<Option<Delivery>>> {
+    if let Some(seen) = &entry.seen {
+        merge_requests::remember(connection, seen)?;
+    }
     if entry.deliveries.is_empty() {
         if let Origin::Inbox(number) = entry.origin {
             inbox::discard(connection, &[number])?;

@@ -6,10 +6,16 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use super::lanes;
 use super::registry;
 use super::rows::{self, HOLD, RowState, blob, change, find, hold, moment, ms, prepare};
-use crate::store::columns::{AttemptRow, LineRow, TableRow as _, key_of, line_columns};
+use super::watches;
+use crate::store::columns::{
+    AttemptRow, DeadRow, LineRow, TableRow as _, WaitingRow, dead_columns, key_of, line_columns,
+    waiting_columns,
+};
+use crate::store::overview::grouped;
 use crate::store::registry::AuditEntry;
 use crate::store::{
-    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, Lane, Result, State, StoredAttempt,
+    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, Lane, Overview, Result, State,
+    StoredAttempt,
 };
 
 /// The list's query, by whether an integration is named and by the index that finds rows of the state.
@@ -133,4 +139,38 @@ pub(super) fn depth(connection: &Connection, now: Timestamp) -> Result<Depth> {
         depth.oldest_waiting = written.map(moment).transpose()?;
     }
     Ok(depth)
+}
+
+const WAITING: &str = concat!(
+    "SELECT ",
+    waiting_columns!(),
+    " FROM (SELECT integration, target, destination, due, created_at FROM deliveries WHERE id IN (
+          SELECT id FROM deliveries INDEXED BY deliveries_lane WHERE state <= 1
+          UNION ALL SELECT id FROM deliveries INDEXED BY deliveries_leases WHERE state = 2)
+      ORDER BY id DESC LIMIT ?1)
+      GROUP BY integration, target, destination ORDER BY integration, target, destination"
+);
+
+const DEAD: &str = concat!(
+    "SELECT ",
+    dead_columns!(),
+    " FROM deliveries AS d INDEXED BY deliveries_dead
+      WHERE d.state >= 20 AND d.state = ?1 ORDER BY d.id DESC LIMIT ?2"
+);
+
+pub(super) fn overview(connection: &Connection) -> Result<Overview> {
+    let limit = rows::limit(Overview::ROWS);
+    let waiting: Vec<WaitingRow> = rows::all(connection, WAITING, [limit])?;
+    let mut dead = Vec::new();
+    for state in [State::Failed, State::Expired].into_iter().filter_map(RowState::of) {
+        let found: Vec<DeadRow> = rows::all(connection, DEAD, params![state.0, limit])?;
+        dead.extend(found.into_iter().map(DeadRow::read).collect::<Result<Vec<_>>>()?);
+    }
+    let (watches, first_watch_due) = watches::open(connection)?;
+    Ok(Overview {
+        waiting: waiting.into_iter().map(WaitingRow::read).collect::<Result<_>>()?,
+        dead_letters: grouped(dead),
+        watches,
+        first_watch_due,
+    })
 }

@@ -13,6 +13,7 @@ mod key_file;
 mod lanes;
 mod leases;
 mod ledger;
+mod merge_requests;
 mod place;
 mod quarantine;
 mod registry;
@@ -32,13 +33,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::merge_requests::MergeRequests;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
     Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine,
     Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger, NewQuarantined,
-    NewWatch, NodeId, Outbox, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled,
-    SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
+    NewWatch, NodeId, Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention,
+    Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -255,6 +257,10 @@ impl Ledger for Sqlite {
         self.ledger.call(move |connection| ledger::depth(connection, now)).await
     }
 
+    async fn overview(&self) -> Result<Overview> {
+        self.ledger.call(ledger::overview).await
+    }
+
     async fn sweep(&self, retention: Retention, limit: usize) -> Result<Swept> {
         self.writer.call(move |connection| sweep::sweep(connection, retention, limit)).await
     }
@@ -280,6 +286,19 @@ impl Ledger for Sqlite {
                 Ok(())
             })
             .await
+    }
+}
+
+#[async_trait]
+impl MergeRequests for Sqlite {
+    async fn open_merge_request(
+        &self,
+        project_id: i64,
+        source_branch: &str,
+        since: Timestamp,
+    ) -> Result<Option<i64>> {
+        let branch = source_branch.to_owned();
+        self.reader.call(move |connection| merge_requests::open(connection, project_id, &branch, since)).await
     }
 }
 

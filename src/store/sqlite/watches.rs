@@ -110,3 +110,12 @@ const ENDED: &str = "DELETE FROM watches WHERE number IN
 pub(super) fn sweep(connection: &Connection, before: i64, limit: usize) -> Result<usize> {
     Ok(change(connection, ENDED, params![before, rows::limit(limit)])?)
 }
+
+const OPEN: &str = "SELECT count(*), min(due) FROM watches INDEXED BY watches_due WHERE ended_at IS NULL";
+
+/// The number of watches that have not ended, and when the first of them is due.
+pub(super) fn open(connection: &Connection) -> Result<(u64, Option<Timestamp>)> {
+    let (count, due): (i64, Option<i64>) =
+        rows::prepare(connection, OPEN)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok((count.unsigned_abs(), due.map(moment).transpose()?))
+}

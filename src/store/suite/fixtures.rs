@@ -94,6 +94,7 @@ pub(super) fn from_broker(event: Event, deliveries: Vec<NewDelivery>) -> Dispatc
         event: Arc::new(event),
         origin: Origin::Broker { digest: None, redelivered: false },
         deliveries,
+        seen: None,
     }
 }
 

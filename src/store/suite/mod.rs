@@ -10,6 +10,7 @@ mod fixtures;
 mod holds;
 mod lanes;
 mod leases;
+mod merge_requests;
 mod model;
 mod outbox;
 mod people;
@@ -242,6 +243,14 @@ macro_rules! promises {
                     a_watch_begins_with_the_outcome_of_the_delivery_that_triggered_the_build,
                     watches_that_ended_are_swept_with_what_was_delivered,
                 }
+                merge_requests::{
+                    an_open_merge_request_is_found_by_its_branch_until_it_ends,
+                    a_merge_request_of_a_fork_has_another_branch,
+                    the_latest_event_of_a_merge_request_counts_however_they_come,
+                    what_an_event_says_is_written_with_its_deliveries_or_out_of_the_inbox,
+                    what_was_said_long_ago_does_not_count_and_is_swept,
+                    a_merge_request_may_have_any_numbers_and_names,
+                }
                 lanes::{
                     a_newer_state_replaces_what_waits,
                     what_is_under_way_is_replaced_when_it_would_wait,
@@ -301,6 +310,7 @@ macro_rules! promises {
                     a_resent_letter_goes_before_the_later_ones_of_its_lane,
                     what_is_on_its_way_is_not_resent,
                     depth_counts_what_waits,
+                    an_overview_groups_what_waits_and_what_was_given_up,
                     sweeping_takes_what_is_too_old_and_only_that,
                     sweeping_takes_a_bounded_piece_at_a_time,
                     the_store_answers,

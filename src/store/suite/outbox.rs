@@ -41,6 +41,7 @@ pub(super) async fn a_redelivered_body_that_is_known_changes_nothing<B: Backend>
         event: Arc::new(event(id)),
         origin: Origin::Broker { digest: Some(BodyDigest([digest; 32])), redelivered },
         deliveries: vec![delivery()],
+        seen: None,
     };
     let write =
         async |dispatched| case.store.enqueue(vec![dispatched], at(0)).await.unwrap().remove(0).remove(0);
@@ -55,8 +56,12 @@ pub(super) async fn an_event_without_deliveries_leaves_the_inbox_and_nothing_els
     let case = Case::<B>::new().await;
     assert!(case.push("e1", at(0)).await);
     let number = case.inbox(0).await[0].0;
-    let unmatched =
-        |id: &str, origin| Dispatched { event: Arc::new(event(id)), origin, deliveries: Vec::new() };
+    let unmatched = |id: &str, origin| Dispatched {
+        event: Arc::new(event(id)),
+        origin,
+        deliveries: Vec::new(),
+        seen: None,
+    };
 
     let batch = vec![
         unmatched("e1", Origin::Inbox(number)),

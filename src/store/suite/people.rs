@@ -7,7 +7,7 @@ use super::fixtures::{Case, Change, at, audit, delivery, event, held_route, hold
 use crate::integration::IntegrationId;
 use crate::store::{
     AttemptRecord, DeliveryFilter, DeliveryId, Depth, Inbox, Ledger, NewDelivery, NewQuarantined, NewState,
-    Outbox, Portion, Quarantine, Registry, Retention, Settled, State,
+    Outbox, Overview, Portion, Quarantine, Registry, Retention, Settled, State, WaitingGroup,
 };
 
 fn all() -> DeliveryFilter {
@@ -183,6 +183,41 @@ pub(super) async fn depth_counts_what_waits<B: Backend>() {
     assert_eq!(case.store.depth(at(50)).await.unwrap().held, 0);
 }
 
+pub(super) async fn an_overview_groups_what_waits_and_what_was_given_up<B: Backend>() {
+    let case = Case::<B>::new().await;
+    assert_eq!(case.store.overview().await.unwrap(), Overview::default());
+    ended(&case, "e1", delivery(), NewState::Delivered, at(0)).await;
+    ended(&case, "e2", delivery(), NewState::Cancelled, at(0)).await;
+    ended(&case, "e3", delivery(), NewState::Failed, at(1)).await;
+    ended(&case, "e4", delivery(), NewState::Failed, at(3)).await;
+    ended(&case, "e5", delivery(), NewState::Expired, at(2)).await;
+    case.write("e6", delivery().lane(2).leased("a", at(4)), at(4)).await;
+    case.write("e7", delivery(), at(5)).await;
+    let other = NewDelivery { target: "#other".into(), ..delivery().lane(3) };
+    case.write("e8", other, at(6)).await;
+
+    let Overview { waiting, dead_letters, watches, first_watch_due } = case.store.overview().await.unwrap();
+    let of = delivery();
+    let group = |target: &str, deliveries, since| WaitingGroup {
+        integration: of.integration.clone(),
+        target: target.to_owned(),
+        destination: of.destination.to_string(),
+        deliveries,
+        next_due: since,
+        since,
+    };
+    let mut expected = vec![group(&of.target, 2, at(4)), group("#other", 1, at(6))];
+    expected.sort_by(|a, b| a.target.cmp(&b.target));
+    assert_eq!(waiting, expected);
+    let found: Vec<_> =
+        dead_letters.iter().map(|group| (group.cause.as_str(), group.deliveries, group.newest)).collect();
+    let failed = dead_letters.iter().find(|group| group.cause != "expired").unwrap();
+    assert_eq!(failed.integration, of.integration);
+    assert!(found.contains(&("expired", 1, at(2))), "{found:?}");
+    assert_eq!((failed.deliveries, failed.newest), (2, at(3)), "the newest of them is named: {found:?}");
+    assert_eq!((watches, first_watch_due), (0, None));
+}
+
 fn bad(second: i64) -> NewQuarantined {
     let received_at = at(second);
     NewQuarantined {
@@ -208,8 +243,12 @@ pub(super) async fn sweeping_takes_what_is_too_old_and_only_that<B: Backend>() {
     case.store.discard(&[case.inbox(0).await[0].0]).await.unwrap();
     case.store.quarantine(vec![bad(0), bad(20)]).await.unwrap();
 
-    let keep_dead =
-        Retention { settled_before: at(10), dead_letters_before: at(-9), quarantine_before: at(10) };
+    let keep_dead = Retention {
+        settled_before: at(10),
+        dead_letters_before: at(-9),
+        quarantine_before: at(10),
+        merge_requests_before: at(-9),
+    };
     let swept = case.store.sweep(keep_dead, 100).await.unwrap();
     assert_eq!((swept.deliveries, swept.events, swept.quarantined, swept.more), (2, 2, 1, false));
     assert_eq!(list(&case, all()).await, [young, waits, dead]);
@@ -229,8 +268,12 @@ pub(super) async fn sweeping_takes_a_bounded_piece_at_a_time<B: Backend>() {
     for n in 0..5 {
         ended(&case, &format!("e{n}"), delivery(), NewState::Delivered, at(n)).await;
     }
-    let retention =
-        Retention { settled_before: at(10), dead_letters_before: at(10), quarantine_before: at(10) };
+    let retention = Retention {
+        settled_before: at(10),
+        dead_letters_before: at(10),
+        quarantine_before: at(10),
+        merge_requests_before: at(-9),
+    };
     let mut pieces = Vec::new();
     loop {
         let swept = case.store.sweep(retention, 2).await.unwrap();

@@ -182,6 +182,7 @@ pub(super) async fn an_upgraded_store_knows_repeats<B: Backend>() {
         event: Arc::new(event(id)),
         origin: Origin::Broker { digest: Some(BodyDigest([7; 32])), redelivered },
         deliveries: vec![slack()],
+        seen: None,
     };
     let batch = vec![no_id("another id", true), no_id("a third id", false)];
     let written = case.store.enqueue(batch, at(1000)).await.unwrap();
@@ -196,6 +197,7 @@ pub(super) async fn an_upgraded_store_knows_repeats<B: Backend>() {
         event: Arc::new(event("posted 1")),
         origin: Origin::Inbox(14),
         deliveries: vec![slack()],
+        seen: None,
     };
     assert!(case.store.enqueue(vec![from_inbox], at(1000)).await.unwrap()[0][0].is_some());
     assert_eq!(case.inbox(0).await, [(16, "posted 3".to_owned())]);
@@ -223,8 +225,12 @@ pub(super) async fn an_upgraded_store_resends_and_sweeps<B: Backend>() {
     let detail = case.store.delivery(DeliveryId(6)).await.unwrap().unwrap();
     assert_eq!(detail.attempts.len(), 2, "the record of before stays");
 
-    let retention =
-        Retention { settled_before: at(30), dead_letters_before: at(20), quarantine_before: at(50) };
+    let retention = Retention {
+        settled_before: at(30),
+        dead_letters_before: at(20),
+        quarantine_before: at(50),
+        merge_requests_before: at(-9),
+    };
     let swept = case.store.sweep(retention, 100).await.unwrap();
     assert_eq!((swept.deliveries, swept.events, swept.quarantined), (4, 4, 1), "1, 7, 8 and 13");
     assert!(case.store.delivery(DeliveryId(1)).await.unwrap().is_none());

@@ -42,6 +42,8 @@ pub(super) async fn a_watch_is_handed_out_when_it_is_due_and_to_one_node_at_a_ti
     assert_eq!((early.watches.len(), early.next), (0, Some(at(5))));
     let claimed = case.store.claim_watches(at(5), at(60), 100).await.unwrap();
     assert_eq!((claimed.watches.len(), claimed.next), (1, Some(at(30))));
+    let overview = case.store.overview().await.unwrap();
+    assert_eq!((overview.watches, overview.first_watch_due), (2, Some(at(30))), "the claimed one is put off");
     assert_eq!(claimed.watches[0].ref_name, "main");
     assert_eq!(claimed.watches[0].project_json, r#"{"id":7}"#);
     let case = case.reopened().await;
@@ -99,8 +101,12 @@ pub(super) async fn watches_that_ended_are_swept_with_what_was_delivered<B: Back
     case.store.watch(vec![new("main", at(5)), new("dev", at(6))]).await.unwrap();
     let claimed = case.store.claim_watches(at(5), at(60), 1).await.unwrap();
     case.store.settle_watch(settled(&claimed.watches[0], BuildState::Success, None)).await.unwrap();
-    let retention =
-        |settled_before| Retention { settled_before, dead_letters_before: at(0), quarantine_before: at(0) };
+    let retention = |settled_before| Retention {
+        settled_before,
+        dead_letters_before: at(0),
+        quarantine_before: at(0),
+        merge_requests_before: at(-9),
+    };
     case.store.sweep(retention(at(9)), 10).await.unwrap();
     assert_eq!(case.store.commit_statuses(7, "cafe").await.unwrap().len(), 2);
     case.store.sweep(retention(at(10)), 10).await.unwrap();

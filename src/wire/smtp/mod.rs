@@ -6,12 +6,14 @@
 //!   that is lost before the final dot is distinguished from one that is lost after it.
 //! * `letter`: a mail as the bytes that go over the wire.
 //! * `idle`: connections that wait for the next mail.
+//! * [`probe`]: asks the relay whether it would take mail, and sends none.
 //!
 //! There is no guard here: the relay is the operator's own, and may be in a private network.
 
 mod config;
 mod idle;
 mod letter;
+mod probe;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -32,6 +34,7 @@ use super::{SendError, WireError};
 use crate::call::{Mail, SmtpReply, SmtpStage};
 
 pub use config::{Config, Tls};
+pub use probe::{RelayFault, RelayFound, probe};
 
 /// How long a refused login is not tried again. Otherwise the login attempts of hundreds of waiting mails could make the
 /// relay lock the account.

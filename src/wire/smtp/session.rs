@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use jiff::SignedDuration;
+use lettre::Address;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
@@ -139,6 +140,17 @@ impl Session {
             }
             other => other,
         })
+    }
+
+    /// Asks whether the relay takes mail of this sender. The caller resets the transaction.
+    pub(super) async fn ask_for_sender(&mut self, sender: Address, config: &Config) -> Result<(), Stop> {
+        let sender = Mail::new(Some(sender), Vec::new());
+        step(SmtpStage::Sender, config.command_timeout, self.connection.command(sender)).await.map(drop)
+    }
+
+    /// Whether the connection is encrypted.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.connection.is_encrypted()
     }
 
     /// Resets a transaction that was begun. False means that the connection can't be used any more.

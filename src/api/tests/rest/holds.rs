@@ -109,7 +109,7 @@ impl Api {
         };
         let event = Arc::new(sample(Trigger::Push));
         let origin = Origin::Broker { digest: None, redelivered: false };
-        let dispatched = Dispatched { event, origin, deliveries: vec![delivery] };
+        let dispatched = Dispatched { event, origin, deliveries: vec![delivery], seen: None };
         self.store.enqueue(vec![dispatched], NOW).await.unwrap()[0][0].as_ref().unwrap().id
     }
 }
@@ -325,4 +325,41 @@ async fn a_save_of_a_default_ends_the_holds_of_those_that_follow_it() {
     assert_eq!(api.put(&admin, everyone, &settings()).await.status, 200);
     assert_eq!(api.held().await, ["address 43:slack"], "project 43 has settings of its own");
     assert_eq!(api.get(&admin, SLACK).await.json()["active"], true);
+}
+
+#[tokio::test]
+async fn the_status_names_what_is_held_why_and_what_helps() {
+    let (api, admin) = set_up().await;
+    api.put(&admin, "/projects/43/integrations/slack", &settings()).await;
+    let well = api.ask(&admin, "GET", "/status").await.json();
+    assert_eq!((&well["state"], &well["problems"]), (&json!("ok"), &json!(0)), "{well}");
+    api.delivery().await;
+    api.hold(api.usual_holds()).await;
+    let status = api.ask(&admin, "GET", "/status").await.json();
+    assert_eq!((&status["state"], &status["waiting"]), (&json!("problems"), &json!(1)), "{status}");
+    assert_eq!(status["parts"][0], json!({ "part": "store", "state": "ok", "found": "ok" }));
+    let held = status["held"].as_array().unwrap();
+    let off = held.iter().find(|held| held["cause"] == "switched_off").unwrap();
+    assert_eq!(off["integration"], "42:slack");
+    assert_eq!((&off["targets"], &off["until"]), (&json!(["#ops"]), &Value::Null));
+    assert_eq!((&off["reason"], &off["waiting"]), (&json!("answered 404"), &json!(1)));
+    assert_eq!(off["command"], "forgebell integrations test 42:slack");
+    assert!(held.iter().any(|held| held["integration"] == "43:slack" && held["kind"] == "route"), "{status}");
+    assert_eq!(status["problems"], held.len());
+}
+
+#[tokio::test]
+async fn a_token_of_a_project_sees_the_status_of_that_project_and_no_parts() {
+    let (api, admin) = set_up().await;
+    api.put(&admin, "/projects/43/integrations/slack", &settings()).await;
+    api.delivery().await;
+    api.hold(api.usual_holds()).await;
+    let token = api.token(ScopeKey::Project(42), Right::Read).await;
+    let status = api.ask(&token, "GET", "/status").await.json();
+    let held = status["held"].as_array().unwrap();
+    assert!(!held.is_empty() && held.iter().all(|held| held["integration"] == "42:slack"), "{status}");
+    assert_eq!((&status["parts"], &status["waiting"]), (&json!([]), &json!(1)));
+    let other = api.token(ScopeKey::Project(44), Right::Read).await;
+    let none = api.ask(&other, "GET", "/status").await.json();
+    assert_eq!((&none["state"], &none["waiting"], &none["held"]), (&json!("ok"), &json!(0), &json!([])));
 }

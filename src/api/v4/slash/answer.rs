@@ -42,6 +42,20 @@ pub(super) struct Failure {
     pub(super) waits: bool,
 }
 
+/// Something that gets nothing for now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) title: &'static str,
+    pub(super) targets: Vec<String>,
+    /// Why, in a word: `throttled`.
+    pub(super) cause: &'static str,
+    pub(super) reason: String,
+    pub(super) since: Timestamp,
+    pub(super) until: Option<Timestamp>,
+    /// Messages that wait.
+    pub(super) waiting: u64,
+}
+
 /// A channel that is muted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Muted {
@@ -65,7 +79,13 @@ pub(super) fn help(command: &str, forwards: bool) -> String {
     text
 }
 
-pub(super) fn status(project: &str, lines: &[Line], failures: &[Failure], muted: &[Muted]) -> String {
+pub(super) fn status(
+    project: &str,
+    lines: &[Line],
+    held: &[Held],
+    failures: &[Failure],
+    muted: &[Muted],
+) -> String {
     let mut text = String::new();
     if lines.is_empty() {
         let _ = writeln!(text, "{} sends no notifications.", plain(project));
@@ -88,6 +108,9 @@ pub(super) fn status(project: &str, lines: &[Line], failures: &[Failure], muted:
         let until = moment(muted.until);
         let _ = writeln!(text, "Muted until {until} in {}, by {}.", plain(&muted.channel), plain(&muted.by));
     }
+    for held in held {
+        let _ = writeln!(text, "{}", held_line(held));
+    }
     if failures.is_empty() {
         text.push_str("Nothing failed lately.");
         return text;
@@ -108,6 +131,19 @@ pub(super) fn status(project: &str, lines: &[Line], failures: &[Failure], muted:
     }
     text.truncate(text.trim_end().len());
     text
+}
+
+fn held_line(held: &Held) -> String {
+    let Held { title, targets, cause, reason, since, until, waiting } = held;
+    let targets =
+        if targets.is_empty() { String::new() } else { format!(" to {}", plain(&targets.join(", "))) };
+    let next = until.map_or_else(
+        || "nothing is sent until that is corrected".to_owned(),
+        |until| format!("next attempt {}", moment(until)),
+    );
+    let (cause, since) = (cause.replace('_', " "), moment(*since));
+    let reason = cut(&plain(reason));
+    format!("{title}{targets} waits since {since} ({cause}): {reason}; {waiting} waiting, {next}.")
 }
 
 pub(super) fn muted(channel: &str, service: &str, until: Timestamp, command: &str) -> String {
@@ -184,9 +220,19 @@ mod tests {
             waits: false,
         };
         let muted = Muted { channel: "#dev".to_owned(), until: AT, by: "@ada".to_owned() };
+        let held = Held {
+            title: "Slack notifications",
+            targets: vec!["#ops".to_owned()],
+            cause: "misconfigured",
+            reason: "answered 404: channel_not_found".to_owned(),
+            since: AT,
+            until: Some(AT),
+            waiting: 3,
+        };
         let off = Line { active: false, channels: Vec::new(), inherited: true, ..slack() };
         let dead = Line { active: false, dead: Some("answered 404: no_service".to_owned()), ..slack() };
-        let text = status("acme/rocket", &[slack(), off, dead], &[failure], &[muted]).replace('\u{200b}', "");
+        let text = status("acme/rocket", &[slack(), off, dead], &[held], &[failure], &[muted])
+            .replace('\u{200b}', "");
         assert_eq!(
             text,
             "*acme/rocket* sends:\n\
@@ -194,6 +240,8 @@ mod tests {
              • Slack notifications (as set for its group or for everyone): switched off\n\
              • Slack notifications to #ops, #dev: switched off; an address is dead: answered 404: no_service\n\
              Muted until 2026-01-15 09:30 UTC in #dev, by @ada.\n\
+             Slack notifications to #ops waits since 2026-01-15 09:30 UTC (misconfigured): answered 404: \
+             channel_not_found; 3 waiting, next attempt 2026-01-15 09:30 UTC.\n\
              Failed lately:\n\
              • 2026-01-15 09:30 UTC, Slack notifications #ops, merge_request:1: answered 404: no_service (given up)"
         );
@@ -202,7 +250,7 @@ mod tests {
     #[test]
     fn a_status_without_integrations_and_failures_says_so() {
         assert_eq!(
-            status("acme/rocket", &[], &[], &[]),
+            status("acme/rocket", &[], &[], &[], &[]),
             "acme/rocket sends no notifications.\nNothing failed lately."
         );
     }

@@ -21,7 +21,6 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
-use super::address_state::AddressState;
 use super::{ApiError, Params};
 use crate::adapters::contract::{ChatCommand, InboundRequest};
 use crate::adapters::{self, ADAPTERS, Entry};
@@ -29,12 +28,14 @@ use crate::api::resources::CommandAnswer;
 use crate::catalog::{Actor, CachedCatalog, Configured, ResolvedScope};
 use crate::event::Trigger;
 use crate::integration::Channels;
+use crate::pipeline::addresses::Addresses;
 use crate::pipeline::amqp::Commands;
 use crate::pipeline::holds::HoldSet;
+use crate::pipeline::standing::Standing;
 use crate::settings::Parsed;
 use crate::store::registry::Mute;
-use crate::store::{DeliveryFilter, Ledger, State as DeliveryState};
-use answer::{Failure, Line, Muted, to_asker};
+use crate::store::{DeliveryFilter, HoldCause, Ledger, State as DeliveryState, StoreError};
+use answer::{Failure, Held, Line, Muted, to_asker};
 use command::Command;
 pub(super) use route::trigger;
 
@@ -148,7 +149,7 @@ async fn status(handler: &CommandHandler<'_>, scope: &ResolvedScope) -> String {
             let inheritance = state.inheritance(scope, entry.about.slug);
             let mut line = line(inheritance.effective()?, inheritance.is_inherited());
             if let Some(applies) = state.at(scope, entry.about.slug) {
-                let addresses = AddressState::of(&applies, &handler.holds);
+                let addresses = Addresses::of(&applies, &handler.holds);
                 line.active &= !addresses.all_dead;
                 line.dead = addresses.dead.into_iter().next().map(|dead| dead.reason);
             }
@@ -165,10 +166,12 @@ async fn status(handler: &CommandHandler<'_>, scope: &ResolvedScope) -> String {
             .map(|mute| Muted { channel: mute.channel.clone(), until: mute.until, by: mute.by.clone() })
             .collect()
     });
-    if let Ok(Ok(failures)) = tokio::time::timeout(TIMEOUT, failures(handler, scope)).await {
-        return answer::status(&named, &lines, &failures, &muted);
+    let of_store =
+        async { Ok::<_, StoreError>((held(handler, scope).await?, failures(handler, scope).await?)) };
+    if let Ok(Ok((held, failures))) = tokio::time::timeout(TIMEOUT, of_store).await {
+        return answer::status(&named, &lines, &held, &failures, &muted);
     }
-    let known = answer::status(&named, &lines, &[], &muted);
+    let known = answer::status(&named, &lines, &[], &[], &muted);
     known.replace("Nothing failed lately.", "Recent failures can't be shown: the store does not answer.")
 }
 
@@ -190,6 +193,30 @@ fn line(configured: &Configured, inherited: bool) -> Line {
         events,
         inherited,
     }
+}
+
+/// What of this project gets nothing for now. Dead addresses are left out: the line of their integration has them.
+async fn held(handler: &CommandHandler<'_>, scope: &ResolvedScope) -> crate::store::Result<Vec<Held>> {
+    let overview = handler.ledger.overview().await?;
+    let standing = handler.catalog.read(|snapshot| {
+        Standing::within(snapshot, &handler.holds, overview, handler.now, |other| other == scope)
+    });
+    let alive =
+        standing.troubles.into_iter().filter(|trouble| trouble.cause != HoldCause::SwitchedOff.name());
+    let held = alive.filter_map(|trouble| {
+        let id = trouble.integration?;
+        let entry = adapters::find(id.0.rsplit_once(':')?.1)?;
+        Some(Held {
+            title: entry.about.title,
+            targets: trouble.targets,
+            cause: trouble.cause,
+            reason: trouble.reason,
+            since: trouble.since,
+            until: trouble.until,
+            waiting: trouble.waiting,
+        })
+    });
+    Ok(held.collect())
 }
 
 /// The deliveries that were given up within the last day, and those whose attempts fail at the moment; the newest first.

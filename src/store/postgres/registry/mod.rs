@@ -189,6 +189,11 @@ impl Registry for Postgres {
         self.writer.query("SELECT mute($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", &values).await.map(drop)
     }
 
+    async fn note(&self, audit: AuditEntry) -> Result<()> {
+        let note = Note::new(&audit);
+        self.writer.query("SELECT note($1, $2, $3, $4, $5)", &note.after(&[])).await.map(drop)
+    }
+
     async fn audit_log(&self, before: Option<i64>, most: usize) -> Result<Vec<AuditLine>> {
         const LIST: &str =
             "SELECT id, at, who, action, object, fields FROM audit WHERE id < $1 ORDER BY id DESC LIMIT $2";

@@ -119,6 +119,10 @@ impl Registry for Sqlite {
         self.writer.call(move |connection| people::mute(connection, &mute, &audit)).await
     }
 
+    async fn note(&self, audit: AuditEntry) -> Result<()> {
+        self.writer.call(move |connection| people::note(connection, &audit)).await
+    }
+
     async fn audit_log(&self, before: Option<i64>, limit: usize) -> Result<Vec<AuditLine>> {
         self.ledger.call(move |connection| people::audit_log(connection, before, limit)).await
     }

@@ -42,6 +42,7 @@ async fn write_large(store: &Sqlite, id: &str, size: usize) -> Result<()> {
         event: Arc::new(event(id, size)),
         origin: Origin::Broker { digest: None, redelivered: false },
         deliveries: vec![delivery],
+        seen: None,
     };
     store.enqueue(vec![dispatched], now()).await.map(drop)
 }

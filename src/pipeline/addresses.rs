@@ -2,24 +2,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
+use super::holds::HoldSet;
 use crate::adapters;
-use crate::api::resources::{DeadAddress, Moment};
 use crate::event::sample;
 use crate::integration::Integration;
-use crate::pipeline::holds::HoldSet;
 use crate::store::DestinationKey;
 
 /// The state of an integration's addresses.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct AddressState {
+pub struct Addresses {
     /// The oldest first.
-    pub(super) dead: Vec<DeadAddress>,
+    pub dead: Vec<DeadAddress>,
     /// Whether nothing that it hears of could be sent anywhere.
-    pub(super) all_dead: bool,
+    pub all_dead: bool,
 }
 
-impl AddressState {
-    pub(super) fn of(integration: &Integration, holds: &HoldSet) -> Self {
+/// An address that the service reported as dead.
+#[derive(Debug, PartialEq, Eq)]
+pub struct DeadAddress {
+    /// The channels or other targets that it serves; the address's own is empty.
+    pub targets: Vec<String>,
+    /// What the service answered.
+    pub reason: String,
+    pub since: Timestamp,
+}
+
+impl Addresses {
+    pub fn of(integration: &Integration, holds: &HoldSet) -> Self {
         let dead = holds.dead_addresses(integration);
         if dead.is_empty() {
             return Self::default(); // the ordinary case
@@ -32,15 +43,15 @@ impl AddressState {
             .map(|(destination, hold)| DeadAddress {
                 targets: targets.get(*destination).into_iter().flatten().cloned().collect(),
                 reason: hold.reason.clone(),
-                since: Moment(hold.since),
+                since: hold.since,
             })
             .collect();
         Self { dead, all_dead }
     }
 }
 
-/// The targets of the kinds of event that it hears of, by their destination.
-fn targets(integration: &Integration) -> BTreeMap<DestinationKey, BTreeSet<String>> {
+/// The targets of the kinds of event that an integration hears of, by their destination.
+pub(super) fn targets(integration: &Integration) -> BTreeMap<DestinationKey, BTreeSet<String>> {
     let mut found: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
     let Some(entry) = adapters::find(integration.slug) else { return found };
     for trigger in integration.triggers.iter().filter(|trigger| entry.about.triggers.contains(*trigger)) {

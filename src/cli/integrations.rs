@@ -1,0 +1,500 @@
+//! `integrations`: lists integrations with their state, shows one, tests one, and has what waits for one tried again.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::ArgGroup;
+use clap::builder::PossibleValuesParser;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::options::Options;
+use super::table::{Table, age, cut, printable, wrapped};
+use super::{audit, complain, say, say_json, state};
+use crate::adapters::{self, Entry};
+use crate::api::{integration_object, resources};
+use crate::catalog::{Configured, ResolvedScope, Snapshot};
+use crate::config::Config;
+use crate::daemon;
+use crate::event::{Event, Trigger, sample};
+use crate::integration::{Integration, IntegrationId, Scope};
+use crate::pipeline::explain::named;
+use crate::pipeline::holds::{HoldSet, Holds};
+use crate::pipeline::retry::Outcome;
+use crate::settings::Secrets;
+use crate::store::Store;
+
+const REASON: usize = 60;
+const WIDTH: usize = 100;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// List what is configured, with its state
+    List(ListArgs),
+    /// Show one integration's settings, without secrets, and its state
+    Show(ShowArgs),
+    /// Send a test message by one integration; success ends its holds
+    Test(TestArgs),
+    /// Have what waits for integrations tried again now, also where an address was switched off
+    Resume(ResumeArgs),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    group(ArgGroup::new("scope")),
+    after_help = "For example:\n  \
+    forgebell integrations list\n  \
+    forgebell integrations list --project acme/rocket --json"
+)]
+pub(super) struct ListArgs {
+    /// Only those that apply to this project, its own and inherited ones: a path or a number
+    #[arg(long, value_name = "PROJECT", group = "scope")]
+    project: Option<String>,
+    /// Only those of this group: a path
+    #[arg(long, value_name = "GROUP", group = "scope")]
+    group: Option<String>,
+    /// Only the defaults of the instance
+    #[arg(long, group = "scope")]
+    instance: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ShowArgs {
+    /// The integration: `acme/rocket:slack`, `42:slack`, `groups/acme:slack`, `instance:slack`
+    #[arg(value_name = "ID", value_parser = name)]
+    id: Name,
+    /// Print JSON, as the API shows it
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "For example:\n  \
+    forgebell integrations test acme/rocket:slack\n\n\
+    Exit codes: 0 the service accepted every message; 1 it did not, or nothing was sent.")]
+pub(super) struct TestArgs {
+    /// The integration: `acme/rocket:slack`, `42:slack`, `groups/acme:slack`
+    #[arg(value_name = "ID", value_parser = name)]
+    id: Name,
+    /// Which kind of event to make a sample of
+    #[arg(long, value_name = "KIND", value_parser = kinds())]
+    trigger: Option<String>,
+    /// Print JSON, as the API answers
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "For example:\n  \
+    forgebell integrations resume acme/rocket:slack\n\n\
+    A wait that the service itself asked for goes on, and so does the rest of a destination that other integrations wait \
+    for. A running daemon notices within seconds.")]
+pub(super) struct ResumeArgs {
+    /// The integrations: `acme/rocket:slack`; of a group or the instance, with those that inherit its settings
+    #[arg(value_name = "ID", value_parser = name, required = true)]
+    ids: Vec<Name>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// An integration's name on the command line.
+#[derive(Clone, Debug)]
+struct Name {
+    scope: Scope,
+    entry: &'static Entry,
+}
+
+fn name(text: &str) -> Result<Name, String> {
+    let shape = "write PROJECT:SERVICE, as `forgebell integrations list` shows it: acme/rocket:slack";
+    let (scope, slug) = text.rsplit_once(':').filter(|(scope, _)| !scope.is_empty()).ok_or(shape)?;
+    let entry = adapters::find(&slug.to_lowercase().replace('_', "-"));
+    let entry = entry.ok_or_else(|| format!("there is no service `{slug}`: see `forgebell adapters`"))?;
+    Ok(Name { scope: Scope::from_canonical(scope), entry })
+}
+
+fn kinds() -> PossibleValuesParser {
+    PossibleValuesParser::new(Trigger::ALL.map(Trigger::name))
+}
+
+impl Name {
+    /// The scope with all that is known of it.
+    fn resolved(&self, snapshot: &Snapshot) -> ResolvedScope {
+        snapshot.directory().resolve(&self.scope)
+    }
+
+    fn missing(&self) -> anyhow::Error {
+        let (slug, scope) = (self.entry.about.slug, &self.scope);
+        anyhow!("{slug} is not configured for {scope}: `forgebell integrations list` shows what is")
+    }
+}
+
+pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<ExitCode> {
+    let config = options.config()?;
+    let now = daemon::now();
+    match command {
+        Command::List(args) => list(&config, &args, now).await,
+        Command::Show(args) => show(&config, &args, now).await,
+        Command::Test(args) => test(&config, &args, now).await,
+        Command::Resume(args) => resume(&config, &args, now).await,
+    }
+}
+
+// ---- list and show -------------------------------------------------------------------------------------------------
+
+/// A line of the list, as `--json` prints it.
+#[derive(Serialize)]
+struct Listed {
+    /// Its name, as commands take it.
+    integration: String,
+    /// The full path of the project or group, where it is known.
+    project: Option<String>,
+    #[serde(flatten)]
+    object: resources::IntegrationBasic,
+    #[serde(skip)]
+    is_configured_active: bool,
+}
+
+async fn list(config: &Config, args: &ListArgs, now: Timestamp) -> anyhow::Result<ExitCode> {
+    let (snapshot, holds) = state::view(config, now).await?;
+    let lines = match scope(args) {
+        None => all(&snapshot, &holds),
+        Some(scope) => {
+            let Some(resolved) = snapshot.known(&scope) else {
+                bail!("{scope} is not known: no event, no setting and no file names it");
+            };
+            let here = adapters::ADAPTERS.iter();
+            here.filter_map(|entry| listed(&snapshot, &resolved, entry.about.slug, &holds)).collect()
+        }
+    };
+    if args.json {
+        say_json(&lines)?;
+    } else {
+        say(&table(&lines, now))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn scope(args: &ListArgs) -> Option<Scope> {
+    let project = args.project.as_deref().map(Scope::from_canonical);
+    let group = args.group.as_ref().map(|path| Scope::Group(path.clone()));
+    project.or(group).or_else(|| args.instance.then_some(Scope::Instance))
+}
+
+/// Everything that is configured, each at its own scope.
+fn all(snapshot: &Snapshot, holds: &HoldSet) -> Vec<Listed> {
+    let configured = snapshot.all_configured().into_iter();
+    configured
+        .filter_map(|(scope, configured)| {
+            listed(snapshot, &snapshot.directory().resolve(&scope), configured.slug(), holds)
+        })
+        .collect()
+}
+
+fn listed(snapshot: &Snapshot, scope: &ResolvedScope, slug: &str, holds: &HoldSet) -> Option<Listed> {
+    let resources::Integration { head, tail, .. } = integration_object(snapshot, scope, slug, holds)?;
+    let inheritance = snapshot.inheritance(scope, slug);
+    let configured = inheritance.effective().or(inheritance.own)?;
+    Some(Listed {
+        integration: snapshot.id_at(scope, slug).to_string(),
+        project: scope.path().map(str::to_owned),
+        object: resources::IntegrationBasic { head, tail },
+        is_configured_active: configured.configuration.active,
+    })
+}
+
+fn table(lines: &[Listed], now: Timestamp) -> String {
+    if lines.is_empty() {
+        return "no integrations".to_owned();
+    }
+    let mut table = Table::new(["INTEGRATION", "PROJECT", "STATE", "CHANGED", "FROM", "NOTE"]);
+    for line in lines {
+        let resources::IntegrationBasic { head, tail } = &line.object;
+        let note = tail.switched_off.first().map(|off| off.reason.clone()).unwrap_or_default();
+        table.row([
+            line.integration.clone(),
+            line.project.clone().unwrap_or_default(),
+            state_word(line).to_owned(),
+            age(head.updated_at.0, now),
+            tail.origin.clone().unwrap_or_else(|| "API".to_owned()),
+            cut(&note, REASON),
+        ]);
+    }
+    table.to_string()
+}
+
+/// `active`, `off` by a person's wish, `SWITCHED OFF` where nothing can be sent, `partly off` where an address is dead.
+fn state_word(line: &Listed) -> &'static str {
+    let resources::IntegrationBasic { head, tail } = &line.object;
+    match (head.active, tail.switched_off.is_empty()) {
+        (true, true) if head.inherited => "inherited",
+        (true, true) => "active",
+        (true, false) => "partly off",
+        (false, false) if line.is_configured_active => "SWITCHED OFF",
+        (false, _) => "off",
+    }
+}
+
+async fn show(config: &Config, args: &ShowArgs, now: Timestamp) -> anyhow::Result<ExitCode> {
+    let (snapshot, holds) = state::view(config, now).await?;
+    let scope = args.id.resolved(&snapshot);
+    let slug = args.id.entry.about.slug;
+    let shown = integration_object(&snapshot, &scope, slug, &holds).ok_or_else(|| args.id.missing())?;
+    if args.json {
+        say_json(&shown)?;
+    } else {
+        let listed = listed(&snapshot, &scope, slug, &holds).ok_or_else(|| args.id.missing())?;
+        say(&page(&listed, &shown, now))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn page(listed: &Listed, shown: &resources::Integration, now: Timestamp) -> String {
+    let resources::Integration { head, properties, tail } = shown;
+    let mut text = format!("{}: {}\n", printable(&listed.integration), state_word(listed));
+    let mut fact = |name: &str, value: &str| {
+        let _ = writeln!(text, "  {name:<32} {}", printable(value));
+    };
+    fact("service", head.title);
+    fact("project", listed.project.as_deref().unwrap_or("(all)"));
+    fact("from", tail.origin.as_deref().unwrap_or("API"));
+    fact("changed", &format!("{} ({})", head.updated_at.0, age(head.updated_at.0, now)));
+    for (name, value) in &properties.0 {
+        if let Some(value) =
+            value.as_ref().map(crate::settings::Value::as_text).filter(|text| !text.is_empty())
+        {
+            fact(name, &value);
+        }
+    }
+    for off in &tail.switched_off {
+        let targets =
+            if off.targets.is_empty() { String::new() } else { format!(" {}", off.targets.join(", ")) };
+        let line = format!("switched off{targets} since {}:", age(off.since.0, now));
+        let _ = writeln!(text, "  {}\n{}", printable(&line), wrapped(&off.reason, "    ", WIDTH));
+    }
+    text
+}
+
+// ---- test ----------------------------------------------------------------------------------------------------------
+
+/// The settings that a test is made with, and their secrets, which must not be printed.
+struct Subject {
+    integration: Integration,
+    secrets: Secrets,
+}
+
+fn subject(snapshot: &Snapshot, name: &Name) -> anyhow::Result<Subject> {
+    let scope = name.resolved(snapshot);
+    let slug = name.entry.about.slug;
+    let inheritance = snapshot.inheritance(&scope, slug);
+    let configured = inheritance.effective().or(inheritance.own).ok_or_else(|| name.missing())?;
+    let resolved = configured.resolved.as_ref().map_err(|errors| {
+        let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        anyhow!("nothing was sent, because the settings are not valid: {}", errors.join("; "))
+    })?;
+    let id = snapshot.id_at(&scope, slug);
+    let integration = resolved.integration(id, scope.name(), configured.origin.name());
+    Ok(Subject { integration, secrets: secrets_of(configured) })
+}
+
+fn secrets_of(configured: &Configured) -> Secrets {
+    let secrets = configured.configuration.secrets.iter();
+    Secrets::of(configured.entry.fields, secrets.map(|(name, secret)| (name.as_str(), secret.expose())))
+}
+
+async fn test(config: &Config, args: &TestArgs, now: Timestamp) -> anyhow::Result<ExitCode> {
+    let (snapshot, holds) = state::view(config, now).await?;
+    let entry = args.id.entry;
+    let Subject { integration, secrets } = subject(&snapshot, &args.id)?;
+    let event = sample_event(entry, args.trigger.as_deref())?;
+    let held = Holds::default();
+    held.sync(holds.current(), now);
+    let sender = daemon::test_sender(config, &held)?;
+    let channels = event.trigger.map(|trigger| integration.channels.for_trigger(trigger)).unwrap_or_default();
+    let targets = entry.targets(&integration.settings, &event, channels);
+    let store = if state::is_there(&config.store) { Some(state::open(&config.store).await?) } else { None };
+    let mut attempts = Vec::new();
+    for target in targets.send.iter().map(|target| target.name.as_str()).take(resources::Test::MAX_TARGETS) {
+        let attempt = match sender.test(&integration, entry, &event, target, now).await {
+            Ok(report) => {
+                if let (Outcome::Delivered(_), Some(store)) = (&report.report.outcome, &store) {
+                    end_disproved(&**store, entry, &integration, target, now).await?;
+                }
+                resources::TestAttempt::new(target, &report, &secrets)
+            }
+            Err(wait) => resources::TestAttempt::throttled(target, wait),
+        };
+        attempts.push(attempt);
+    }
+    if let Some(store) = &store {
+        store.note(audit::entry("integration.test", integration.id.to_string(), &[], now)).await?;
+    }
+    let test = resources::Test::new(&event, attempts, &targets.left_out);
+    if args.json {
+        say_json(&test)?;
+    } else {
+        say(&test_words(&test))?;
+    }
+    Ok(if test.success { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The kind that was asked for, else a push, a pipeline, or the first kind that the service takes.
+fn sample_event(entry: &Entry, wanted: Option<&str>) -> anyhow::Result<Event> {
+    let takes = entry.about.triggers;
+    let usual = [Trigger::Push, Trigger::Pipeline].into_iter().chain(takes.iter());
+    let mut kinds = usual.filter(|trigger| takes.contains(*trigger));
+    let found = match wanted {
+        None => kinds.next().context("nothing was sent: the service is told of no events")?,
+        Some(name) => kinds
+            .find(|trigger| trigger.name() == name)
+            .ok_or_else(|| anyhow!("{} takes no event of the kind {name}", entry.about.title))?,
+    };
+    Ok(sample(found))
+}
+
+/// Ends the holds that a success disproves. The daemon takes that from the store.
+async fn end_disproved(
+    store: &dyn Store,
+    entry: &Entry,
+    integration: &Integration,
+    target: &str,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let Some(pace) = entry.pace(&integration.settings, target) else { return Ok(()) };
+    let holds: HoldSet = store.holds(now).await?.into_iter().collect();
+    let disproved = holds.disproved(&integration.id, target, &pace.destination.key.0);
+    Ok(store.end_holds(&disproved, now).await?)
+}
+
+fn test_words(test: &resources::Test) -> String {
+    let mut text = String::new();
+    for attempt in &test.attempts {
+        let outcome = &attempt.outcome;
+        let words = match (attempt.success, outcome.note.as_str()) {
+            (true, _) => "accepted".to_owned(),
+            (false, "") => outcome.outcome.to_owned(),
+            (false, note) => format!("{}: {note}", outcome.outcome),
+        };
+        let line = format!("{}: {words}", named(&outcome.target));
+        let _ = writeln!(text, "{}", printable(&line));
+    }
+    format!("{text}{}\n", printable(&test.message))
+}
+
+// ---- resume --------------------------------------------------------------------------------------------------------
+
+/// What a command did with one of several integrations, as `--json` prints it.
+#[derive(Serialize)]
+struct Resumed {
+    integration: String,
+    /// How many holds ended.
+    ended: usize,
+}
+
+async fn resume(config: &Config, args: &ResumeArgs, now: Timestamp) -> anyhow::Result<ExitCode> {
+    let (snapshot, holds) = state::view(config, now).await?;
+    let store: Arc<dyn Store> = state::open(&config.store).await?;
+    let mut results = Vec::new();
+    for name in &args.ids {
+        let scope = name.resolved(&snapshot);
+        let slug = name.entry.about.slug;
+        let inheritance = snapshot.inheritance(&scope, slug);
+        let configured = inheritance.effective().or(inheritance.own).ok_or_else(|| name.missing())?;
+        let own = snapshot.id_at(&scope, slug);
+        if configured.resolved.is_err() {
+            complain(&format!("note: {own} sends nothing, because its settings are not valid"));
+        }
+        let ids = affected(&snapshot, &holds, &scope, slug, &own);
+        let before = held_by(&*store, &ids, now).await?;
+        let changed: Vec<_> = ids.iter().map(|id| (id.clone(), None)).collect();
+        store.end_outdated_holds(&changed, now).await?;
+        let ended = before.saturating_sub(held_by(&*store, &ids, now).await?);
+        store.note(audit::entry("integration.resume", own.to_string(), &[], now)).await?;
+        results.push(Resumed { integration: own.to_string(), ended });
+    }
+    if args.json {
+        say_json(&results)?;
+    } else {
+        for Resumed { integration, ended } in &results {
+            let what = match ended {
+                0 => "nothing is held that a person could end".to_owned(),
+                1 => "1 hold ended; what waited for it is due".to_owned(),
+                count => format!("{count} holds ended; what waited for them is due"),
+            };
+            say(&format!("{integration}: {what}"))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The integration itself, and those with holds that go by the same settings.
+fn affected(
+    snapshot: &Snapshot,
+    holds: &HoldSet,
+    scope: &ResolvedScope,
+    slug: &str,
+    own: &IntegrationId,
+) -> BTreeSet<IntegrationId> {
+    let saved = snapshot.inheritance(scope, slug).own;
+    let mut ids = holds.makers();
+    ids.retain(|id| {
+        let applies = snapshot.configured(id);
+        saved.zip(applies).is_some_and(|(saved, applies)| std::ptr::eq(saved, applies))
+    });
+    ids.insert(own.clone());
+    ids
+}
+
+/// How many holds these integrations' settings led to.
+async fn held_by(store: &dyn Store, ids: &BTreeSet<IntegrationId>, now: Timestamp) -> anyhow::Result<usize> {
+    let holds = store.holds(now).await?;
+    let is_theirs = |hold: &&crate::store::Hold| {
+        hold.until > now && hold.made_under.as_ref().is_some_and(|(id, _)| ids.contains(id))
+    };
+    Ok(holds.iter().filter(is_theirs).count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_scope_and_a_service() {
+        let of = |text: &str| name(text).map(|name| (name.scope, name.entry.about.slug));
+        assert_eq!(of("acme/rocket:slack"), Ok((Scope::ProjectPath("acme/rocket".to_owned()), "slack")));
+        assert_eq!(of("42:microsoft_teams"), Ok((Scope::ProjectId(42), "microsoft-teams")));
+        assert_eq!(of("groups/acme:slack"), Ok((Scope::Group("acme".to_owned()), "slack")));
+        assert_eq!(of("instance:slack"), Ok((Scope::Instance, "slack")));
+        assert!(of("slack").unwrap_err().contains("acme/rocket:slack"));
+        assert!(of(":slack").is_err());
+        assert!(of("acme/rocket:slak").unwrap_err().contains("forgebell adapters"));
+    }
+
+    #[test]
+    fn a_test_says_for_each_target_whether_it_was_accepted() {
+        let outcome = |target: &str, note: &str| resources::AttemptOutcome {
+            target: target.to_owned(),
+            outcome: "gone",
+            status: Some(404),
+            latency_ms: Some(3),
+            note: note.to_owned(),
+        };
+        let attempt = |outcome, success| resources::TestAttempt { outcome, success, exchanges: Vec::new() };
+        let test = resources::Test {
+            success: false,
+            trigger: Some("push"),
+            message: "gone: answered 404".to_owned(),
+            attempts: vec![
+                attempt(outcome("#ops", ""), true),
+                attempt(outcome("#dev", "answered 404\u{1b}"), false),
+            ],
+        };
+        assert_eq!(test_words(&test), "#ops: accepted\n#dev: gone: answered 404\ngone: answered 404\n");
+    }
+}

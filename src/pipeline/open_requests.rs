@@ -1,0 +1,66 @@
+//! GitLab's rule that a push starts no build where an open merge request has the pushed branch, for services that have it
+//! ([`Deliver::HEEDS_OPEN_REQUESTS`](crate::adapters::contract::Deliver::HEEDS_OPEN_REQUESTS)).
+//!
+//! A push does not say which merge requests are open. Where the operator configured the forge's API, the adapter asks it.
+//! Otherwise it is known from the merge requests' events: dispatch remembers those of every project with such a service,
+//! also where no integration takes the event ([`seen`]). An attempt asks what was remembered ([`open_request`]). What is
+//! unknown, or was said longer ago than [`REMEMBERED`], means that the build is started: two builds of one commit are
+//! better than none.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::adapters::{self, Entry, OperatorSettings, open_request_starts_build};
+use crate::event::{Event, Payload, RefType};
+use crate::integration::Integration;
+use crate::store::Result;
+use crate::store::merge_requests::{MergeRequestState, MergeRequests, REMEMBERED, SeenMergeRequest};
+
+/// What an event says of a merge request, where an active integration among these heeds it.
+pub(super) fn seen<'a>(
+    event: &Event,
+    mut concerned: impl Iterator<Item = &'a Arc<Integration>>,
+) -> Option<SeenMergeRequest> {
+    let Payload::MergeRequest(merge_request) = &event.payload else { return None };
+    let project_id = event.project.as_ref()?.id;
+    let source_project_id = merge_request.source_project_id?;
+    let is_named = project_id > 0 && merge_request.iid > 0 && !merge_request.source_branch.is_empty();
+    if !is_named || !concerned.any(|integration| integration.active && heeds(integration)) {
+        return None;
+    }
+    Some(SeenMergeRequest {
+        project_id,
+        iid: merge_request.iid,
+        source_project_id,
+        source_branch: merge_request.source_branch.clone(),
+        state: MergeRequestState::of_name(&merge_request.state),
+        seen_at: event.occurred_at,
+    })
+}
+
+fn heeds(integration: &Integration) -> bool {
+    adapters::find(integration.slug).is_some_and(Entry::heeds_open_requests)
+}
+
+/// Why a service starts no build for this push: the merge request whose own event starts it. `None` where none is
+/// known to be open, or where the adapter asks the forge.
+///
+/// # Errors
+/// The store does not answer.
+pub async fn open_request(
+    entry: &Entry,
+    event: &Event,
+    operator: &OperatorSettings,
+    store: &dyn MergeRequests,
+    now: Timestamp,
+) -> Result<Option<String>> {
+    let (Payload::Push(push), Some(project)) = (&event.payload, &event.project) else { return Ok(None) };
+    let is_asked = entry.heeds_open_requests() && push.ref_type() == RefType::Branch && project.id > 0;
+    if !is_asked || operator.forge.can_be_asked() {
+        return Ok(None);
+    }
+    let since = now.checked_sub(REMEMBERED).unwrap_or(Timestamp::MIN);
+    let open = store.open_merge_request(project.id, push.short_ref(), since).await?;
+    Ok(open.map(|iid| open_request_starts_build(Some(iid))))
+}
