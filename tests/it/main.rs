@@ -23,6 +23,7 @@ mod discord;
 mod google_chat;
 mod harness_tests;
 mod irker;
+mod jira;
 mod layers;
 mod mail;
 mod nodes;

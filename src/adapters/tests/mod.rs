@@ -27,9 +27,10 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use self::declared::outcome;
-use self::events::{Case, cases, hostile, raw_cases, sample, tell, tell_changed};
+use self::events::{Case, cases, hostile, raw_cases, sample, tell_changed};
 
 pub use self::calls::{header, http_call, http_call_of, settings_with, targets_of, targets_of_changed};
+pub use self::events::{changed, tell};
 pub use self::declared::{Contract, Differs, Expected, OwnEvent, consequence, is_seen, usual_status};
 pub use self::played::{Played, changed_push, errors, play, sample_buckets};
 use super::contract::{ChannelSettings, LazyMessage, Targets};
@@ -88,7 +89,7 @@ fn operator() -> &'static OperatorSettings {
     &OPERATOR
 }
 
-fn call_with(entry: &Entry, settings: &Parsed, case: &Case, target: &str) -> Call<Sent> {
+pub fn call_with(entry: &Entry, settings: &Parsed, case: &Case, target: &str) -> Call<Sent> {
     call_by(entry, settings, case, target, operator())
 }
 
@@ -204,7 +205,7 @@ fn answer(entry: &Entry, status: u16, headers: &[(&str, &str)], body: &str) -> A
     (call.read)(&Response::Http(http_response(status, headers, body)))
 }
 
-fn http_response(status: u16, headers: &[(&str, &str)], body: &str) -> HttpResponse {
+pub fn http_response(status: u16, headers: &[(&str, &str)], body: &str) -> HttpResponse {
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     HttpResponse { status, headers, body: body.to_owned().into(), at: Timestamp::UNIX_EPOCH }
 }
