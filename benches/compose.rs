@@ -197,6 +197,7 @@ fn calling(integration: &Integration, event: &Event, message: Message) -> Reques
         operator: &OperatorSettings::default(),
         may_have_been_sent: false,
         is_test: false,
+        extent: forgebell::integration::Extent::default(),
         message: LazyMessage::composed(message),
     };
     let Call { request, .. } = slack().call(&integration.settings, &note).expect("a call can be made");

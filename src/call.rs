@@ -201,7 +201,7 @@ impl Method {
 /// The content type of a form.
 const FORM: &str = "application/x-www-form-urlencoded";
 /// The headers whose values are no credentials. Every other header is masked where people see it.
-const PUBLIC_HEADERS: [&str; 9] = [
+const PUBLIC_HEADERS: [&str; 11] = [
     "accept",
     "content-type",
     "dd-evp-origin",
@@ -211,6 +211,8 @@ const PUBLIC_HEADERS: [&str; 9] = [
     "x-gitlab-event",
     "x-gitlab-event-uuid",
     "x-gitlab-instance",
+    "x-gms-branch",
+    "x-gms-revision",
 ];
 
 impl HttpRequest {
@@ -480,6 +482,11 @@ impl Failure {
             | Self::Deferred { why, .. }
             | Self::Unavailable { why, .. } => why,
         }
+    }
+
+    /// Whether the service may have the message all the same.
+    pub const fn may_have_been_taken(&self) -> bool {
+        matches!(self, Self::Unavailable { maybe_taken: true, .. })
     }
 
     /// The same failure with another reason.

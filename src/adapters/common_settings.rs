@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::contract::{About, ChannelSettings, CommonSettings};
-use crate::event::{Trigger, Triggers};
-use crate::integration::{BranchFilter, Channels, Filters, LabelBehavior, LabelFilter};
+use crate::event::{MergeRequestAction, Trigger, Triggers};
+use crate::integration::{
+    BranchFilter, Channels, Detail, Extent, Family, Filters, LabelBehavior, LabelFilter, MergeRequestActions,
+};
 use crate::settings::{FieldError, Kind, Properties, Value, read_bool};
 
 /// Flags that GitLab has on every integration, and that no trigger answers to. They are accepted for all adapters. They have
@@ -23,6 +25,9 @@ pub struct CommonField {
     /// The default; `None` if there is none.
     pub default: Option<&'static str>,
     pub group: Group,
+    /// Whether GitLab does not have it. The API shows such a setting only where it is set, so that clients made for GitLab
+    /// find the properties that they know.
+    pub is_addition: bool,
 }
 
 /// The purpose of a common setting. Help pages are grouped by it.
@@ -32,6 +37,8 @@ pub enum Group {
     Channels,
     /// Which events pass.
     Filters,
+    /// What messages say.
+    Messages,
     /// Which kinds of event are delivered at all.
     Flags,
 }
@@ -50,12 +57,24 @@ struct Shared {
     help: &'static str,
     example: &'static str,
     group: Group,
+    /// See [`CommonField::is_addition`].
+    is_addition: bool,
     /// Whether an adapter offers it, and with which default.
-    offered: fn(&CommonSettings) -> Option<Offered>,
+    offered: fn(&About) -> Option<Offered>,
 }
 
 struct Offered {
     default: Option<&'static str>,
+}
+
+/// Whether an adapter's messages have parts below their summary: commits, comments, fields.
+fn shows_parts(about: &About) -> bool {
+    about.family == Family::Chat && about.triggers.contains(Trigger::Note)
+}
+
+/// Whether an adapter selects by what happened to a merge request.
+fn selects_merge_requests(about: &About) -> bool {
+    about.family == Family::Chat && about.triggers.contains(Trigger::MergeRequest)
 }
 
 impl Offered {
@@ -63,6 +82,13 @@ impl Offered {
         offers.then_some(Self { default })
     }
 }
+
+const MERGE_REQUEST_ACTIONS: &str = "merge_request_actions";
+const DETAIL: &str = "detail";
+const DETAILS: [&str; 2] = ["full", "title"];
+const MAX_COMMITS: &str = "max_commits";
+/// An event lists no more.
+const MOST_COMMITS: usize = 20;
 
 static SHARED: &[Shared] = &[
     Shared {
@@ -72,7 +98,8 @@ static SHARED: &[Shared] = &[
                commas, each of which gets the message. Blank: the address's own channel.",
         example: "#ops, #dev",
         group: Group::Channels,
-        offered: |offers| Offered::when(channel_limit(offers).is_some(), None),
+        is_addition: false,
+        offered: |about| Offered::when(channel_limit(&about.common).is_some(), None),
     },
     Shared {
         name: "branches_to_be_notified",
@@ -82,7 +109,8 @@ static SHARED: &[Shared] = &[
                a branch's.",
         example: "default_and_protected",
         group: Group::Filters,
-        offered: |offers| offers.branches.map(|default| Offered { default: Some(default) }),
+        is_addition: false,
+        offered: |about| about.common.branches.map(|default| Offered { default: Some(default) }),
     },
     Shared {
         name: "notify_only_default_branch",
@@ -91,7 +119,8 @@ static SHARED: &[Shared] = &[
                means `all`.",
         example: "true",
         group: Group::Filters,
-        offered: |offers| Offered::when(offers.branches.is_some(), None),
+        is_addition: false,
+        offered: |about| Offered::when(about.common.branches.is_some(), None),
     },
     Shared {
         name: "notify_only_broken_pipelines",
@@ -99,7 +128,8 @@ static SHARED: &[Shared] = &[
         help: "Notifies failed pipelines only.",
         example: "true",
         group: Group::Filters,
-        offered: |offers| Offered::when(offers.only_broken_pipelines, Some("true")),
+        is_addition: false,
+        offered: |about| Offered::when(about.common.only_broken_pipelines, Some("true")),
     },
     Shared {
         name: "notify_only_when_pipeline_status_changes",
@@ -107,7 +137,8 @@ static SHARED: &[Shared] = &[
         help: "Notifies a pipeline only if it broke or fixed its branch.",
         example: "false",
         group: Group::Filters,
-        offered: |offers| Offered::when(offers.only_status_changes, Some("false")),
+        is_addition: false,
+        offered: |about| Offered::when(about.common.only_status_changes, Some("false")),
     },
     Shared {
         name: "labels_to_be_notified",
@@ -116,7 +147,8 @@ static SHARED: &[Shared] = &[
                each with or without `~`. Blank: labels don't matter.",
         example: "~backend, ~frontend",
         group: Group::Filters,
-        offered: |offers| Offered::when(offers.labels, None),
+        is_addition: false,
+        offered: |about| Offered::when(about.common.labels, None),
     },
     Shared {
         name: "labels_to_be_notified_behavior",
@@ -124,7 +156,8 @@ static SHARED: &[Shared] = &[
         help: "Whether one of those labels is enough (`match_any`) or all are needed (`match_all`).",
         example: "match_any",
         group: Group::Filters,
-        offered: |offers| Offered::when(offers.labels, Some("match_any")),
+        is_addition: false,
+        offered: |about| Offered::when(about.common.labels, Some("match_any")),
     },
     Shared {
         name: "announce_result",
@@ -133,7 +166,45 @@ static SHARED: &[Shared] = &[
                pipeline event.",
         example: "true",
         group: Group::Filters,
-        offered: |offers| Offered::when(offers.announce_result, Some("false")),
+        is_addition: false,
+        offered: |about| Offered::when(about.common.announce_result, Some("false")),
+    },
+    Shared {
+        name: MERGE_REQUEST_ACTIONS,
+        kind: Kind::Text,
+        help: "What is notified of merge requests; names separated by commas: `open`, `close`, `reopen`, `merge`, `approved`, \
+               `unapproved`, `approval`, `unapproval`, `reviewers` (GitLab notifies these), `assignees`, `draft` (marked as \
+               draft or as ready), `title`, `labels`, `target_branch`, `commits` (pushed to its branch), `description`. \
+               Not a setting of GitLab's.",
+        example: "open, merge, draft",
+        group: Group::Filters,
+        is_addition: true,
+        offered: |about| {
+            Offered::when(
+                selects_merge_requests(about),
+                Some("open, close, reopen, merge, approved, unapproved, approval, unapproval, reviewers"),
+            )
+        },
+    },
+    Shared {
+        name: DETAIL,
+        kind: Kind::Choice(&DETAILS),
+        help: "How much messages say: `full`, or `title` for their first line alone, without commits, descriptions, \
+               comments and fields. Not a setting of GitLab's.",
+        example: "full",
+        group: Group::Messages,
+        is_addition: true,
+        offered: |about| Offered::when(shows_parts(about), Some("full")),
+    },
+    Shared {
+        name: MAX_COMMITS,
+        kind: Kind::Integer,
+        help: "The most commits of a push that are listed, from 0 to 20; the others are counted. Unless set, the service's \
+               limit applies. Not a setting of GitLab's.",
+        example: "5",
+        group: Group::Messages,
+        is_addition: true,
+        offered: |about| Offered::when(shows_parts(about), None),
     },
 ];
 
@@ -151,8 +222,8 @@ pub fn is_common(name: &str) -> bool {
 pub fn common_fields(about: &About) -> Vec<CommonField> {
     let flags = about.triggers.without(about.common.without_flag);
     let declared = SHARED.iter().filter_map(|shared| {
-        let Offered { default } = (shared.offered)(&about.common)?;
-        let Shared { name, kind, help, example, group, .. } = *shared;
+        let Offered { default } = (shared.offered)(about)?;
+        let Shared { name, kind, help, example, group, is_addition, .. } = *shared;
         Some(CommonField {
             name: name.into(),
             kind,
@@ -160,6 +231,7 @@ pub fn common_fields(about: &About) -> Vec<CommonField> {
             example: example.into(),
             default,
             group,
+            is_addition,
         })
     });
     let channels = channel_triggers(about).iter().map(channel_field);
@@ -202,6 +274,7 @@ fn channel_field(trigger: Trigger) -> CommonField {
         example: "#dev".into(),
         default: None,
         group: Group::Channels,
+        is_addition: false,
     }
 }
 
@@ -222,6 +295,7 @@ fn flag_field(about: &About, trigger: Trigger) -> CommonField {
         example: "true".into(),
         default: Some(if is_on { "true" } else { "false" }),
         group: Group::Flags,
+        is_addition: false,
     }
 }
 
@@ -237,6 +311,7 @@ const SHOWN_CHARS: usize = 40;
 pub struct CommonValues {
     pub filters: Filters,
     pub channels: Channels,
+    pub extent: Extent,
     pub announce_result: bool,
 }
 
@@ -254,23 +329,52 @@ pub fn read_common(about: &About, given: &Properties) -> Result<CommonValues, Ve
         notify_only_when_pipeline_status_changes: about.common.only_status_changes
             && reader.switch("notify_only_when_pipeline_status_changes", false),
         labels: if about.common.labels { reader.labels() } else { LabelFilter::default() },
+        merge_request_actions: if selects_merge_requests(about) {
+            reader.merge_request_actions()
+        } else {
+            MergeRequestActions::default()
+        },
     };
+    let extent = if shows_parts(about) { reader.extent() } else { Extent::default() };
     let channels = reader.channels(about);
     let announce_result = about.common.announce_result && reader.switch("announce_result", false);
-    if errors.is_empty() { Ok(CommonValues { filters, channels, announce_result }) } else { Err(errors) }
+    if errors.is_empty() {
+        Ok(CommonValues { filters, channels, extent, announce_result })
+    } else {
+        Err(errors)
+    }
 }
 
 /// The branches that `branches_to_be_notified` can name.
 pub const BRANCHES: [&str; 4] = ["all", "default", "protected", "default_and_protected"];
 
-/// The common settings that are accepted, as GitLab accepts them, and match nothing.
-pub fn warnings(about: &About, given: &Properties) -> Vec<FieldError> {
+/// The common settings that are accepted, and have no effect with these events switched on.
+pub fn warnings(about: &About, given: &Properties, triggers: Triggers) -> Vec<FieldError> {
     const FILTER: &str = "branches_to_be_notified";
+    let text = |name: &str| given.get(name).map(Value::as_text).filter(|text| !text.trim().is_empty());
+    let mut warnings = Vec::new();
     let filter = about.common.branches.and(given.get(FILTER)).map(Value::as_text);
-    let matches_nothing =
-        filter.is_some_and(|word| matches!(BranchFilter::from_setting(&word), BranchFilter::Unknown(_)));
-    let problem = || format!("matches no branch: it must be one of {}", BRANCHES.join(", "));
-    matches_nothing.then(|| FieldError::new(FILTER, problem())).into_iter().collect()
+    if filter.is_some_and(|word| matches!(BranchFilter::from_setting(&word), BranchFilter::Unknown(_))) {
+        let problem = format!("matches no branch: it must be one of {}", BRANCHES.join(", "));
+        warnings.push(FieldError::new(FILTER, problem));
+    }
+    if let Some(list) = text(MERGE_REQUEST_ACTIONS).filter(|_| selects_merge_requests(about)) {
+        let flag = Trigger::MergeRequest.flag();
+        if MergeRequestActions::from_setting(&list).is_ok_and(|actions| actions.0.is_empty()) {
+            let problem =
+                format!("names no action, so no merge request is notified: set {flag} to false instead");
+            warnings.push(FieldError::new(MERGE_REQUEST_ACTIONS, problem));
+        } else if !triggers.contains(Trigger::MergeRequest) {
+            let problem = format!("has no effect, because {flag} is false");
+            warnings.push(FieldError::new(MERGE_REQUEST_ACTIONS, problem));
+        }
+    }
+    let is_title_alone = text(DETAIL).is_some_and(|detail| detail.trim().eq_ignore_ascii_case("title"));
+    if is_title_alone && shows_parts(about) && text(MAX_COMMITS).is_some() {
+        let problem = "has no effect, because with detail = title no commits are listed";
+        warnings.push(FieldError::new(MAX_COMMITS, problem));
+    }
+    warnings
 }
 
 /// What is wrong with a channel's name, if anything is.
@@ -331,6 +435,40 @@ impl Reader<'_> {
             }
         };
         LabelFilter::from_setting(&list, behavior)
+    }
+
+    fn merge_request_actions(&mut self) -> MergeRequestActions {
+        let list = self.text(MERGE_REQUEST_ACTIONS).filter(|list| !list.trim().is_empty());
+        let Some(list) = list else { return MergeRequestActions::default() };
+        MergeRequestActions::from_setting(&list).unwrap_or_else(|unknown| {
+            let shown: String =
+                unknown.join("`, `").chars().filter(|c| !c.is_control()).take(SHOWN_CHARS).collect();
+            let known = MergeRequestAction::ALL.map(MergeRequestAction::name).join(", ");
+            let problem = format!("has `{shown}`: it must be a list of {known}");
+            self.errors.push(FieldError::new(MERGE_REQUEST_ACTIONS, problem));
+            MergeRequestActions::default()
+        })
+    }
+
+    fn extent(&mut self) -> Extent {
+        let detail = match self.text(DETAIL).unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+            "" | "full" => Detail::Full,
+            "title" => Detail::Title,
+            _ => {
+                self.errors.push(FieldError::new(DETAIL, "must be full or title"));
+                Detail::Full
+            }
+        };
+        let number = self.text(MAX_COMMITS).filter(|number| !number.trim().is_empty());
+        let max_commits = number.and_then(|number| {
+            let read = number.trim().parse().ok().filter(|number| *number <= MOST_COMMITS);
+            if read.is_none() {
+                let problem = format!("must be a number from 0 to {MOST_COMMITS}");
+                self.errors.push(FieldError::new(MAX_COMMITS, problem));
+            }
+            read
+        });
+        Extent { detail, max_commits }
     }
 
     fn channels(&mut self, about: &About) -> Channels {

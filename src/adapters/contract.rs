@@ -17,8 +17,8 @@ use jiff::Timestamp;
 use super::operator::OperatorSettings;
 use crate::call::{Call, CommitStatus, Failure, Health, Pace, Sent};
 use crate::event::{Event, Trigger, Triggers};
-use crate::integration::Family;
-use crate::message::{Markup, Message, Reference, compose};
+use crate::integration::{Detail, Extent, Family};
+use crate::message::{Markup, Message, Reference, compose_at_most};
 use crate::settings::{FieldError, Settings};
 
 /// A service.
@@ -120,7 +120,14 @@ impl CommonSettings {
 
 /// The events that every service for people can tell. GitLab offers them for a few services only, with flags that keep
 /// GitLab's defaults there.
-pub const OWN_EVENTS: Triggers = Triggers::of(&[Trigger::Alert, Trigger::Vulnerability]);
+pub const OWN_EVENTS: Triggers = Triggers::of(&[
+    Trigger::Deployment,
+    Trigger::Alert,
+    Trigger::Vulnerability,
+    Trigger::Release,
+    Trigger::FeatureFlag,
+    Trigger::Milestone,
+]);
 
 impl About {
     /// The same service, which also takes those of [`OWN_EVENTS`] that GitLab does not offer for it.
@@ -145,6 +152,10 @@ pub enum ChannelSettings {
 /// A service that events are delivered to.
 pub trait Deliver: Adapter {
     const DELIVERY: Delivery;
+    /// Whether a repeated attempt looks first whether an earlier one reached the service: see
+    /// [`Notification::may_have_been_sent`]. Such an attempt is marked in the store before anything is sent, so that it is
+    /// known of after a crash too.
+    const LOOKS_FIRST: bool = false;
     /// Whether a push starts nothing where an open merge request has the pushed branch, because the merge request's own
     /// event does: GitLab's rule for some build servers.
     const HEEDS_OPEN_REQUESTS: bool = false;
@@ -158,6 +169,11 @@ pub trait Deliver: Adapter {
     /// address's own channel.
     fn targets(_settings: &Self::Settings, _event: &Event, channels: &[String]) -> Targets {
         if channels.is_empty() { Targets::own() } else { Targets::named(channels.iter().cloned()) }
+    }
+
+    /// Why nothing can be sent with what the operator configured. Such a delivery is skipped with this reason.
+    fn unmet(_settings: &Self::Settings, _operator: &OperatorSettings) -> Option<String> {
+        None
     }
 
     /// The rate limits of deliveries to a target.
@@ -269,6 +285,8 @@ pub struct Notification<'a> {
     pub may_have_been_sent: bool,
     /// Whether this is a test; its message says so.
     pub is_test: bool,
+    /// How much the integration wants messages to say.
+    pub extent: Extent,
     /// Empty until an adapter asks for it.
     pub message: LazyMessage,
 }
@@ -291,7 +309,11 @@ impl Notification<'_> {
     /// There is no message for events of this kind.
     pub fn message(&self) -> Result<&Message, Failure> {
         let composed = self.message.0.get_or_init(|| {
-            let message = compose(self.event)?;
+            let message = compose_at_most(self.event, self.extent.max_commits)?;
+            let message = match self.extent.detail {
+                Detail::Full => message,
+                Detail::Title => message.summary_alone(),
+            };
             Some(if self.is_test { message.marked_as_test() } else { message })
         });
         composed.as_ref().ok_or_else(|| Failure::Rejected(nothing_to_say(self.event)))

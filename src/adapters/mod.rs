@@ -26,7 +26,7 @@ pub mod alerts {
 ///
 /// - `address`: paths below a base address, logins in addresses.
 /// - `answers`: the consequences of answers, where a build must not be started twice.
-/// - `forward`: the event's JSON, forwarded byte for byte.
+/// - `forward`: the event's JSON, forwarded byte for byte; for trackers too.
 /// - `open_requests`: pushes whose build an open merge request starts; asks the forge for it.
 /// - `sending`: which events start a build.
 pub mod builds {
@@ -36,7 +36,7 @@ pub mod builds {
     pub mod buildkite;
     pub mod datadog;
     pub mod drone_ci;
-    mod forward;
+    pub(super) mod forward;
     pub mod github;
     pub mod jenkins;
     pub mod jenkins_deprecated;
@@ -118,9 +118,23 @@ pub mod push {
     pub mod pushover;
 }
 
-/// Issue trackers that are told of commits and merge requests.
+/// Issue trackers that are told of commits and issues. They share these modules:
+///
+/// - `address`: paths below a base address, tokens, pages.
+/// - `commits`: the commits of a push.
+/// - `restrict`: `restrict_to_branch`.
+/// - `tasks`: Asana's tasks in a commit's message.
 pub mod trackers {
+    mod address;
+    pub mod asana;
+    pub mod assembla;
+    mod commits;
+    pub mod gemnasium;
     pub mod jira;
+    pub mod pivotaltracker;
+    mod restrict;
+    pub mod squash_tm;
+    mod tasks;
 }
 
 use std::sync::Arc;
@@ -137,7 +151,7 @@ use builds::{
 };
 use chat::{discord, hipchat, mattermost, microsoft_teams, slack};
 use commands::{mattermost_slash_commands, slack_slash_commands};
-use common_settings::{common_fields, is_stored_as_flag};
+use common_settings::{CommonField, common_fields, is_stored_as_flag};
 use contract::{
     About, Adapter, BuiltCommit, CommonSettings, Deliver, Delivery, Inbound, InboundRequest, Link, Linked,
     Login, Probe, Reaction, Status, Targets,
@@ -152,6 +166,10 @@ pub use redact::secrets_of;
 
 /// Every adapter, by slug.
 pub static ADAPTERS: &[Entry] = &[
+    Entry::of::<trackers::asana::Asana>()
+        .delivers::<trackers::asana::Asana>()
+        .probes::<trackers::asana::Asana>(),
+    Entry::of::<trackers::assembla::Assembla>().delivers::<trackers::assembla::Assembla>(),
     Entry::of::<bamboo::Bamboo>().delivers::<bamboo::Bamboo>().status::<bamboo::Bamboo>(),
     Entry::of::<buildkite::Buildkite>().delivers::<buildkite::Buildkite>().status::<buildkite::Buildkite>(),
     Entry::of::<chat::campfire::Campfire>().delivers::<chat::campfire::Campfire>(),
@@ -160,6 +178,7 @@ pub static ADAPTERS: &[Entry] = &[
     Entry::of::<drone_ci::DroneCi>().delivers::<drone_ci::DroneCi>().status::<drone_ci::DroneCi>(),
     Entry::of::<emails_on_push::EmailsOnPush>().delivers::<emails_on_push::EmailsOnPush>(),
     Entry::of::<chat::flowdock::Flowdock>().delivers::<chat::flowdock::Flowdock>(),
+    Entry::of::<trackers::gemnasium::Gemnasium>().delivers::<trackers::gemnasium::Gemnasium>(),
     Entry::of::<github::GitHub>().delivers::<github::GitHub>(),
     Entry::of::<chat::hangouts_chat::HangoutsChat>().delivers::<chat::hangouts_chat::HangoutsChat>(),
     Entry::of::<hipchat::HipChat>().delivers::<hipchat::HipChat>(),
@@ -177,6 +196,8 @@ pub static ADAPTERS: &[Entry] = &[
     Entry::of::<mock_ci::MockCi>().status::<mock_ci::MockCi>(),
     Entry::of::<packagist::Packagist>().delivers::<packagist::Packagist>(),
     Entry::of::<pipelines_email::PipelinesEmail>().delivers::<pipelines_email::PipelinesEmail>(),
+    Entry::of::<trackers::pivotaltracker::PivotalTracker>()
+        .delivers::<trackers::pivotaltracker::PivotalTracker>(),
     Entry::of::<alerts::prometheus::Prometheus>().probes::<alerts::prometheus::Prometheus>(),
     Entry::of::<chat::pumble::Pumble>().delivers::<chat::pumble::Pumble>(),
     Entry::of::<push::pushover::Pushover>().delivers::<push::pushover::Pushover>(),
@@ -184,6 +205,7 @@ pub static ADAPTERS: &[Entry] = &[
     Entry::of::<slack::Slack>().delivers::<slack::Slack>(),
     Entry::of::<slack_slash_commands::SlackSlashCommands>()
         .inbound::<slack_slash_commands::SlackSlashCommands>(),
+    Entry::of::<trackers::squash_tm::SquashTm>().delivers::<trackers::squash_tm::SquashTm>(),
     Entry::of::<teamcity::TeamCity>().delivers::<teamcity::TeamCity>().status::<teamcity::TeamCity>(),
     Entry::of::<chat::telegram::Telegram>().delivers::<chat::telegram::Telegram>(),
     Entry::of::<chat::unify_circuit::UnifyCircuit>().delivers::<chat::unify_circuit::UnifyCircuit>(),
@@ -223,10 +245,13 @@ pub struct Entry {
 /// [`Deliver`] without its types.
 pub struct Deliveries {
     pub about: Delivery,
+    /// See [`Deliver::LOOKS_FIRST`].
+    pub looks_first: bool,
     #[cfg(test)]
     contract: tests::Contract,
     heeds_open_requests: bool,
     targets: fn(&Parsed, &Event, &[String]) -> Targets,
+    unmet: fn(&Parsed, &OperatorSettings) -> Option<String>,
     pace: fn(&Parsed, &str) -> Pace,
     call: fn(&Parsed, &Notification<'_>) -> Result<Call<Sent>, Failure>,
 }
@@ -370,10 +395,12 @@ impl Entry {
     pub(crate) const fn delivers<A: Deliver>(mut self) -> Self {
         self.deliver = Some(Deliveries {
             about: A::DELIVERY,
+            looks_first: A::LOOKS_FIRST,
             #[cfg(test)]
             contract: A::CONTRACT,
             heeds_open_requests: A::HEEDS_OPEN_REQUESTS,
             targets: |settings, event, channels| A::targets(settings_of::<A>(settings), event, channels),
+            unmet: |settings, operator| A::unmet(settings_of::<A>(settings), operator),
             pace: |settings, target| A::pace(settings_of::<A>(settings), target),
             call: |settings, note| {
                 let call = A::call(settings_of::<A>(settings), note)?;
@@ -502,15 +529,26 @@ impl Entry {
             name: field.name.into(),
             kind: field.kind,
             default: field.default,
+            is_addition: false,
         });
         let common = common_fields(&self.about).into_iter().filter(|field| field.group.is_setting());
-        own.chain(common.map(|field| ApiField { name: field.name, kind: field.kind, default: field.default }))
-            .collect()
+        let common = common.map(|CommonField { name, kind, default, is_addition, .. }| ApiField {
+            name,
+            kind,
+            default,
+            is_addition,
+        });
+        own.chain(common).collect()
     }
 
     /// See [`Deliver::targets`]; no target if no events are delivered to the adapter.
     pub fn targets(&self, settings: &Parsed, event: &Event, channels: &[String]) -> Targets {
         self.deliver.as_ref().map(|deliver| (deliver.targets)(settings, event, channels)).unwrap_or_default()
+    }
+
+    /// See [`Deliver::unmet`].
+    pub fn unmet(&self, settings: &Parsed, operator: &OperatorSettings) -> Option<String> {
+        self.deliver.as_ref().and_then(|deliver| (deliver.unmet)(settings, operator))
     }
 
     /// See [`Deliver::pace`].
@@ -559,6 +597,8 @@ pub struct ApiField {
     pub kind: Kind,
     /// The default; `None` if there is none, which the API shows as `null`.
     pub default: Option<&'static str>,
+    /// See [`CommonField::is_addition`].
+    pub is_addition: bool,
 }
 
 /// `settings` were read by the same entry that uses them, because an integration keeps its slug and settings together.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::digest::Digest;
 use crate::event::Trigger;
-use crate::integration::{BranchFilter, Channels, Filters, Fingerprint, LabelBehavior, Rules};
+use crate::integration::{
+    BranchFilter, Channels, Detail, Extent, Filters, Fingerprint, LabelBehavior, MergeRequestActions, Rules,
+};
 use crate::settings::{Field, Kind, Properties, read_bool};
 
 /// Everything that a fingerprint is made of. Names and values are spelled out here rather than taken from `Debug`,
@@ -16,6 +18,7 @@ pub(super) struct Content<'a> {
     pub(super) rules: Rules,
     pub(super) filters: &'a Filters,
     pub(super) channels: &'a Channels,
+    pub(super) extent: Extent,
     pub(super) announce_result: bool,
     pub(super) fields: &'a [Field],
     pub(super) properties: &'a Properties,
@@ -34,6 +37,7 @@ impl Content<'_> {
             notify_only_broken_pipelines,
             notify_only_when_pipeline_status_changes,
             labels,
+            merge_request_actions,
         } = self.filters;
         let behavior = match labels.behavior {
             LabelBehavior::MatchAny => "match_any",
@@ -48,7 +52,16 @@ impl Content<'_> {
         put("only_changes", notify_only_when_pipeline_status_changes.to_string());
         put("labels", labels.labels.join(","));
         put("labels_behavior", behavior.to_owned());
-        // Fingerprints of before the setting existed stay.
+        // Fingerprints of before these settings existed stay.
+        if *merge_request_actions != MergeRequestActions::default() {
+            put("merge_request_actions", merge_request_actions.to_string());
+        }
+        if self.extent.detail == Detail::Title {
+            put("detail", "title".to_owned());
+        }
+        if let Some(max_commits) = self.extent.max_commits {
+            put("max_commits", max_commits.to_string());
+        }
         if self.announce_result {
             put("announce_result", self.announce_result.to_string());
         }

@@ -84,7 +84,8 @@ pub fn warnings(configured: &Configured, url_policy: &UrlPolicy<'_>) -> Vec<Fiel
     let Configured { entry, configuration, resolved: Ok(resolved), .. } = configured else {
         return Vec::new();
     };
-    let mut warnings = common_settings::warnings(&entry.about, &configuration.properties);
+    let mut warnings =
+        common_settings::warnings(&entry.about, &configuration.properties, resolved.triggers());
     warnings.extend(entry.warnings(resolved.settings()));
     let blocked = blocked_urls(entry, configuration, url_policy).into_iter();
     warnings.extend(blocked.map(|BlockedUrl { error: FieldError { field, problem }, rule }| FieldError {

@@ -6,7 +6,7 @@ use super::fingerprint::Content;
 use crate::adapters::Entry;
 use crate::adapters::common_settings::{is_stored_as_flag, read_common};
 use crate::event::{Trigger, Triggers};
-use crate::integration::{Channels, Filters, Fingerprint, Integration, IntegrationId, Rules, Scope};
+use crate::integration::{Channels, Extent, Filters, Fingerprint, Integration, IntegrationId, Rules, Scope};
 use crate::settings::{FieldError, Parsed, Properties, Value};
 use crate::store::registry::Configuration;
 
@@ -18,6 +18,7 @@ pub struct Resolved {
     triggers: Triggers,
     filters: Filters,
     channels: Channels,
+    extent: Extent,
     announce_result: bool,
     rules: Rules,
     settings: Parsed,
@@ -50,6 +51,7 @@ impl Resolved {
             triggers,
             filters: shared.filters,
             channels: shared.channels,
+            extent: shared.extent,
             announce_result: shared.announce_result,
             rules: Rules { supported: about.triggers, family: about.family },
             settings,
@@ -62,6 +64,7 @@ impl Resolved {
             rules: resolved.rules,
             filters: &resolved.filters,
             channels: &resolved.channels,
+            extent: resolved.extent,
             announce_result: resolved.announce_result,
             fields: entry.fields,
             properties: &own,
@@ -96,6 +99,7 @@ impl Resolved {
             triggers: self.triggers,
             filters: self.filters.clone(),
             channels: self.channels.clone(),
+            extent: self.extent,
             announce_result: self.announce_result,
             rules: self.rules,
             settings: self.settings.clone(),

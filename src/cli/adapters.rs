@@ -9,8 +9,8 @@ use serde_json::{Value as Json, json};
 use super::table::{Table, duration, wrapped};
 use super::{say, say_json};
 use crate::adapters::common_settings::{CommonField, Group, common_fields};
-use crate::adapters::contract::{ChannelSettings, Delivery};
-use crate::adapters::{self, ADAPTERS, Entry};
+use crate::adapters::contract::ChannelSettings;
+use crate::adapters::{self, ADAPTERS, Deliveries, Entry};
 use crate::event::Trigger;
 use crate::provision::COMMON_KEYS;
 use crate::settings::{Field, Kind};
@@ -98,6 +98,7 @@ fn page(entry: &Entry) -> String {
     for (group, heading) in [
         (Group::Channels, "WHERE MESSAGES GO"),
         (Group::Filters, "WHICH EVENTS PASS"),
+        (Group::Messages, "WHAT MESSAGES SAY"),
         (Group::Flags, "WHICH KINDS OF EVENT IT GETS, with the defaults"),
     ] {
         let of_group = common_fields(about).into_iter().filter(|field| field.group == group);
@@ -118,7 +119,7 @@ fn page(entry: &Entry) -> String {
     }
     let _ = write!(text, "\nLIMITS\n{}\n", wrapped(entry.limits(), INDENT, WIDTH));
     if let Some(deliver) = &entry.deliver {
-        let _ = write!(text, "\nRETRIES\n{}\n", wrapped(&retries(&deliver.about), INDENT, WIDTH));
+        let _ = write!(text, "\nRETRIES\n{}\n", wrapped(&retries(deliver), INDENT, WIDTH));
     }
     let _ = write!(text, "\nEXAMPLE, for a provisioning file\n\n{}", example(entry));
     text
@@ -141,13 +142,13 @@ fn shared_setting(text: &mut String, field: &CommonField) {
 }
 
 /// How old an event may be, and whether a message may be sent twice.
-fn retries(delivery: &Delivery) -> String {
-    let repeat = if delivery.retry_ambiguous {
-        "A message that may have been received is sent again rather than lost."
-    } else {
-        "A message that may have been received is not sent again."
+fn retries(deliveries: &Deliveries) -> String {
+    let repeat = match (deliveries.looks_first, deliveries.about.retry_ambiguous) {
+        (true, _) => "What may have been received is looked for first, and sent again where it is not found.",
+        (false, true) => "A message that may have been received is sent again rather than lost.",
+        (false, false) => "A message that may have been received is not sent again.",
     };
-    format!("Events older than {} are not sent. {repeat}", duration(delivery.max_age))
+    format!("Events older than {} are not sent. {repeat}", duration(deliveries.about.max_age))
 }
 
 /// A block that loads as it stands; what is commented out loads too once the `#` is gone.
@@ -222,6 +223,7 @@ fn as_json(entry: &Entry) -> Json {
         "limits": entry.limits(),
         "max_age_seconds": delivery.map(|delivery| delivery.max_age.as_secs()),
         "retry_ambiguous": delivery.map(|delivery| delivery.retry_ambiguous),
+        "looks_first": entry.deliver.as_ref().map(|deliver| deliver.looks_first),
         "example": example(entry),
     })
 }
@@ -285,7 +287,7 @@ mod tests {
         for expected in [
             "discord takes the events: push, tag_push, issue,",
             "has the settings: webhook (required), username, channel, branches_to_be_notified,",
-            "labels_to_be_notified_behavior, <event>_channel, <event>_events",
+            "labels_to_be_notified_behavior, merge_request_actions, detail, max_commits, <event>_channel, <event>_events",
             "has the settings: recipients (required), add_pusher,",
             "keeps the limits: 30 messages a minute per room (bursts of 5)",
         ] {

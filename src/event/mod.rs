@@ -14,15 +14,19 @@
 
 mod alert;
 mod deployment;
+mod feature_flag;
 mod group_mention;
 mod issue;
 mod job;
 mod merge_request;
+mod merge_request_action;
+mod milestone;
 mod note;
 mod pipeline;
 mod project;
 mod push;
 mod read;
+mod release;
 mod sample;
 mod size;
 #[cfg(test)]
@@ -45,18 +49,22 @@ use trigger::triggers;
 
 pub use alert::Alert;
 pub use deployment::{Decision, Deployment};
+pub use feature_flag::FeatureFlag;
 pub use group_mention::GroupMention;
 pub use issue::{Issue, IssueKind};
 pub use job::Job;
-pub use merge_request::{MergeRequest, Reviewer, ReviewersChanged, SystemAction};
+pub use merge_request::{Changed, MergeRequest, Replaced, Reviewer, ReviewersChanged, SystemAction};
+pub use merge_request_action::MergeRequestAction;
+pub use milestone::Milestone;
 pub use note::{Note, Noteable};
 pub use pipeline::{Build, ExternalBuild, Pipeline, PipelineMergeRequest, Upstream};
 pub use project::{GroupRef, Label, Project, User};
 pub use push::{Author, Commit, Push, RefChange, RefType};
-pub use sample::sample;
+pub use release::{AssetLink, Release};
+pub use sample::{sample, sample_in};
 pub use time::parse_time;
 pub use trigger::Triggers;
-pub use unrouted::{AccessToken, Emoji, FeatureFlag, GroupChange, Member, Milestone, Release, Unrouted};
+pub use unrouted::{AccessToken, Emoji, GroupChange, Member, Unrouted};
 pub use vulnerability::Vulnerability;
 pub use wiki_page::WikiPage;
 
@@ -80,6 +88,10 @@ triggers! {
     ArchiveTrace { name: "archive_trace", flag: "archive_trace_events", on_by_default: false }
     Subgroup { name: "subgroup", flag: "subgroup_events", on_by_default: true }
     Project { name: "project", flag: "project_events", on_by_default: true }
+    /// GitLab tells webhooks of these and no integration. So these flags, and no others, are additions to GitLab's.
+    Release { name: "release", flag: "release_events", on_by_default: false }
+    FeatureFlag { name: "feature_flag", flag: "feature_flag_events", on_by_default: false }
+    Milestone { name: "milestone", flag: "milestone_events", on_by_default: false }
 }
 
 /// The permanent id of an event: the broker's `message_id`, or the header `Idempotency-Key` / `X-Gitlab-Event-UUID`,
@@ -152,10 +164,10 @@ pub enum Payload {
     Alert(Alert),
     Vulnerability(Vulnerability),
     GroupMention(Box<GroupMention>),
-    Release(Release),
+    Release(Box<Release>),
     FeatureFlag(FeatureFlag),
     Emoji(Emoji),
-    Milestone(Milestone),
+    Milestone(Box<Milestone>),
     AccessToken(AccessToken),
     Member(Member),
     GroupChange(GroupChange),
@@ -221,6 +233,7 @@ impl Event {
         let group = match &decoded.payload {
             Payload::GroupMention(mention) => Some(mention.group()),
             Payload::GroupChange(change) => change.parent_group(),
+            Payload::Milestone(milestone) => milestone.group(),
             _ => None,
         };
         let path_of_project = project.as_ref().map(|project| &project.path_with_namespace);
@@ -306,6 +319,7 @@ impl Payload {
             Self::WikiPage(page) => page.user.as_ref(),
             Self::Deployment(deployment) => deployment.actor(),
             Self::GroupMention(mention) => mention.user.as_ref(),
+            Self::FeatureFlag(flag) => flag.user.as_ref(),
             _ => None,
         }
     }
@@ -362,10 +376,10 @@ fn decode_kind(frame: &Frame, json: &str) -> Result<Decoded, Undecodable> {
         "alert" => alert::decode,
         "vulnerability" => vulnerability::decode,
         "group_mention" => group_mention::decode,
-        "release" => unrouted::release,
-        "feature_flag" => unrouted::feature_flag,
+        "release" => release::decode,
+        "feature_flag" => feature_flag::decode,
         "emoji" => unrouted::emoji,
-        "milestone" => unrouted::milestone,
+        "milestone" => milestone::decode,
         "access_token" => unrouted::access_token,
         "archive_trace" => |_, _| Ok(unrouted::archive_trace()),
         _ if unrouted::is_member_event(kind) => unrouted::member,

@@ -7,32 +7,8 @@
 
 use serde::Deserialize;
 
-use super::read::{lenient, number, number_or_none, object, parse};
+use super::read::{lenient, number_or_none, object, parse};
 use super::{Decoded, GroupRef, Payload, Trigger};
-
-/// A release was created, changed or deleted.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Release {
-    #[serde(deserialize_with = "lenient")]
-    pub name: String,
-    #[serde(deserialize_with = "lenient")]
-    pub tag: String,
-    #[serde(deserialize_with = "lenient")]
-    pub url: String,
-    #[serde(deserialize_with = "lenient")]
-    pub action: String,
-}
-
-/// A feature flag was turned on or off.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct FeatureFlag {
-    #[serde(deserialize_with = "lenient")]
-    pub name: String,
-    #[serde(deserialize_with = "lenient")]
-    pub active: bool,
-}
 
 /// An emoji reaction was added or removed.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -42,16 +18,6 @@ pub struct Emoji {
     pub name: String,
     #[serde(deserialize_with = "lenient")]
     pub action: String,
-}
-
-/// A milestone was created, closed or reopened.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Milestone {
-    #[serde(deserialize_with = "number")]
-    pub iid: i64,
-    #[serde(deserialize_with = "lenient")]
-    pub title: String,
 }
 
 /// An access token is about to expire.
@@ -175,24 +141,9 @@ struct Raw<T> {
     object_attributes: T,
 }
 
-pub(super) fn release(json: &str, _: &str) -> Result<Decoded, String> {
-    let release: Release = parse(json)?;
-    Ok(unrouted(format!("release:{}", release.tag), Payload::Release(release)))
-}
-
-pub(super) fn feature_flag(json: &str, _: &str) -> Result<Decoded, String> {
-    let Raw::<FeatureFlag> { object_attributes: flag } = parse(json)?;
-    Ok(unrouted(format!("feature_flag:{}", flag.name), Payload::FeatureFlag(flag)))
-}
-
 pub(super) fn emoji(json: &str, _: &str) -> Result<Decoded, String> {
     let Raw::<Emoji> { object_attributes: emoji } = parse(json)?;
     Ok(unrouted("emoji".to_owned(), Payload::Emoji(emoji)))
-}
-
-pub(super) fn milestone(json: &str, _: &str) -> Result<Decoded, String> {
-    let Raw::<Milestone> { object_attributes: milestone } = parse(json)?;
-    Ok(unrouted(format!("milestone:{}", milestone.iid), Payload::Milestone(milestone)))
 }
 
 pub(super) fn access_token(json: &str, _: &str) -> Result<Decoded, String> {

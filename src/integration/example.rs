@@ -33,6 +33,7 @@ impl Integration {
             triggers: every,
             filters: Filters::default(),
             channels: Channels::default(),
+            extent: super::Extent::default(),
             announce_result: false,
             rules: Rules { supported: every, family },
             settings: Parsed::new(NoSettings),
@@ -65,6 +66,12 @@ impl Integration {
 
     pub(crate) fn labels(mut self, list: &str, behavior: LabelBehavior) -> Self {
         self.filters.labels = LabelFilter::from_setting(list, behavior);
+        self
+    }
+
+    pub(crate) fn merge_request_actions(mut self, list: &str) -> Self {
+        self.filters.merge_request_actions =
+            super::MergeRequestActions::from_setting(list).expect("a list of actions");
         self
     }
 

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::event::{GroupRef, Project, Trigger, Triggers};
+use crate::event::{GroupRef, MergeRequestAction, Project, Trigger, Triggers};
 use crate::settings::Parsed;
 
 /// Names an integration: `acme/web:slack`. Stable across restarts and changes of its settings.
@@ -45,6 +45,7 @@ pub struct Integration {
     pub triggers: Triggers,
     pub filters: Filters,
     pub channels: Channels,
+    pub extent: Extent,
     /// Whether the outcome of a build that it triggered becomes an event.
     pub announce_result: bool,
     /// The events that its adapter supports, and the rules of its family of adapters.
@@ -142,6 +143,60 @@ pub struct Filters {
     pub notify_only_broken_pipelines: bool,
     pub notify_only_when_pipeline_status_changes: bool,
     pub labels: LabelFilter,
+    pub merge_request_actions: MergeRequestActions,
+}
+
+/// `merge_request_actions`: what is notified of merge requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MergeRequestActions(pub Vec<MergeRequestAction>);
+
+impl Default for MergeRequestActions {
+    /// What GitLab tells.
+    fn default() -> Self {
+        Self(MergeRequestAction::ALL.into_iter().filter(|action| action.is_told_by_gitlab()).collect())
+    }
+}
+
+impl MergeRequestActions {
+    /// Reads a comma-separated list, in the order of [`MergeRequestAction::ALL`].
+    ///
+    /// # Errors
+    /// The words that are no actions.
+    pub fn from_setting(list: &str) -> Result<Self, Vec<String>> {
+        let words: Vec<&str> = list.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
+        let unknown = |word: &&&str| MergeRequestAction::named(word).is_none();
+        let unknown: Vec<String> = words.iter().filter(unknown).map(|word| (*word).to_owned()).collect();
+        let is_named = |action: &MergeRequestAction| words.contains(&action.name());
+        if unknown.is_empty() {
+            Ok(Self(MergeRequestAction::ALL.into_iter().filter(is_named).collect()))
+        } else {
+            Err(unknown)
+        }
+    }
+}
+
+impl fmt::Display for MergeRequestActions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.iter().map(|action| action.name()).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// How much messages say: `detail` and `max_commits`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    pub detail: Detail,
+    /// The most commits of a push that are listed; `None` where the service's own limit applies.
+    pub max_commits: Option<usize>,
+}
+
+/// `detail`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// The summary and what belongs to it: commits, a description, a comment, failed jobs.
+    #[default]
+    Full,
+    /// The summary alone.
+    Title,
 }
 
 /// `branches_to_be_notified`.

@@ -11,7 +11,9 @@ mod branches;
 #[cfg(test)]
 mod tests;
 
-use super::{Family, Filters, Integration, LabelBehavior, LabelFilter, ProjectFacts, Scope};
+use super::{
+    Family, Filters, Integration, LabelBehavior, LabelFilter, MergeRequestActions, ProjectFacts, Scope,
+};
 use crate::event::{
     Event, GroupMention, Issue, IssueKind, Label, MergeRequest, Note, Noteable, Payload, Pipeline, Trigger,
 };
@@ -31,6 +33,8 @@ pub enum WhyNot {
     SwitchedOff { trigger: Trigger },
     #[error("updates are not notified (`{kind}` event with action = update)")]
     Update { kind: &'static str },
+    #[error("{}", action_text(.happened, .told))]
+    MergeRequestAction { happened: Vec<String>, told: MergeRequestActions },
     #[error("an incident is notified by its `incident` event, not by its `work_item` event")]
     ComesAsIncident,
     #[error("comments on this kind of object are not notified (noteable_type = {noteable_type})")]
@@ -86,6 +90,7 @@ impl WhyNot {
             Self::Unsupported { .. } => "unsupported",
             Self::SwitchedOff { .. } => "switched_off",
             Self::Update { .. } => "update",
+            Self::MergeRequestAction { .. } => "merge_request_action",
             Self::ComesAsIncident => "comes_as_incident",
             Self::Noteable { .. } => "noteable",
             Self::Mention { .. } => "mention",
@@ -143,7 +148,9 @@ fn is_notified(family: Family, filters: &Filters, event: &Event) -> Result<(), W
             }
         }
         (Family::Chat, Payload::Issue(issue)) => issue_is_notified(issue),
-        (Family::Chat, Payload::MergeRequest(merge_request)) => merge_request_is_notified(merge_request),
+        (Family::Chat, Payload::MergeRequest(merge_request)) => {
+            merge_request_is_notified(merge_request, &filters.merge_request_actions)
+        }
         (Family::Chat, Payload::Note(note)) => note_is_notified(note),
         (_, Payload::GroupMention(mention)) => mention_is_notified(mention),
         (Family::Chat | Family::PipelineMail, Payload::Pipeline(pipeline)) => {
@@ -163,12 +170,27 @@ fn issue_is_notified(issue: &Issue) -> Result<(), WhyNot> {
     Ok(())
 }
 
-/// An update is notified only if it changed the reviewers.
-fn merge_request_is_notified(merge_request: &MergeRequest) -> Result<(), WhyNot> {
-    if is_update(merge_request.action.as_deref()) && merge_request.reviewers_changed.is_none() {
+/// An action is notified if the setting names it, and an update if the setting names anything that it changed. Actions
+/// that are not known are notified unless the setting is narrower than GitLab's rules.
+fn merge_request_is_notified(merge_request: &MergeRequest, told: &MergeRequestActions) -> Result<(), WhyNot> {
+    let happened = merge_request.actions();
+    if happened.iter().any(|action| told.0.contains(action)) {
+        return Ok(());
+    }
+    let is_update = is_update(merge_request.action.as_deref());
+    if happened.is_empty() && is_update {
         return Err(WhyNot::Update { kind: "merge_request" });
     }
-    Ok(())
+    let tells_all = MergeRequestActions::default().0.iter().all(|action| told.0.contains(action));
+    if happened.is_empty() && tells_all {
+        return Ok(());
+    }
+    let word = merge_request.action.clone().unwrap_or_else(|| merge_request.state.clone());
+    let happened = match happened.as_slice() {
+        [] => vec![word],
+        known => known.iter().map(ToString::to_string).collect(),
+    };
+    Err(WhyNot::MergeRequestAction { happened, told: told.clone() })
 }
 
 /// Edited comments are notified again, as in GitLab. Comments by which GitLab records other changes are not: those changes
@@ -256,6 +278,14 @@ fn labels_text(wanted: &LabelFilter, found: &[String]) -> String {
         "it has {which} of the required labels: {found} (labels_to_be_notified = {wanted}, \
          labels_to_be_notified_behavior = {behavior})"
     )
+}
+
+fn action_text(happened: &[String], told: &MergeRequestActions) -> String {
+    let happened = match happened {
+        [one] => format!("the action `{one}` is not notified"),
+        several => format!("none of the actions `{}` is notified", several.join("`, `")),
+    };
+    format!("{happened} (merge_request_actions = {told})")
 }
 
 fn unchanged_text(status: &str, ref_status_name: Option<&str>) -> String {

@@ -16,7 +16,7 @@ mod text;
 
 use std::ops::Range;
 
-pub use compose::{compose, description};
+pub use compose::{compose, compose_at_most, description};
 pub use links::{MOST_REFERENCES, Reference};
 #[cfg(test)]
 pub(crate) use markup::without_addresses;
@@ -75,6 +75,22 @@ impl Message {
             is_test: true,
             ..self
         }
+    }
+
+    /// The same message with nothing but its summary.
+    #[must_use]
+    pub fn summary_alone(self) -> Self {
+        Self { self_contained_parts: false, title: None, body: Body::None, fields: Vec::new(), ..self }
+    }
+
+    /// The title where it is to be shown beside the summary; `None` where the summary says it already.
+    pub fn title_beside_summary(&self) -> Option<&Title> {
+        let title = self.title.as_ref()?;
+        let says = |span: &Span| {
+            matches!(span, Span::Text { text, .. } | Span::Link { text, .. }
+                if !text.is_empty() && title.text.strip_prefix(TEST_MARK).unwrap_or(&title.text).trim() == text.trim())
+        };
+        (self.self_contained_parts || !self.summary.0.iter().any(says)).then_some(title)
     }
 
     /// The headline without its author, for services that show the author separately: `Opened issue #23 New API`.

@@ -17,8 +17,8 @@ use super::retry::Outcome;
 use super::scheduler::{Job, JobEvent};
 use super::{Clock, signed};
 use crate::adapters::contract::LazyMessage;
-use crate::adapters::{self, Entry, Notification, OperatorSettings};
-use crate::call::{Answer, Call, Failure, Pace, Receiver, Response, Sent};
+use crate::adapters::{self, Entry, Notification, OperatorSettings, secrets_of};
+use crate::call::{Answer, Call, Failure, Pace, Receiver, Response, Sent, describe};
 use crate::catalog::Catalog;
 use crate::digest::Digest;
 use crate::event::{Event, Undecodable};
@@ -56,6 +56,8 @@ pub struct Report {
     pub status: Option<u16>,
     /// From the first byte sent to the last answer read; `None` where nothing was sent.
     pub took: Option<Duration>,
+    /// What the service answered in the end to a delivery that it accepted, in words without secrets.
+    pub answer: Option<String>,
     /// The build that the delivery triggered, if it is to be watched.
     pub watch: Option<Box<NewWatch>>,
 }
@@ -75,7 +77,7 @@ impl Report {
     }
 
     pub(super) fn unsent(outcome: Outcome) -> Self {
-        Self { outcome, status: None, took: None, watch: None }
+        Self { outcome, status: None, took: None, answer: None, watch: None }
     }
 }
 
@@ -151,6 +153,11 @@ impl Prepared {
         self.entry.deliver.as_ref().is_none_or(|deliver| deliver.about.retry_ambiguous)
     }
 
+    /// Whether the store must know that an attempt was made, before anything is sent.
+    pub(super) fn is_marked(&self) -> bool {
+        !self.may_repeat() || self.entry.deliver.as_ref().is_some_and(|deliver| deliver.looks_first)
+    }
+
     pub(super) fn pace(&self, delivery: &Delivery) -> Option<Pace> {
         self.entry.pace(&self.integration.settings, &delivery.target)
     }
@@ -177,14 +184,16 @@ pub struct Outgoing<'a> {
 pub async fn attempt(transport: &dyn Transport, outgoing: Outgoing<'_>) -> Report {
     match outgoing.build_call() {
         Ok(call) => {
-            let Ran { end, status, took } = run(transport, call, outgoing.calls()).await;
+            let Ran { end, status, took, answer } = run(transport, call, outgoing.calls()).await;
+            let secrets = outgoing.integration.settings.secrets();
+            let answer = answer.map(|answer| secrets.mask_echo(answer));
             let outcome = match end {
                 End::Done(sent) => Outcome::Delivered(sent),
                 End::Skipped(why) => Outcome::Skipped(why),
                 End::NotNeeded(why) => Outcome::NotNeeded(why),
                 End::Failed(failure) => Outcome::Failed(failure),
             };
-            Report { outcome, status, took: Some(took), watch: None }
+            Report { outcome, status, took: Some(took), answer, watch: None }
         }
         Err(outcome) => Report::unsent(outcome),
     }
@@ -197,9 +206,21 @@ impl Outgoing<'_> {
     /// The outcome, where nothing need be sent to know it.
     pub fn build_call(self) -> Result<Call<Sent>, Outcome> {
         let Self { entry, integration, event, target, id, now, operator, may_have_been_sent, test } = self;
-        let message = LazyMessage::default();
-        let note =
-            Notification { id, event, target, now, operator, may_have_been_sent, is_test: test, message };
+        if let Some(why) = entry.unmet(&integration.settings, operator) {
+            return Err(Outcome::Skipped(why));
+        }
+        let (message, extent) = (LazyMessage::default(), integration.extent);
+        let note = Notification {
+            id,
+            event,
+            target,
+            now,
+            operator,
+            may_have_been_sent,
+            is_test: test,
+            extent,
+            message,
+        };
         entry.call(&integration.settings, &note).map_err(|failure| match note.without_message() {
             Some(why) => Outcome::Cancelled(why),
             None => Outcome::Failed(failure),
@@ -219,6 +240,8 @@ pub(super) struct Ran<T> {
     pub(super) status: Option<u16>,
     /// From the first byte sent to the last answer read.
     pub(super) took: Duration,
+    /// The answer that ended a chain well, without the request's own secrets.
+    pub(super) answer: Option<String>,
 }
 
 /// What a chain of calls came to.
@@ -233,7 +256,7 @@ pub(super) enum End<T> {
 /// Sends a call and those that its answers ask for, `at_most` in all: the only runner of calls, for every type of result.
 pub(super) async fn run<T>(transport: &dyn Transport, mut call: Call<T>, at_most: u32) -> Ran<T> {
     let started = Instant::now();
-    let mut status = None;
+    let (mut status, mut said) = (None, None);
     let end = 'calls: {
         for _ in 0..at_most {
             let Call { request, read, on_no_response, receiver, remark } = call;
@@ -241,16 +264,21 @@ pub(super) async fn run<T>(transport: &dyn Transport, mut call: Call<T>, at_most
                 warn!(?request, "{remark}");
             }
             debug!(?request, "sending");
+            let mut words = None;
             let answer = match (transport.send(&request).await, on_no_response) {
                 (Ok(response), _) => {
                     status = status_of(&response);
+                    words = words_of(&response);
                     read(&response)
                 }
                 (Err(error), Some(go_on)) => go_on(&error.to_string()),
                 (Err(error), None) => Answer::Failed(failure_of(error)),
             };
             match answer {
-                Answer::Done(value) => break 'calls End::Done(value),
+                Answer::Done(value) => {
+                    said = words.map(|words| secrets_of(&request).mask_echo(words));
+                    break 'calls End::Done(value);
+                }
                 Answer::Skipped(why) => {
                     break 'calls match receiver {
                         Receiver::Service => End::Skipped(why),
@@ -269,13 +297,21 @@ pub(super) async fn run<T>(transport: &dyn Transport, mut call: Call<T>, at_most
         // A reader that asks for more than its adapter declares goes round in circles.
         End::Failed(Failure::Rejected(format!("still not done after {at_most} calls")))
     };
-    Ran { end, status, took: started.elapsed() }
+    Ran { end, status, took: started.elapsed(), answer: said }
 }
 
 fn status_of(response: &Response) -> Option<u16> {
     match response {
         Response::Http(response) => Some(response.status),
         Response::Smtp(reply) => Some(reply.code),
+        Response::Written => None,
+    }
+}
+
+fn words_of(response: &Response) -> Option<String> {
+    match response {
+        Response::Http(response) => Some(describe(response)),
+        Response::Smtp(reply) => Some(reply.describe()),
         Response::Written => None,
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info};
+use tracing::{error, info};
 use uuid::Uuid;
 
 use super::Clock;
@@ -153,12 +153,14 @@ impl Dispatcher {
                     deliver.push(dispatched);
                     received.push(received_at);
                 }
-                Plan::Drop { event, seen: seen @ Some(_), origin, watches: of_event, .. } => {
+                Plan::Drop { event, seen: seen @ Some(_), origin, watches: of_event, result } => {
+                    log_dropped(source, &event, result);
                     watches.extend(of_event);
                     deliver.push(Dispatched { event, origin, deliveries: Vec::new(), seen });
                     received.push(now);
                 }
-                Plan::Drop { origin, watches: of_event, .. } => {
+                Plan::Drop { origin, watches: of_event, event, result, seen: None } => {
+                    log_dropped(source, &event, result);
                     watches.extend(of_event);
                     if let Origin::Inbox(number) = origin {
                         discard.push(number);
@@ -327,6 +329,7 @@ impl Dispatcher {
             match answer {
                 Ok(rows) => {
                     for (((dispatched, permits), received_at), rows) in part.zip(rows) {
+                        log_written(source, &dispatched.event, &rows);
                         self.hand_over(&dispatched.event, rows, permits, *received_at);
                     }
                 }
@@ -352,7 +355,7 @@ impl Dispatcher {
         for (row, permit) in rows.into_iter().zip(permits) {
             match row {
                 // The row exists, and is worked.
-                None => debug!(event = %event.id, "came again; dispatched once already"),
+                None => {}
                 Some(delivery) if delivery.leased => {
                     self.deliverer.enqueue(delivery, Arc::clone(event), permit, received_at);
                 }
@@ -360,6 +363,30 @@ impl Dispatcher {
             }
         }
     }
+}
+
+/// One line for each event that integrations want: what it is, and how many deliveries were written.
+fn log_written(source: &'static str, event: &Event, rows: &[Option<Delivery>]) {
+    let (id, kind, subject, project) = (&event.id, event.kind(), &event.subject, path_of(event));
+    match rows.iter().flatten().count() {
+        // Nothing was to be written: see `log_dropped`.
+        0 if rows.is_empty() => {}
+        0 => info!(source, event = %id, kind, project, subject, "came again; dispatched once already"),
+        deliveries => info!(source, event = %id, kind, project, subject, deliveries, "dispatched"),
+    }
+}
+
+/// One line for each event that no integration wants, with the label that says why.
+fn log_dropped(source: &'static str, event: &Event, result: &'static str) {
+    let (id, kind, subject, project) = (&event.id, event.kind(), &event.subject, path_of(event));
+    info!(source, event = %id, kind, project, subject, result, "no delivery");
+}
+
+/// The full path of the project or group that an event belongs to; empty where it names none.
+fn path_of(event: &Event) -> &str {
+    let of_group = event.group.as_ref().map(|group| group.path.as_str());
+    let of_project = event.project.as_ref().map(|project| project.path_with_namespace.as_str());
+    of_group.or(of_project).unwrap_or_default()
 }
 
 /// Why the store does not take an item.

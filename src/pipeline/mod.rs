@@ -35,6 +35,7 @@ mod open_requests;
 mod outbox_writer;
 pub mod parts;
 pub mod quarantine;
+pub mod rendered;
 pub mod retry;
 mod scheduler;
 pub mod source;

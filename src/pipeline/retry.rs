@@ -144,7 +144,7 @@ pub struct Context {
 impl Context {
     /// Whether the service may have taken the message, and would act twice on a repeat.
     pub fn must_not_repeat(&self, failure: &Failure) -> bool {
-        !self.retry_ambiguous && matches!(failure, Failure::Unavailable { maybe_taken: true, .. })
+        !self.retry_ambiguous && failure.may_have_been_taken()
     }
 }
 

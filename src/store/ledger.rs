@@ -19,6 +19,9 @@ pub trait Ledger: Send + Sync {
     /// stay), and its age counts from the moment of the audit line. Returns `false` where there is no such delivery, where it
     /// is not settled, or where a newer one of its lane replaces it.
     async fn resend(&self, id: DeliveryId, audit: AuditEntry) -> Result<bool>;
+    /// Ends a delivery that waits, as *cancelled*, with the audit line's author in its record. One that a node has leased is
+    /// being sent, or is next, and is left alone.
+    async fn cancel(&self, id: DeliveryId, audit: AuditEntry) -> Result<Cancel>;
     /// The numbers that the gauges show.
     async fn depth(&self, now: Timestamp) -> Result<Depth>;
     /// What waits and what was given up, in groups.
@@ -34,9 +37,26 @@ pub trait Ledger: Send + Sync {
 pub struct DeliveryFilter {
     pub state: Option<State>,
     pub integration: Option<IntegrationId>,
+    /// The full path of the project or group that the event belongs to, in any case.
+    pub project: Option<String>,
+    pub event: Option<EventId>,
+    /// Only deliveries that ended at this moment or later; of those that wait, that were written then.
+    pub since: Option<Timestamp>,
+    /// Only deliveries that ended, or were written, before this moment.
+    pub until: Option<Timestamp>,
     /// Only ids below this one, for the next page.
     pub before: Option<DeliveryId>,
     pub limit: usize,
+}
+
+/// What became of a person's word to cancel a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancel {
+    Done,
+    /// A node has leased it.
+    UnderWay,
+    /// There is no such delivery, or it has ended.
+    NotWaiting,
 }
 
 /// A delivery's state, as people see it.
@@ -74,6 +94,8 @@ pub struct DeliveryLine {
     pub event: EventId,
     pub trigger: Option<String>,
     pub subject: String,
+    /// The full path of the event's project or group, as it was then.
+    pub project: Option<String>,
     pub integration: IntegrationId,
     pub target: String,
     pub destination: String,

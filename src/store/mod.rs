@@ -73,7 +73,8 @@ use crate::settings::Secret;
 
 pub use holds::{Hold, HoldCause, HoldKey};
 pub use ledger::{
-    DeliveryDetail, DeliveryFilter, DeliveryLine, Depth, Ledger, Retention, State, StoredAttempt, Swept,
+    Cancel, DeliveryDetail, DeliveryFilter, DeliveryLine, Depth, Ledger, Retention, State, StoredAttempt,
+    Swept,
 };
 use merge_requests::{MergeRequests, SeenMergeRequest};
 pub use overview::{DeadLetters, Overview, WaitingGroup};

@@ -196,6 +196,7 @@ fn told(teams: &Entry, name: String, event: &Event) -> Option<Told> {
         operator: &operator,
         may_have_been_sent: false,
         is_test: false,
+        extent: forgebell::integration::Extent::default(),
         message: LazyMessage::composed(message.clone()),
     };
     let call = teams.call(&settings, &note).expect("a call");

@@ -219,9 +219,25 @@ async fn a_published_event_arrives_and_its_delivery_is_listed_shown_and_resent()
     assert_eq!((&list[0]["event"], &list[0]["target"]), (&"p-1".into(), &"#ops".into()));
 
     let number = list[0]["id"].to_string();
-    let shown = desk.run(&["deliveries", "show", &number]).await.ends_with(0);
+    let shown = desk.run(&["deliveries", "show", &number, "--request"]).await.ends_with(0);
     assert!(shown.out.contains("1. ") && shown.out.contains("answered 200"), "{}", shown.out);
+    assert!(shown.out.contains("answered 200: ok"), "what came back: {}", shown.out);
+    assert!(shown.out.contains("\"channel\": \"#ops\"") && shown.out.contains(" pushed "), "{}", shown.out);
     assert!(!shown.out.contains("deepsecret"), "{}", shown.out);
+    let of = |more: &[&'static str]| [&["deliveries", "list", "--json"], more].concat();
+    let count =
+        async |more: &[&'static str]| desk.run(&of(more)).await.ends_with(0).json().as_array().map(Vec::len);
+    assert_eq!(count(&["--project", "Mike/Diaspora", "--since", "1h"]).await, Some(1));
+    assert_eq!(count(&["--project", "mike/diaspora", "--until", "1h"]).await, Some(0));
+    assert_eq!(count(&["--event", "p-1"]).await, Some(1));
+    for (option, name) in
+        [("--project", "mike/diapsora"), ("--integration", "mike/diaspora:slcak"), ("--event", "p-2")]
+    {
+        let unknown = desk.run(&["deliveries", "list", option, name]).await.ends_with(1);
+        assert!(unknown.err.contains(name), "{option}: {}", unknown.err);
+    }
+    let none = desk.run(&["deliveries", "cancel", &number]).await.ends_with(1);
+    assert!(none.out.contains("has ended already"), "{}", none.out);
     let again = desk.run(&["deliveries", "retry", "--json", &number]).await.ends_with(0).json();
     assert_eq!(again, json!([{ "id": list[0]["id"], "done": true, "result": "due again" }]));
     hook.wait_for(2).await;

@@ -122,6 +122,7 @@ fn body(event: &Event) -> Option<String> {
         operator: &OperatorSettings::default(),
         may_have_been_sent: false,
         is_test: false,
+        extent: forgebell::integration::Extent::default(),
         message: LazyMessage::composed(message),
     };
     match entry.call(&integration.settings, &note).expect("a call can be made").request {

@@ -56,6 +56,7 @@ fn request(event: &Event, markup: &str) -> Option<Json> {
         operator: &OperatorSettings::default(),
         may_have_been_sent: false,
         is_test: false,
+        extent: forgebell::integration::Extent::default(),
         message: adapters::contract::LazyMessage::default(),
     };
     // There is no message about comments on designs and the like.

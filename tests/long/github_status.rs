@@ -54,6 +54,7 @@ fn bodies() -> Vec<Json> {
                         operator: &OperatorSettings::default(),
                         may_have_been_sent: false,
                         is_test: false,
+                        extent: forgebell::integration::Extent::default(),
                         message: LazyMessage::default(),
                     };
                     let Request::Http(request) = entry.call(&settings, &note).expect("a call").request else {

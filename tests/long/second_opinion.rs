@@ -39,6 +39,7 @@ fn ours(slug: &str, settings: &[(&str, &str)]) -> HttpRequest {
         operator: &OperatorSettings::default(),
         may_have_been_sent: false,
         is_test: false,
+        extent: forgebell::integration::Extent::default(),
         message: LazyMessage::default(),
     };
     let call = entry.call(&entry.read(&settings).expect("sound settings"), &note).expect("a call");

@@ -1,6 +1,7 @@
 //! The event's JSON, forwarded as it came in, with the headers of GitLab's webhooks
 //! (`app/services/web_hook_service.rb` in <https://gitlab.com/gitlab-org/gitlab>).
 
+use bytes::Bytes;
 use url::Url;
 
 use crate::adapters::contract::Notification;
@@ -9,7 +10,7 @@ use crate::digest::Digest;
 use crate::event::{Event, Trigger};
 
 /// GitLab refuses to send more than this in one request, in bytes.
-pub(super) const LARGEST_BODY: usize = 25 * 1024 * 1024;
+pub(in crate::adapters) const LARGEST_BODY: usize = 25 * 1024 * 1024;
 
 crate::choices! {
     /// The name of the event in the header `X-Gitlab-Event`.
@@ -57,15 +58,23 @@ pub(super) fn request(
     url: Url,
     header: EventHeader,
 ) -> Result<HttpRequest, Failure> {
-    let body = note.event.raw.clone();
-    if body.len() > LARGEST_BODY {
-        let why = format!("the event has {} bytes; at most {LARGEST_BODY} are sent", body.len());
-        return Err(Failure::Rejected(why));
-    }
+    request_named(note, url, header.value(note.event))
+}
+
+/// The same with this name of the event in the header `X-Gitlab-Event`.
+///
+/// # Errors
+/// The event is larger than GitLab sends.
+pub(in crate::adapters) fn request_named(
+    note: &Notification<'_>,
+    url: Url,
+    name: &str,
+) -> Result<HttpRequest, Failure> {
+    let body = whole(note.event)?;
     let mut headers = vec![
         ("content-type", "application/json".to_owned()),
         ("idempotency-key", note.id.to_owned()),
-        ("x-gitlab-event", header.value(note.event).to_owned()),
+        ("x-gitlab-event", name.to_owned()),
         ("x-gitlab-event-uuid", note.event.id.as_str().to_owned()),
         ("x-gitlab-webhook-uuid", webhook_uuid(&url)),
     ];
@@ -73,6 +82,18 @@ pub(super) fn request(
         headers.push(("x-gitlab-instance", forge.origin().ascii_serialization()));
     }
     Ok(HttpRequest { headers, body, ..HttpRequest::new(Method::Post, url) })
+}
+
+/// The event's JSON.
+///
+/// # Errors
+/// It is larger than GitLab sends.
+pub(in crate::adapters) fn whole(event: &Event) -> Result<Bytes, Failure> {
+    if event.raw.len() <= LARGEST_BODY {
+        return Ok(event.raw.clone());
+    }
+    let why = format!("the event has {} bytes; at most {LARGEST_BODY} are sent", event.raw.len());
+    Err(Failure::Rejected(why))
 }
 
 /// Names the webhook to its receiver: the same for all events to one address. The address can't be derived from it.

@@ -21,13 +21,14 @@ pub(super) fn attachment(message: &Message, markup: Markup) -> Option<Value> {
         Body::Lines(lines) => markup.render_within(&Text::join(lines.clone(), "\n"), TEXT),
         Body::Prose(prose) => markup.render_within(prose, TEXT),
     };
-    if text.is_empty() && message.fields.is_empty() && message.title.is_none() {
+    let title = message.title_beside_summary();
+    if text.is_empty() && message.fields.is_empty() && title.is_none() {
         return None;
     }
     let mut parts = Map::new();
     parts.insert("fallback".to_owned(), json!(markup.label(&message.summary.plain_text(), NAME)));
     parts.insert("color".to_owned(), json!(color(message.tone)));
-    if let Some(title) = &message.title {
+    if let Some(title) = title {
         add_title(&mut parts, title, markup);
     }
     if !text.is_empty() {

@@ -18,7 +18,7 @@ use crate::call::{
     unavailable,
 };
 use crate::event::{Payload, Trigger, Triggers};
-use crate::integration::Family;
+use crate::integration::{Detail, Family};
 use crate::message::{Body, Limit, Markup, Message, Text, description};
 use crate::settings::{FieldError, Secret, Url};
 
@@ -246,7 +246,8 @@ fn color(settings: &Settings, note: &Notification<'_>) -> Color {
 
 fn html(note: &Notification<'_>, message: &Message) -> String {
     let summary = message.summary.clone();
-    let text = match (&message.body, description(note.event)) {
+    let description = description(note.event).filter(|_| note.extent.detail == Detail::Full);
+    let text = match (&message.body, description) {
         // As in GitLab, whatever was done to an issue or merge request.
         (_, Some(prose)) => summary.plain("\n").then(prose.excerpt(PROSE)),
         (Body::None, None) => summary,
@@ -260,7 +261,7 @@ fn html(note: &Notification<'_>, message: &Message) -> String {
 fn listed(note: &Notification<'_>, lines: &[Text]) -> Text {
     let (shown, more) = match &note.event.payload {
         Payload::Push(push) => {
-            let shown = push.commits.len().min(MOST_COMMITS);
+            let shown = push.commits.len().min(note.extent.max_commits.unwrap_or(MOST_COMMITS));
             (shown, push.commit_count().unwrap_or_default().saturating_sub(shown as u64))
         }
         _ => (lines.len(), 0),

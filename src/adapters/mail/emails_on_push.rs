@@ -31,8 +31,7 @@ const MOST_FILES: usize = 300;
 const LONGEST_MESSAGE: usize = 10_000;
 const LONGEST_NAME: usize = 200;
 
-const NOT_CONFIGURED: &str =
-    "The diff is not shown: it was not sent along, and forge.api_url and forge.token are not set.";
+const NOT_CONFIGURED: &str = "The diff is not shown: the forge did not send it along with the push.";
 const NOTHING_CHANGED: &str = "both commits hold the same: there is nothing to write";
 const NOT_ANSWERED: &str = "The diff is not shown: the forge did not tell what was changed.";
 const TOO_MUCH: &str = "The diff is not shown: it is too large for a mail.";

@@ -1,4 +1,4 @@
-//! Pushover: pushes as notifications on people's phones (<https://pushover.net/api>).
+//! Pushover: notifications on people's phones (<https://pushover.net/api>).
 //!
 //! Errors are JSON with `status: 0`, whatever the HTTP status, and name the field that is wrong. Pushover blocks the address
 //! of a client that keeps sending refused requests, so every error in the settings holds the route. A 429 is not a short
@@ -106,11 +106,12 @@ impl Adapter for Pushover {
     const ABOUT: About = About {
         slug: "pushover",
         title: "Pushover",
-        summary: "Sends pushes as notifications to phones and desktops.",
+        summary: "Sends pushes, and releases, alerts and others if switched on, as notifications to phones and desktops.",
         triggers: Triggers::of(&[Trigger::Push]),
         family: Family::Chat,
         common: CommonSettings::NONE,
-    };
+    }
+    .with_own_events();
     type Settings = Settings;
 
     fn validate(settings: &Settings) -> Vec<FieldError> {

@@ -21,12 +21,16 @@ pub struct Contract {
     pub targets_of_event: bool,
     /// An event that has a target, where the usual ones have none (a push without a reference to a task).
     pub own_event: Option<OwnEvent>,
+    /// Whether the forge can be asked in all tests, because nothing can be sent otherwise.
+    pub needs_forge: bool,
     /// What an HTTP status comes to where the body is empty; [`usual_status`] for most.
     pub status: fn(u16) -> &'static str,
     /// What answers with a body come to.
     pub answers: &'static [Expected],
     /// Answers that lead through the whole chain of calls, where there is more than one: the snapshots show each.
     pub chain: &'static [(u16, &'static str)],
+    /// The same for an attempt after one that may have reached the service, where such an attempt looks first.
+    pub repeated: &'static [(u16, &'static str)],
     /// Settings besides the examples with which answers are read in another way: the misleading ones are tried with each.
     pub variants: &'static [&'static [(&'static str, &'static str)]],
     /// Misleading answers (see the test of this name) that do not come to what they usually come to. None of them may
@@ -63,9 +67,11 @@ impl Contract {
         target: "",
         targets_of_event: false,
         own_event: None,
+        needs_forge: false,
         status: usual_status,
         answers: &[],
         chain: &[],
+        repeated: &[],
         variants: &[],
         misleading: &[],
     };

@@ -232,7 +232,7 @@ fn calls_wait_for_the_message_and_keep_the_thread() {
 
 #[test]
 fn an_event_goes_to_the_webhook_of_its_kind() {
-    const NAMES: [&str; 14] = [
+    const NAMES: [&str; 17] = [
         "push",
         "issue",
         "confidential_issue",
@@ -247,6 +247,9 @@ fn an_event_goes_to_the_webhook_of_its_kind() {
         "group_confidential_mention",
         "alert",
         "vulnerability",
+        "release",
+        "feature_flag",
+        "milestone",
     ];
     let heard: Vec<&str> = entry("discord").about.triggers.iter().map(Trigger::name).collect();
     assert!(NAMES.len() == heard.len() && NAMES.iter().all(|name| heard.contains(name)), "{heard:?}");
@@ -443,6 +446,7 @@ fn sent_message(message: &Message) -> Json {
         operator: &OperatorSettings::default(),
         may_have_been_sent: false,
         is_test: false,
+        extent: crate::integration::Extent::default(),
         message: LazyMessage::composed(message.clone()),
     };
     body(&entry("discord").call(&plain(), &note).expect("a call"))

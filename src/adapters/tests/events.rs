@@ -85,6 +85,9 @@ fn every_kind() -> Vec<Case> {
         ("wiki_page", "wiki_page_create.json"),
         ("deployment", "deployment_success.json"),
         ("vulnerability", "vulnerability_confirmed.json"),
+        ("release", "release_create.json"),
+        ("feature_flag", "feature_flag.json"),
+        ("milestone", "milestone_create.json"),
     ];
     let mut all: Vec<Case> = files.iter().map(|(name, file)| tell(name, &payload(file))).collect();
     all.push(tell(

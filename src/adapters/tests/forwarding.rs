@@ -80,6 +80,7 @@ fn kinds_without_a_message_reach_an_adapter_that_wants_them() {
             operator: operator(),
             may_have_been_sent: false,
             is_test: false,
+            extent: crate::integration::Extent::default(),
             message: LazyMessage::default(),
         };
         let call = FORWARDER.call(&settings, &note).expect("a call");

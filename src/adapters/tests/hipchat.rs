@@ -120,6 +120,7 @@ fn without_a_room_nothing_is_sent_and_a_warning_says_so() {
         operator: &OperatorSettings::default(),
         may_have_been_sent: false,
         is_test: false,
+        extent: crate::integration::Extent::default(),
         message: LazyMessage::default(),
     };
     let Err(failure) = entry.call(&settings, &note) else { panic!("there is a call") };

@@ -187,6 +187,7 @@ struct Step<'a> {
     entry: &'static Entry,
     settings: &'a Parsed,
     case: &'a Case,
+    before: Before,
     /// How many calls went before.
     number: usize,
 }
@@ -194,8 +195,8 @@ struct Step<'a> {
 impl Step<'_> {
     /// The call, as the contract's answers lead to it; `None` where the chain is shorter, or where it is no HTTP request.
     fn call(&self) -> Option<Call<Sent>> {
-        let mut call = first_of_chain(self.entry, self.settings, self.case);
-        for (status, body) in contract(self.entry).chain.iter().take(self.number) {
+        let mut call = first_of_chain(self.entry, self.settings, self.case, self.before);
+        for (status, body) in answers_of_chain(self.entry, self.before).iter().take(self.number) {
             call = match (call.read)(&Response::Http(http_response(*status, &[], body))) {
                 Answer::Next(next) => next,
                 _ => return None,
@@ -220,8 +221,9 @@ impl Step<'_> {
             if !is_right {
                 let (slug, case, number) = (self.entry.about.slug, &self.case.name, self.number);
                 let (name, status, came_to) = (misleading.name, misleading.status, outcome(&came_to));
+                let before = self.before;
                 wrong.push(format!(
-                    "{slug}, call {number} of {case}: {name} ({status}) came to {came_to}, not {expected}"
+                    "{slug}, call {number} of {case} after {before:?}: {name} ({status}) came to {came_to}, not {expected}"
                 ));
             }
         }
@@ -237,9 +239,12 @@ fn an_answer_that_is_not_the_services_own_is_tried_again() {
             let samples: Vec<Case> = entry.about.triggers.iter().map(sample).collect();
             let all = own_case(entry).into_iter().chain(&samples);
             for case in all.filter(|case| target(entry, case).is_some()) {
-                for number in 0..=contract(entry).chain.len() {
-                    let step = Step { entry, settings: &settings, case, number };
-                    wrong.extend(step.misread());
+                let repeats = (!contract(entry).repeated.is_empty()).then_some(Before::Attempt);
+                for before in [Before::Nothing].into_iter().chain(repeats) {
+                    for number in 0..=answers_of_chain(entry, before).len() {
+                        let step = Step { entry, settings: &settings, case, before, number };
+                        wrong.extend(step.misread());
+                    }
                 }
             }
         }

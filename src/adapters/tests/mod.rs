@@ -6,6 +6,7 @@ mod calls;
 mod declared;
 mod discord;
 mod events;
+mod extent;
 mod forwarding;
 mod hipchat;
 mod invalid_settings;
@@ -30,9 +31,11 @@ use self::declared::outcome;
 use self::events::{Case, cases, hostile, raw_cases, sample, tell_changed};
 
 pub use self::calls::{header, http_call, http_call_of, settings_with, targets_of, targets_of_changed};
-pub use self::events::{changed, tell};
 pub use self::declared::{Contract, Differs, Expected, OwnEvent, consequence, is_seen, usual_status};
-pub use self::played::{Played, changed_push, errors, play, sample_buckets};
+pub use self::events::{changed, tell};
+pub use self::played::{
+    Played, changed_push, errors, own_event, play, play_own, play_to, sample_buckets, targets_of_own,
+};
 use super::contract::{ChannelSettings, LazyMessage, Targets};
 use super::{ADAPTERS, Entry, Notification, OperatorSettings, find, operator};
 use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Request, Response, Sent};
@@ -89,8 +92,20 @@ fn operator() -> &'static OperatorSettings {
     &OPERATOR
 }
 
+/// The same with a forge that can be asked.
+fn operator_of_forge() -> &'static OperatorSettings {
+    static OPERATOR: LazyLock<OperatorSettings> = LazyLock::new(|| {
+        let mut operator = operator().clone();
+        operator.forge.api_url = "https://forge.example.com/api/v4".to_owned();
+        operator.forge.token = Secret::new("glpat-example");
+        operator
+    });
+    &OPERATOR
+}
+
 pub fn call_with(entry: &Entry, settings: &Parsed, case: &Case, target: &str) -> Call<Sent> {
-    call_by(entry, settings, case, target, operator())
+    let needs_forge = entry.deliver.as_ref().is_some_and(|deliver| deliver.contract.needs_forge);
+    call_by(entry, settings, case, target, if needs_forge { operator_of_forge() } else { operator() })
 }
 
 fn call_by(
@@ -100,14 +115,33 @@ fn call_by(
     target: &str,
     operator: &OperatorSettings,
 ) -> Call<Sent> {
+    call_after(entry, settings, case, target, operator, Before::Nothing)
+}
+
+/// Whether an earlier attempt may have reached the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    Nothing,
+    Attempt,
+}
+
+fn call_after(
+    entry: &Entry,
+    settings: &Parsed,
+    case: &Case,
+    target: &str,
+    operator: &OperatorSettings,
+    before: Before,
+) -> Call<Sent> {
     let note = Notification {
         id: "01912d68783e7a0384675661c1243ad4",
         event: &case.event,
         target,
         now: Timestamp::UNIX_EPOCH,
         operator,
-        may_have_been_sent: false,
+        may_have_been_sent: before == Before::Attempt,
         is_test: false,
+        extent: crate::integration::Extent::default(),
         message: case.message.clone().map_or_else(LazyMessage::default, LazyMessage::composed),
     };
     let call = entry.call(settings, &note);
@@ -389,10 +423,12 @@ fn requests_match_their_snapshots() {
             for case in cases_of(entry) {
                 let wanted = |trigger: Trigger| entry.about.triggers.contains(trigger);
                 if case.event.trigger.is_some_and(wanted) && target(entry, case).is_some() {
-                    insta::assert_json_snapshot!(
-                        format!("{}__{}", entry.about.slug, case.name),
-                        chain(entry, case)
-                    );
+                    let name = format!("{}__{}", entry.about.slug, case.name);
+                    insta::assert_json_snapshot!(name.clone(), chain(entry, case, Before::Nothing));
+                    if !contract(entry).repeated.is_empty() {
+                        let name = format!("{name}_repeated");
+                        insta::assert_json_snapshot!(name, chain(entry, case, Before::Attempt));
+                    }
                 }
             }
         }
@@ -400,9 +436,9 @@ fn requests_match_their_snapshots() {
 }
 
 /// Every request that an event leads to, each answered as the adapter declares it; a request alone is shown as it is.
-fn chain(entry: &Entry, case: &Case) -> Json {
-    let mut next = Some(first_of_chain(entry, &settings(entry), case));
-    let mut answers = contract(entry).chain.iter();
+fn chain(entry: &Entry, case: &Case, before: Before) -> Json {
+    let mut next = Some(first_of_chain(entry, &settings(entry), case, before));
+    let mut answers = answers_of_chain(entry, before).iter();
     let mut requests = Vec::new();
     while let Some(call) = next.take() {
         requests.push(shown(&call, case));
@@ -419,11 +455,16 @@ fn chain(entry: &Entry, case: &Case) -> Json {
 }
 
 /// The first call for an event, with an operator whose forge can be asked.
-fn first_of_chain(entry: &Entry, settings: &Parsed, case: &Case) -> Call<Sent> {
-    let mut operator = operator().clone();
-    operator.forge.api_url = "https://forge.example.com/api/v4".to_owned();
-    operator.forge.token = Secret::new("glpat-example");
-    call_by(entry, settings, case, &target(entry, case).expect("a target"), &operator)
+fn first_of_chain(entry: &Entry, settings: &Parsed, case: &Case, before: Before) -> Call<Sent> {
+    let target = target(entry, case).expect("a target");
+    call_after(entry, settings, case, &target, operator_of_forge(), before)
+}
+
+fn answers_of_chain(entry: &Entry, before: Before) -> &'static [(u16, &'static str)] {
+    match before {
+        Before::Nothing => contract(entry).chain,
+        Before::Attempt => contract(entry).repeated,
+    }
 }
 
 fn calls_of(entry: &Entry) -> usize {

@@ -9,10 +9,14 @@ fn for_people() -> impl Iterator<Item = &'static Entry> {
     tellers().filter(|entry| OWN_EVENTS.iter().any(|trigger| entry.about.triggers.contains(trigger)))
 }
 
-/// GitLab offers both for Slack alone, alerts by default and vulnerabilities not
-/// (<https://docs.gitlab.com/api/project_integrations/#slack-notifications>).
+/// GitLab offers alerts (by default) and vulnerabilities (not) for Slack alone, deployments for three services, and releases,
+/// feature flags and milestones for none (<https://docs.gitlab.com/api/project_integrations/>).
 fn is_gitlabs(slug: &str, trigger: Trigger) -> bool {
-    slug == "slack" && matches!(trigger, Trigger::Alert | Trigger::Vulnerability)
+    match trigger {
+        Trigger::Alert | Trigger::Vulnerability => slug == "slack",
+        Trigger::Deployment => matches!(slug, "slack" | "mattermost" | "discord"),
+        _ => false,
+    }
 }
 
 #[test]
@@ -40,8 +44,9 @@ fn an_own_event_of_a_service_has_a_message() {
             let case = sample(trigger);
             let name = target(entry, &case).unwrap_or_else(|| panic!("{trigger}: {}", entry.about.slug));
             let text = shown(&call(entry, &case, &name));
-            let title = &case.message().title.as_ref().expect("a title").text;
-            let word = title.split_whitespace().next().expect("a word");
+            let (subject, _) =
+                case.message().headline().links().into_iter().next().expect("a linked subject");
+            let word = subject.split(|c: char| !c.is_alphanumeric()).next().expect("a word");
             assert!(text.contains(word), "{}: {word}: {text}", entry.about.slug);
         }
     }

@@ -4,7 +4,10 @@ use serde_json::Value as Json;
 
 use super::calls::settings_with;
 use super::events::{Case, changed};
-use super::{call_with, entry, http_response, outcome, sample, settings_of, shown};
+use super::{
+    Before, Targets, call_after, call_with, entry, http_response, outcome, own_case, sample, settings_of,
+    shown, tell,
+};
 use crate::call::{Answer, Bucket, Call, Response, Sent};
 use crate::event::{Event, EventId, Trigger};
 
@@ -14,7 +17,7 @@ pub struct Played {
     pub requests: Vec<Json>,
     /// What it came to, in the words of the declared answers; `unanswered` if there were fewer answers than calls.
     pub outcome: String,
-    /// The reason, where it failed.
+    /// The reason, where it failed or was skipped.
     pub why: String,
 }
 
@@ -44,6 +47,46 @@ pub fn play(slug: &str, settings: &[(&str, &str)], trigger: Trigger, answers: &[
     play_call(&case, call_with(entry, &settings, &case, &target), answers)
 }
 
+/// Delivers the event that the adapter declares, to its first target, with these answers in turn.
+pub fn play_own(slug: &str, settings: &[(&str, &str)], answers: &[(u16, &str)]) -> Played {
+    let case = own_case(entry(slug)).expect("the adapter declares an event");
+    let target = targets_of_own(slug, settings, |_| ()).send.remove(0).name;
+    play_to(slug, settings, &case.event, &target, Before::Nothing, answers)
+}
+
+/// The targets of the event that the adapter declares, with changes.
+pub fn targets_of_own(slug: &str, settings: &[(&str, &str)], change: impl FnOnce(&mut Json)) -> Targets {
+    let (entry, settings) = (entry(slug), settings_of(slug, settings));
+    entry.targets(&settings, &own_event(slug, change), &[])
+}
+
+/// The event that the adapter declares, with changes.
+pub fn own_event(slug: &str, change: impl FnOnce(&mut Json)) -> Event {
+    let case = own_case(entry(slug)).expect("the adapter declares an event");
+    let mut json: Json = serde_json::from_slice(&case.event.raw).expect("an event is JSON");
+    change(&mut json);
+    tell("changed", &json).event
+}
+
+/// Delivers an event to a target, with these answers in turn.
+pub fn play_to(
+    slug: &str,
+    settings: &[(&str, &str)],
+    event: &Event,
+    target: &str,
+    before: Before,
+    answers: &[(u16, &str)],
+) -> Played {
+    let (entry, settings) = (entry(slug), settings_of(slug, settings));
+    let case = Case { name: "played".to_owned(), event: event.clone(), message: None };
+    let operator = if entry.deliver.as_ref().is_some_and(|deliver| deliver.contract.needs_forge) {
+        super::operator_of_forge()
+    } else {
+        super::operator()
+    };
+    play_call(&case, call_after(entry, &settings, &case, target, operator, before), answers)
+}
+
 /// Makes this call and those that follow from it.
 fn play_call(case: &Case, call: Call<Sent>, answers: &[(u16, &str)]) -> Played {
     let mut played = Played { requests: Vec::new(), outcome: "unanswered".to_owned(), why: String::new() };
@@ -55,9 +98,11 @@ fn play_call(case: &Case, call: Call<Sent>, answers: &[(u16, &str)]) -> Played {
             Answer::Next(next) => call = next,
             answer => {
                 played.outcome = outcome(&answer);
-                if let Answer::Failed(failure) = answer {
-                    played.why = failure.why().to_owned();
-                }
+                played.why = match answer {
+                    Answer::Failed(failure) => failure.why().to_owned(),
+                    Answer::Skipped(why) => why,
+                    _ => String::new(),
+                };
                 return played;
             }
         }

@@ -32,6 +32,9 @@ pub struct Delivery {
     pub trigger: Option<String>,
     /// What the event is about.
     pub subject: String,
+    /// The full path of the project or group that it happened in, as it was then.
+    #[schema(required)]
+    pub project: Option<String>,
     /// The integration's name: its project or group, and its service.
     pub integration: String,
     /// The channel or recipient; empty where the settings' address has its own.
@@ -58,6 +61,7 @@ impl From<&DeliveryLine> for Delivery {
             event: line.event.as_str().to_owned(),
             trigger: line.trigger.clone(),
             subject: line.subject.clone(),
+            project: line.project.clone(),
             integration: line.integration.to_string(),
             target: line.target.clone(),
             destination: line.destination.clone(),
@@ -80,9 +84,27 @@ pub struct DeliveryDetail {
     /// Why it waits, where a hold is the reason.
     #[schema(required)]
     pub hold: Option<Hold>,
+    /// The request that begins an attempt, made again with the present settings, secrets masked.
+    #[schema(required, value_type = Option<Object>)]
+    pub request: Option<Json>,
+    /// Why there is no request.
+    #[schema(required)]
+    pub no_request: Option<String>,
     /// The event, as it came.
     #[schema(value_type = Value)]
     pub payload: Json,
+}
+
+impl DeliveryDetail {
+    /// The same, with the request or why there is none.
+    #[must_use]
+    pub fn with_request(self, rendered: Result<Json, String>) -> Self {
+        let (request, no_request) = match rendered {
+            Ok(request) => (Some(request), None),
+            Err(why) => (None, Some(why)),
+        };
+        Self { request, no_request, ..self }
+    }
 }
 
 impl From<&store::DeliveryDetail> for DeliveryDetail {
@@ -92,6 +114,8 @@ impl From<&store::DeliveryDetail> for DeliveryDetail {
             delivery: (&detail.line).into(),
             attempt_records: detail.attempts.iter().map(Attempt::from).collect(),
             hold: detail.hold.as_ref().map(Hold::from),
+            request: None,
+            no_request: None,
             payload: serde_json::from_slice(&detail.raw).unwrap_or_else(|_| as_text()),
         }
     }
@@ -108,6 +132,7 @@ pub struct Attempt {
     #[schema(required)]
     pub status: Option<u16>,
     pub latency_ms: u32,
+    /// What the service answered, or why it was not sent.
     pub note: String,
 }
 

@@ -234,7 +234,7 @@ async fn an_unknown_kind_is_quarantined_without_giving_gitlab_a_reason_to_disabl
 async fn a_kind_that_no_integration_takes_is_dropped_on_purpose() {
     let server = TestServer::open().await;
     let payloads = [
-        ("release", include_bytes!("../../../payloads/release_create.json").as_slice()),
+        ("emoji", include_bytes!("../../../payloads/emoji_award.json").as_slice()),
         ("user", include_bytes!("../../../payloads/reported/05b_user_create.json").as_slice()),
     ];
     for (kind, body) in payloads {

@@ -32,8 +32,9 @@ use crate::pipeline::holds::Holds;
 use crate::pipeline::test_send::TestSender;
 use crate::settings::Secret;
 use crate::store::{
-    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Inbox, Ledger, NewQuarantined, Overview,
-    Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, StoreError, StoredEvent, Swept,
+    Cancel, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Inbox, Ledger, NewQuarantined,
+    Overview, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, StoreError, StoredEvent,
+    Swept,
 };
 
 use crate::store::registry::AuditEntry;
@@ -142,6 +143,10 @@ impl Ledger for Store {
 
     async fn resend(&self, _: DeliveryId, _: AuditEntry) -> Result<bool> {
         unreachable!("these tests resend nothing")
+    }
+
+    async fn cancel(&self, _: DeliveryId, _: AuditEntry) -> Result<Cancel> {
+        unreachable!("these tests cancel nothing")
     }
 
     async fn depth(&self, _: Timestamp) -> Result<Depth> {

@@ -2,17 +2,25 @@
 
 use axum::Json;
 use axum::http::StatusCode;
+use jiff::Timestamp;
+use utoipa::IntoParams;
+use utoipa::openapi::ObjectBuilder;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::schema::{KnownFormat, SchemaFormat, Type};
 use utoipa_axum::routes;
 
 use super::Route;
 use super::authorized::{Authorized, Read, Write};
 use super::extract::IntegrationRequest;
-use super::page::{Page, PageRequest};
+use super::page::{Page, PageRequest, query_parameter};
+use super::params::{Invalid, Params};
 use crate::api::error::responses::Unprocessable;
 use crate::api::error::{ApiError, Missing};
-use crate::api::resources::{Delivery, DeliveryDetail};
+use crate::api::resources::{Delivery, DeliveryDetail, one_of};
 use crate::catalog::Catalog as _;
+use crate::event::EventId;
 use crate::integration::IntegrationId;
+use crate::pipeline::rendered::rendered;
 use crate::store::registry::AuditEntry;
 use crate::store::{self, DeliveryFilter, DeliveryId, Ledger, REPLACED, State as DeliveryState};
 
@@ -21,9 +29,71 @@ pub(super) fn routes() -> Vec<Route> {
     vec![routes!(list), routes!(show), routes!(retry)]
 }
 
+/// The query of a list, for annotations.
+struct ListQuery;
+
+impl ListQuery {
+    /// The filter that the query names, which no page limits yet.
+    fn read(params: &Params) -> Result<DeliveryFilter, ApiError> {
+        let mut complaints = Vec::new();
+        let mut text = |name: &'static str| {
+            params.text(name).unwrap_or_else(|Invalid| {
+                complaints.push(format!("{name} is invalid"));
+                None
+            })
+        };
+        let (state, event, since, until) = (text("state"), text("event"), text("since"), text("until"));
+        let mut known = |name: &str, given: bool, read: bool| {
+            if given && !read {
+                complaints.push(format!("{name} does not have a valid value"));
+            }
+        };
+        let moment = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<Timestamp>().ok());
+        let filter = DeliveryFilter {
+            state: state
+                .as_ref()
+                .and_then(|word| DeliveryState::ALL.into_iter().find(|state| state.name() == word)),
+            event: event.as_deref().and_then(EventId::new),
+            since: moment(&since),
+            until: moment(&until),
+            ..DeliveryFilter::default()
+        };
+        known("state", state.is_some(), filter.state.is_some());
+        known("event", event.is_some(), filter.event.is_some());
+        known("since", since.is_some(), filter.since.is_some());
+        known("until", until.is_some(), filter.until.is_some());
+        if complaints.is_empty() { Ok(filter) } else { Err(ApiError::InvalidParams(complaints)) }
+    }
+}
+
+impl IntoParams for ListQuery {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let text = || ObjectBuilder::new().schema_type(Type::String);
+        let moment = || text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
+        vec![
+            query_parameter(
+                "state",
+                "Only those in this state.",
+                one_of(DeliveryState::ALL.map(DeliveryState::name)),
+            ),
+            query_parameter("event", "Only those of the event with this id.", text()),
+            query_parameter(
+                "since",
+                "Only those that ended, or were written if they wait, at this moment or later.",
+                moment(),
+            ),
+            query_parameter(
+                "until",
+                "Only those that ended, or were written if they wait, before this moment.",
+                moment(),
+            ),
+        ]
+    }
+}
+
 /// List what an integration sent
 #[utoipa::path(
-    get, path = "/{slug}/deliveries", operation_id = "list{Level}Deliveries", params(PageRequest),
+    get, path = "/{slug}/deliveries", operation_id = "list{Level}Deliveries", params(ListQuery, PageRequest),
     responses(
         (
             status = 200, description = "Newest first.", body = [Delivery],
@@ -34,9 +104,15 @@ pub(super) fn routes() -> Vec<Route> {
 )]
 pub(super) async fn list(mut request: IntegrationRequest<Read>) -> Result<Page<Delivery>, ApiError> {
     let integration = integration(&request)?;
-    let page = PageRequest::read(&request.authorized.params().await?)?;
+    let params = request.authorized.params().await?;
+    let page = PageRequest::read(&params)?;
     let before = page.before.map(DeliveryId);
-    let filter = DeliveryFilter { integration: Some(integration), before, limit: page.limit, state: None };
+    let filter = DeliveryFilter {
+        integration: Some(integration),
+        before,
+        limit: page.limit,
+        ..ListQuery::read(&params)?
+    };
     let lines = request.authorized.state.ledger.deliveries(filter).await?;
     Ok(page.of(&request.authorized.head.uri, lines.iter().map(|line| (line.id.0, line.into()))))
 }
@@ -50,14 +126,15 @@ pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Json<Deliv
     let Authorized { state, now, .. } = &request.authorized;
     let _turn = state.turn().await;
     let mut detail = find(&*state.ledger, &named(&request)?).await?;
+    let integration = state.catalog.integration(&detail.line.integration);
+    let shown = rendered(integration.as_deref(), &detail, &state.tests.operator, *now);
     let line = &detail.line;
     detail.hold = None;
     if line.state == DeliveryState::Waiting {
-        let integration = state.catalog.integration(&line.integration);
         let pace = integration.and_then(|found| request.entry.pace(&found.settings, &line.target));
         detail.hold = state.holds.snapshot().longest(line, pace.as_ref(), *now).cloned();
     }
-    Ok(Json((&detail).into()))
+    Ok(Json(DeliveryDetail::from(&detail).with_request(shown)))
 }
 
 /// Send a delivery again

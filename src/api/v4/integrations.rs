@@ -328,7 +328,8 @@ mod tests {
         let expected = concat!(
             r#","vulnerability_events":false,"group_mention_events":false,"#,
             r#""group_confidential_mention_events":false,"archive_trace_events":false,"#,
-            r#""subgroup_events":true,"project_events":true,"origin":null,"switched_off":[]}"#,
+            r#""subgroup_events":true,"project_events":true,"release_events":false,"feature_flag_events":false,"#,
+            r#""milestone_events":false,"origin":null,"switched_off":[]}"#,
         );
         assert_eq!(tail, expected);
         let Integration { head, tail, .. } = integration;

@@ -49,10 +49,22 @@ impl PageRequest {
     pub(super) fn of<T>(self, uri: &Uri, items: impl Iterator<Item = (i64, T)>) -> Page<T> {
         let (ids, items): (Vec<i64>, Vec<T>) = items.unzip();
         let last = ids.last().filter(|_| items.len() >= self.limit);
-        let next =
-            last.map(|last| format!("<{}?before={last}&per_page={}>; rel=\"next\"", uri.path(), self.limit));
+        let filters = others(uri.query().unwrap_or_default());
+        let next = last.map(|last| {
+            format!("<{}?{filters}before={last}&per_page={}>; rel=\"next\"", uri.path(), self.limit)
+        });
         Page { items, next }
     }
+}
+
+/// The parameters of a query that do not name a page, as they were sent, and ready for more.
+fn others(query: &str) -> String {
+    let is_of_page = |pair: &&str| {
+        let name = pair.split('=').next().unwrap_or_default();
+        // A token in an address would be in the next one too.
+        !matches!(name, "before" | "per_page" | "private_token" | "access_token" | "")
+    };
+    query.split('&').filter(is_of_page).map(|pair| format!("{pair}&")).collect()
 }
 
 /// One page of a list, newest first.

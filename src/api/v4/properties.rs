@@ -1,5 +1,6 @@
 //! The `properties` of an integration's object: every setting of its adapter but those that are secrets as a whole, as it
-//! was set, else its default, else null. Of addresses, the credentials are masked.
+//! was set, else its default, else null. Of addresses, the credentials are masked. Settings that GitLab does not have are
+//! shown only where they are set: clients made for GitLab find what they know.
 //!
 //! A client that reads them and sends them back changes nothing: Terraform, for one, would import an absent key as blank
 //! and send the blank.
@@ -14,7 +15,9 @@ use crate::store::registry::Configuration;
 /// The properties to show of a configuration.
 pub(super) fn shown_properties(entry: &Entry, stored: &Configuration) -> ShownProperties {
     let visible = entry.api_fields().into_iter().filter(|field| !field.kind.is_write_only());
-    ShownProperties(visible.map(|field| shown(field, stored)).collect())
+    let is_shown =
+        |field: &ApiField| !field.is_addition || stored.properties.contains_key(field.name.as_ref());
+    ShownProperties(visible.filter(is_shown).map(|field| shown(field, stored)).collect())
 }
 
 fn shown(field: ApiField, stored: &Configuration) -> (Cow<'static, str>, Option<ShownValue>) {
@@ -82,7 +85,7 @@ mod tests {
             let leaked = entry.fields.iter().filter(|field| field.kind.is_write_only());
             let stored: Vec<_> = leaked.map(|field| (field.name, text("s3cret"))).collect();
             let shown = shown_as_json(entry.about.slug, &stored);
-            for spec in entry.api_fields() {
+            for spec in entry.api_fields().into_iter().filter(|field| !field.is_addition) {
                 let value = shown.get(spec.name.as_ref());
                 assert_eq!(
                     value.is_some(),
@@ -96,6 +99,18 @@ mod tests {
             }
             assert!(!shown.to_string().contains("s3cret"), "{shown}");
         }
+    }
+
+    #[test]
+    fn settings_that_gitlab_does_not_have_are_shown_only_where_they_are_set() {
+        let additions = ["merge_request_actions", "detail", "max_commits"];
+        let without = shown_as_json("slack", &[]);
+        assert!(additions.iter().all(|name| without.get(name).is_none()), "{without}");
+        let stored =
+            [("merge_request_actions", text("merge")), ("detail", text("title")), ("max_commits", text("3"))];
+        let shown = shown_as_json("slack", &stored);
+        assert_eq!((&shown["merge_request_actions"], &shown["detail"]), (&"merge".into(), &"title".into()));
+        assert_eq!(shown["max_commits"], 3);
     }
 
     #[test]

@@ -17,11 +17,12 @@ use crate::api::State;
 use crate::api::error::responses::{ReadsBody, Unprocessable};
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{Test, TestAttempt, one_of};
-use crate::catalog::{Configured, ResolvedScope};
-use crate::event::{Event, Trigger, sample};
+use crate::catalog::{Catalog as _, Configured, ResolvedScope};
+use crate::event::{Event, Project, Trigger, sample, sample_in};
 use crate::integration::Integration;
 use crate::pipeline::retry::Outcome;
 use crate::settings::Secrets;
+use crate::store::DeliveryFilter;
 
 /// The routes of one level; see [`super::integrations::routes`].
 pub(super) fn routes() -> Vec<Route> {
@@ -41,7 +42,7 @@ impl IntoParams for TestQuery {
 /// Test an integration
 ///
 /// Sends one message, marked as a test, by the same code as real ones: of the event in the body, if the token reaches its
-/// project, else of a sample. The answer comes after the service's.
+/// project, else of a sample that names the integration's project. The answer comes after the service's.
 #[utoipa::path(
     post, path = "/{slug}/test", operation_id = "test{Level}Integration", params(TestQuery),
     request_body(
@@ -63,12 +64,53 @@ pub(super) async fn test(mut request: IntegrationRequest<Write>) -> Result<Json<
         // A mail with diffs asks the forge about the event's project with a token that reaches all projects: so the
         // event has to be one that this request's token reaches.
         (false, _) => event_in(state, authorized.reach(), body, now)?,
-        (true, Some(trigger)) => sample(trigger),
+        (true, Some(trigger)) => sample_of(state, &scope, &subject, trigger).await,
         (true, None) => {
             return Err(ApiError::Unprocessable("it hears of nothing that could be a test".to_owned()));
         }
     };
     Ok(Json(run_test(state, &subject, &event, |_| true, now).await))
+}
+
+/// A sample, as if it had happened in the project of this scope. The project's address and names are those of the last event
+/// that the integration was notified of, else the forge's address and the project's path. Groups and the instance get the
+/// samples' own project.
+pub(super) async fn sample_of(
+    state: &State,
+    scope: &ResolvedScope,
+    subject: &Subject,
+    trigger: Trigger,
+) -> Event {
+    let ResolvedScope::Project { id, path } = scope else { return sample(trigger) };
+    let path = path.clone().unwrap_or_default();
+    let id = id.filter(|id| *id > 0).unwrap_or_default();
+    let of_scope = |project: &Project| {
+        (id > 0 && project.id == id)
+            || (!path.is_empty() && project.path_with_namespace.eq_ignore_ascii_case(&path))
+    };
+    let project = match last_project(state, &subject.integration).await.filter(of_scope) {
+        Some(project) => project,
+        None if path.is_empty() => return sample(trigger),
+        None => {
+            let forge = state.tests.operator.forge.url.trim_end_matches('/');
+            let web_url = if forge.is_empty() { String::new() } else { format!("{forge}/{path}") };
+            let project = Project { id, path_with_namespace: path, web_url, ..Project::default() };
+            let event = sample_in(trigger, &project);
+            let default_branch = state.catalog.facts(&event).default_branch;
+            Project { default_branch, ..project }
+        }
+    };
+    sample_in(trigger, &project)
+}
+
+/// The project of the last event that an integration was notified of, as that event describes it.
+async fn last_project(state: &State, integration: &Integration) -> Option<Project> {
+    let filter =
+        DeliveryFilter { integration: Some(integration.id.clone()), limit: 1, ..DeliveryFilter::default() };
+    let last = state.ledger.deliveries(filter).await.ok()?.into_iter().next()?;
+    let detail = state.ledger.delivery(last.id).await.ok()??;
+    let event = Event::decode(last.event, last.created_at, detail.raw).ok()?;
+    event.project.filter(|project| !project.path_with_namespace.is_empty())
 }
 
 /// The integration that is tested.

@@ -281,8 +281,7 @@ pub(super) static STORY: LazyLock<Vec<Scene>> = LazyLock::new(|| {
             .heard(&TEST_SLACK, "#oncall", "Pipeline #32")
             .heard(&TEST_TEAMS, "", "Pipeline #32")
             .heard(&TEST_MAIL, "linus@oncall.example", "Failed pipeline"),
-        scene("release in gitlab-org/release-webhook-example", payload!("release_create"))
-            .ending(Fate::Unrouted),
+        scene("reaction in gitlab-org/gitlab-test", payload!("emoji_award")).ending(Fate::Unrouted),
         scene("a body that broke off on its way", broken()).ending(Fate::Quarantined),
         scene("wiki page in root/awesome-project", payload!("wiki_page_create")).heard(&WIKI, "", "Awesome"),
         scene("deployment in root/test-deployment-webhooks", payload!("deployment_success")).heard(

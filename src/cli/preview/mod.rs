@@ -34,8 +34,10 @@ use crate::adapters::{ADAPTERS, Entry, OperatorSettings};
 use crate::call::{
     Answer, Call, HttpRequest, HttpResponse, Mail, Method, Request, Response, Sent, TcpRequest,
 };
+use crate::catalog::{Catalog as _, Snapshot};
 use crate::daemon;
 use crate::event::{Event, Trigger, sample};
+use crate::integration::{Integration, rules};
 use crate::message::{Limit, Markup, compose};
 use crate::pipeline::attempt::Outgoing;
 use crate::pipeline::trace::masked;
@@ -94,6 +96,8 @@ struct Drawn {
     place: String,
     /// HTML.
     drawing: String,
+    /// Why the rules would not send it, with the settings that it is drawn with.
+    unwanted: Option<String>,
     /// It needs the page's whole width.
     wide: bool,
 }
@@ -171,11 +175,14 @@ fn message(
     let all = examples_with(entry, settings);
     let (integration, secrets, _) =
         one_off_quietly(entry, &all, event, |path| std::fs::read_to_string(path))?;
+    let facts = Snapshot::default().facts(event);
+    let unwanted =
+        rules::wants(&listening(&integration, event), event, &facts).err().map(|why| why.to_string());
     let targets = targets(entry, &integration, event);
     let service = entry.about.title.to_owned();
     let Some(target) = targets.first() else {
         let drawing = nothing("it has no target");
-        return Ok(Drawn { service, place: String::new(), drawing, wide: false });
+        return Ok(Drawn { service, place: String::new(), drawing, unwanted, wide: false });
     };
     let others = match targets.len() {
         1 => String::new(),
@@ -204,7 +211,16 @@ fn message(
     };
     // The address's own place has no name.
     let place = if target.is_empty() { String::new() } else { format!("to {target}{others}") };
-    Ok(Drawn { service, place, drawing, wide })
+    Ok(Drawn { service, place, drawing, unwanted, wide })
+}
+
+/// The integration with the event's kind switched on: a preview was asked for it.
+fn listening(integration: &Integration, event: &Event) -> Integration {
+    let mut integration = integration.clone();
+    if let Some(trigger) = event.trigger {
+        integration.triggers.set(trigger, true);
+    }
+    integration
 }
 
 /// The request of a call that is shown: the one with the message, where the call begins by looking something up.

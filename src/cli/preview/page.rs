@@ -80,10 +80,13 @@ pub(super) fn page(shown: &[Shown]) -> String {
             esc(&event.source)
         );
         for message in &event.messages {
+            let unwanted = message.unwanted.as_ref().map_or_else(String::new, |why| {
+                format!("<p class=\"unwanted\">Would not be sent: {}.</p>\n", esc(why))
+            });
             let whole = if message.wide { " class=\"wide\"" } else { "" };
             let _ = write!(
                 html,
-                "<figure{whole}>\n<figcaption>{} <span class=\"where\">{}</span></figcaption>\n{}\n</figure>\n",
+                "<figure{whole}>\n<figcaption>{} <span class=\"where\">{}</span></figcaption>\n{unwanted}{}\n</figure>\n",
                 esc(&message.service),
                 esc(&message.place),
                 message.drawing

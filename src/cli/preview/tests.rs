@@ -333,7 +333,15 @@ fn the_page_of_everything_has_every_message_and_no_script() {
     let page = page::page(&shown);
     assert!(page.contains("Content-Security-Policy") && page.contains("default-src 'none'"));
     let alert = shown.iter().find(|event| event.kind == "alert").expect("a sample");
-    assert!(alert.unheard.contains(&"mattermost".to_owned()), "{:?}", alert.unheard);
+    assert!(alert.unheard.contains(&"bamboo".to_owned()), "{:?}", alert.unheard);
+    // What the rules keep back is marked, with the setting that does.
+    let passed =
+        shown.iter().find(|event| event.title.contains("Pipeline #31") && event.title.contains("passed"));
+    let why = passed.and_then(|event| event.messages.iter().find_map(|message| message.unwanted.clone()));
+    assert!(why.is_some_and(|why| why.contains("notify_only_broken_pipelines = true")), "a passed pipeline");
+    let wanted = shown.iter().find(|event| event.kind == "issue" && event.title.contains("opened issue #17"));
+    assert!(wanted.is_some_and(|event| event.messages.iter().all(|message| message.unwanted.is_none())));
+    assert!(page.contains("<p class=\"unwanted\">Would not be sent: "));
     assert!(page.contains("<p class=\"unheard\">Not heard by "));
     // A section begins with the message, or with the event where there is no message.
     assert!(page.contains("<h2>Ada Lovelace (ada) opened issue #17 "), "{page}");

@@ -8,12 +8,15 @@
 mod alert;
 mod deployment;
 mod external_build;
+mod feature_flag;
 mod issue;
 mod mention;
 mod merge_request;
+mod milestone;
 mod note;
 mod pipeline;
 mod push;
+mod release;
 #[cfg(test)]
 mod tests;
 mod vulnerability;
@@ -42,7 +45,12 @@ const BESIDE_OTHERS: usize = 80;
 
 /// The message about an event; `None` for kinds that have no message.
 pub fn compose(event: &Event) -> Option<Message> {
-    let context = Context::of(event);
+    compose_at_most(event, None)
+}
+
+/// The message about an event. Of a push it lists at most so many commits.
+pub fn compose_at_most(event: &Event, max_commits: Option<usize>) -> Option<Message> {
+    let context = Context { max_commits, ..Context::of(event) };
     let mut message = match &event.payload {
         Payload::Push(push) => push::message(&context, push),
         Payload::Issue(issue) => issue::message(&context, issue),
@@ -54,11 +62,11 @@ pub fn compose(event: &Event) -> Option<Message> {
         Payload::Alert(alert) => alert::message(&context, alert),
         Payload::Vulnerability(found) => vulnerability::message(&context, found),
         Payload::GroupMention(mention) => return mention::message(&context, mention),
+        Payload::Release(release) => release::message(&context, release),
+        Payload::FeatureFlag(flag) => feature_flag::message(&context, flag),
+        Payload::Milestone(milestone) => milestone::message(&context, milestone, event.group.as_ref()),
         Payload::Job(_)
-        | Payload::Release(_)
-        | Payload::FeatureFlag(_)
         | Payload::Emoji(_)
-        | Payload::Milestone(_)
         | Payload::AccessToken(_)
         | Payload::Member(_)
         | Payload::GroupChange(_)
@@ -87,13 +95,15 @@ struct Context<'a> {
     project: Option<&'a Project>,
     project_info: ProjectInfo,
     author: Option<Person>,
+    /// The most commits of a push that are listed, where the integration sets it.
+    max_commits: Option<usize>,
 }
 
 impl<'a> Context<'a> {
     fn of(event: &'a Event) -> Self {
         let project_info = event.project.as_ref().map(project_info).unwrap_or_default();
         let author = event.user().and_then(|user| person(user, event.project.as_ref()));
-        Self { project: event.project.as_ref(), project_info, author }
+        Self { project: event.project.as_ref(), project_info, author, max_commits: None }
     }
 
     /// A sentence about what was done to something: `Ada merged merge request !5` or, where the event does not say who

@@ -53,7 +53,8 @@ fn compare_url(context: &Context<'_>, push: &Push) -> String {
 }
 
 fn commits(context: &Context<'_>, push: &Push, compare: &str) -> Body {
-    let newest = &push.commits[push.commits.len().saturating_sub(MOST_COMMITS)..];
+    let most = context.max_commits.unwrap_or(MOST_COMMITS).min(MOST_COMMITS);
+    let newest = &push.commits[push.commits.len().saturating_sub(most)..];
     let mut lines: Vec<Text> = newest.iter().map(|commit| line(context, commit)).collect();
     match push.commit_count().unwrap_or_default().saturating_sub(newest.len() as u64) {
         _ if lines.is_empty() => return Body::None,

@@ -27,7 +27,7 @@ use super::retry::{Outcome, Policy};
 use super::scheduler::{After, Bounds, Job, JobEvent, SHORT_REST, Scheduler};
 use super::unwritten::{Stopped, Unwritten};
 use super::{Config, after};
-use crate::adapters;
+use crate::adapters::{self, Deliveries};
 use crate::integration::Integration;
 use crate::store::{Claimed, Delivery, DestinationKey, NodeId, Outbox, Portion};
 use crate::wire::pace::Pace;
@@ -332,9 +332,17 @@ impl Deliverer {
     }
 
     fn concurrency(&self, delivery: &Delivery) -> usize {
+        self.deliveries_of(delivery).map_or(1, |deliver| deliver.about.concurrency)
+    }
+
+    fn looks_first(&self, delivery: &Delivery) -> bool {
+        self.deliveries_of(delivery).is_some_and(|deliver| deliver.looks_first)
+    }
+
+    /// What the adapter says of its deliveries.
+    fn deliveries_of(&self, delivery: &Delivery) -> Option<&'static Deliveries> {
         let integration = self.deps.attempts.catalog.integration(&delivery.integration);
-        let entry = integration.and_then(|integration| adapters::find(integration.slug));
-        entry.and_then(|entry| entry.deliver.as_ref()).map_or(1, |deliver| deliver.about.concurrency)
+        integration.and_then(|integration| adapters::find(integration.slug))?.deliver.as_ref()
     }
 
     fn give_back(&self, jobs: impl IntoIterator<Item = Job>) {
@@ -366,11 +374,16 @@ impl Deliverer {
             if self.leases_may_have_lapsed(now) {
                 break;
             }
-            let Some(job) = self.scheduler.next(now) else { break };
+            let Some(mut job) = self.scheduler.next(now) else { break };
             if job.delivery.started {
-                // Before anything else can make it wait, which would end the mark.
-                self.give_up_started(job, now);
-                continue;
+                if !self.looks_first(&job.delivery) {
+                    // Before anything else can make it wait, which would end the mark.
+                    self.give_up_started(job, now);
+                    continue;
+                }
+                // The interrupted attempt counts, so that it is known of after the mark has ended too.
+                job.delivery.attempts += 1;
+                job.delivery.started = false;
             }
             if self.stopped.includes(&job.delivery) {
                 self.scheduler.defer(job, after(now, WHILE_STOPPED), now);

@@ -42,7 +42,7 @@ impl Deliverer {
             latency_ms: report.took.map_or(0, |took| u32::try_from(took.as_millis()).unwrap_or(u32::MAX)),
             outcome: report.outcome.name(),
             status: report.status,
-            note: note.to_owned(),
+            note: report.answer.as_deref().unwrap_or(note).to_owned(),
         };
         self.unwritten += 1;
         let settled = Settled {
@@ -70,8 +70,10 @@ impl Deliverer {
         let strikes = self.deps.attempts.holds.snapshot().strikes_before(failure, attempted, now);
         let context = context(attempted, strikes, jitter(), now);
         if self.settings_changed(attempted.integration) && !context.must_not_repeat(failure) {
-            // What the old settings met with says nothing of the new ones.
-            return Decision { state: NewState::Waiting(now), counts: false, effect: Effect::None };
+            // What the old settings met with says nothing of the new ones. Where the next attempt has to look first, this one is
+            // remembered.
+            let counts = looks_first(attempted.integration) && failure.may_have_been_taken();
+            return Decision { state: NewState::Waiting(now), counts, effect: Effect::None };
         }
         retry::decide(outcome, context, &self.deps.policy)
     }
@@ -110,16 +112,22 @@ impl Deliverer {
 
 /// What the decision goes by, apart from the outcome.
 fn context(attempted: &Attempted<'_>, strikes: u32, jitter: f64, now: Timestamp) -> Context {
-    let entry = attempted.integration.and_then(|integration| adapters::find(integration.slug));
     Context {
         now,
         attempts: attempted.delivery.attempts,
-        retry_ambiguous: entry
-            .and_then(|entry| entry.deliver.as_ref())
+        retry_ambiguous: deliveries(attempted.integration)
             .is_none_or(|deliver| deliver.about.retry_ambiguous),
         strikes,
         jitter,
     }
+}
+
+fn looks_first(integration: Option<&Integration>) -> bool {
+    deliveries(integration).is_some_and(|deliver| deliver.looks_first)
+}
+
+fn deliveries(integration: Option<&Integration>) -> Option<&'static adapters::Deliveries> {
+    integration.and_then(|integration| adapters::find(integration.slug))?.deliver.as_ref()
 }
 
 /// The rate limits that others share with the destination, where the service says that all of them are too fast.
@@ -193,7 +201,7 @@ fn log_outcome(delivery: &Delivery, reason: &str, decision: &Decision, is_first_
     let (id, event, integration) = (delivery.id.0, &delivery.event, &delivery.integration);
     match &decision.state {
         NewState::Delivered => {
-            tracing::debug!(delivery = id, %event, %integration, channel = %delivery.target, "delivered");
+            info!(delivery = id, %event, %integration, target = %delivery.target, "delivered");
         }
         NewState::Skipped => {
             info!(delivery = id, %event, %integration, reason, "skipped; there was nothing to do");

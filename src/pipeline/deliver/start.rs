@@ -2,7 +2,8 @@
 //!
 //! A build that is triggered twice is worse than one that is not triggered. So an attempt that must not be repeated
 //! (`retry_ambiguous = false`) is marked as started in the store before anything is sent. A row that is found started, after
-//! a crash or by another node, becomes a dead letter.
+//! a crash or by another node, becomes a dead letter. Where the adapter can look whether the service has the message
+//! ([`LOOKS_FIRST`](crate::adapters::contract::Deliver::LOOKS_FIRST)), the row is attempted again instead, and looks.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ impl Deliverer {
     }
 
     pub(super) fn start(&self, job: Job, prepared: Prepared) {
-        let mark = (!prepared.may_repeat()).then(|| {
+        let mark = prepared.is_marked().then(|| {
             let (marked, answer) = oneshot::channel();
             self.send(Command::Start(job.delivery.id, marked));
             answer

@@ -270,6 +270,7 @@ fn line(target: &str, destination: &str) -> DeliveryLine {
         event: EventId::new("e1").expect("an id"),
         trigger: None,
         subject: String::new(),
+        project: None,
         integration: IntegrationId::new("42:slack"),
         target: target.to_owned(),
         destination: destination.to_owned(),

@@ -133,6 +133,7 @@ rows! {
         event_id: String,
         trigger: Option<String>,
         subject: String,
+        project: Option<String>,
         integration: String,
         target: String,
         destination: String,
@@ -190,6 +191,7 @@ rows! {
 macro_rules! line_columns {
     () => {
         "d.id AS id, d.state AS state, e.id AS event_id, e.trigger AS trigger, e.subject AS subject,
+         e.project AS project,
          d.integration AS integration, d.target AS target, d.destination AS destination, d.attempts AS attempts,
          d.due AS due, d.created_at AS created_at, d.settled_at AS settled_at,
          (SELECT note FROM attempts WHERE delivery = d.id ORDER BY n DESC LIMIT 1) AS last_note"
@@ -232,6 +234,7 @@ impl LineRow {
             event: event_id(&self.event_id)?,
             trigger: self.trigger,
             subject: self.subject,
+            project: self.project,
             integration: IntegrationId::new(self.integration),
             target: self.target,
             destination: self.destination,

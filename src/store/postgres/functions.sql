@@ -590,6 +590,30 @@ BEGIN
 END
 $$;
 
+-- Ends a waiting row that no node has leased: `done`. A leased one is `leased`, any other `ended`.
+CREATE OR REPLACE FUNCTION cancel(
+    the_id bigint, a_at bigint, a_who text, a_action text, a_object text, a_fields text
+) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    d record;
+BEGIN
+    PERFORM alone();
+    SELECT lane, state INTO d FROM deliveries WHERE id = the_id AND state <= 2;
+    IF NOT FOUND THEN
+        RETURN 'ended';
+    ELSIF d.state = 2 THEN
+        RETURN 'leased';
+    END IF;
+    UPDATE deliveries SET state = 22, settled_at = a_at WHERE id = the_id;
+    INSERT INTO attempts (delivery, n, at, latency_ms, outcome, status, note)
+    SELECT the_id, coalesce(max(n), 0) + 1, a_at, 0, 'cancelled', NULL, 'cancelled by ' || a_who
+    FROM attempts WHERE delivery = the_id;
+    PERFORM leave(d.lane);
+    PERFORM note(a_at, a_who, a_action, a_object, a_fields);
+    RETURN 'done';
+END
+$$;
+
 -- Writes what became of the question after a build (`again` is null where the watch ends), and puts the event that
 -- announces the result in the inbox. False where there is no such event, or where the watch has ended.
 CREATE OR REPLACE FUNCTION settle_watch(

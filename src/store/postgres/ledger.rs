@@ -18,37 +18,57 @@ use crate::store::{
 
 /// A query of [`LineRow`]s.
 macro_rules! lines {
-    ($more:literal, $rest:literal) => {
+    ($more:literal, $($rest:tt)+) => {
         concat!(
             "SELECT ",
             line_columns!(),
             $more,
             " FROM deliveries AS d JOIN events AS e ON e.seq = d.event ",
-            $rest
+            $($rest)+
         )
     };
 }
 
-const WAITING: &str = lines!(
-    "",
-    "WHERE d.id < $1 AND d.state <= 2 AND ($2::text IS NULL OR d.integration = $2) ORDER BY d.id DESC LIMIT $3"
-);
-const SETTLED: &str = lines!(
-    "",
-    "WHERE d.id < $1 AND d.state = $4 AND ($2::text IS NULL OR d.integration = $2) ORDER BY d.id DESC LIMIT $3"
-);
-const ANY: &str =
-    lines!("", "WHERE d.id < $1 AND ($2::text IS NULL OR d.integration = $2) ORDER BY d.id DESC LIMIT $3");
+/// The conditions of a list that do not choose an index; `$1` to `$7`.
+macro_rules! listed {
+    ($state:literal) => {
+        lines!(
+            "",
+            concat!(
+                "WHERE d.id < $1 AND ",
+                $state,
+                " AND ($2::text IS NULL OR d.integration = $2)
+                  AND ($4::text IS NULL OR lower(e.project) = lower($4))
+                  AND ($5::text IS NULL OR e.id = $5)
+                  AND ($6::bigint IS NULL OR coalesce(d.settled_at, d.created_at) >= $6)
+                  AND ($7::bigint IS NULL OR coalesce(d.settled_at, d.created_at) < $7)
+                ORDER BY d.id DESC LIMIT $3"
+            )
+        )
+    };
+}
+
+const WAITING: &str = listed!("d.state <= 2");
+const SETTLED: &str = listed!("d.state = $8");
+const ANY: &str = listed!("true");
 const ONE: &str = lines!(", e.raw AS raw", "WHERE d.id = $1");
 
 pub(super) async fn list(connection: &Connection, filter: &DeliveryFilter) -> Result<Vec<DeliveryLine>> {
     let before = filter.before.map_or(i64::MAX, |before| before.0);
     let integration = filter.integration.as_ref().map(|integration| rows::text(&integration.0));
     let limit = rows::limit(filter.limit);
-    let found = match (filter.state, filter.state.and_then(RowState::of)) {
-        (_, Some(state)) => connection.query(SETTLED, &[&before, &integration, &limit, &state.0]).await,
-        (Some(_), None) => connection.query(WAITING, &[&before, &integration, &limit]).await,
-        (None, None) => connection.query(ANY, &[&before, &integration, &limit]).await,
+    let project = filter.project.as_deref().map(rows::text);
+    let event = filter.event.as_ref().map(|event| event.as_str());
+    let (since, until) = (filter.since.map(ms), filter.until.map(ms));
+    let state = filter.state.and_then(RowState::of).map(|state| state.0);
+    let common: [&(dyn ToSql + Sync); 7] = [&before, &integration, &limit, &project, &event, &since, &until];
+    let found = match (filter.state, &state) {
+        (_, Some(state)) => {
+            let all: Vec<&(dyn ToSql + Sync)> = common.into_iter().chain([state as _]).collect();
+            connection.query(SETTLED, &all).await
+        }
+        (Some(_), None) => connection.query(WAITING, &common).await,
+        (None, None) => connection.query(ANY, &common).await,
     };
     found?.iter().map(|row| LineRow::from_cells(row)?.read()).collect()
 }

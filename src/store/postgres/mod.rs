@@ -41,10 +41,10 @@ use super::merge_requests::MergeRequests;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
-    Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine,
-    Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger, NewQuarantined,
-    NewWatch, NodeId, Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention,
-    Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
+    Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId,
+    DeliveryLine, Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger,
+    NewQuarantined, NewWatch, NodeId, Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined,
+    Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -285,6 +285,16 @@ impl Ledger for Postgres {
     async fn resend(&self, id: DeliveryId, audit: AuditEntry) -> Result<bool> {
         let note = registry::Note::new(&audit);
         Ok(self.writer.row("SELECT resend($1, $2, $3, $4, $5, $6)", &note.after(&[&id.0])).await?.get(0))
+    }
+
+    async fn cancel(&self, id: DeliveryId, audit: AuditEntry) -> Result<Cancel> {
+        let note = registry::Note::new(&audit);
+        let row = self.writer.row("SELECT cancel($1, $2, $3, $4, $5, $6)", &note.after(&[&id.0])).await?;
+        Ok(match row.get::<_, &str>(0) {
+            "done" => Cancel::Done,
+            "leased" => Cancel::UnderWay,
+            _ => Cancel::NotWaiting,
+        })
     }
 
     async fn depth(&self, now: Timestamp) -> Result<Depth> {

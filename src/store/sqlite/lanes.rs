@@ -50,13 +50,13 @@ const REPLACED_AT: &str = "SELECT created_at FROM deliveries INDEXED BY deliveri
 /// Cancels the rows of a lane that wait and are older than this one, which replaces them.
 pub(super) fn replace_older(connection: &Connection, lane: Lane, id: i64, now: i64) -> rusqlite::Result<()> {
     while let Some(older) = first(connection, lane)?.filter(|first| *first < id) {
-        cancel(connection, older, now)?;
+        cancel(connection, older, now, REPLACED)?;
     }
     left(connection, lane)
 }
 
-/// Cancels a row that a newer one replaces.
-pub(super) fn cancel(connection: &Connection, id: i64, at: i64) -> rusqlite::Result<()> {
+/// Cancels a row, for this reason. The caller looks after its lane.
+pub(super) fn cancel(connection: &Connection, id: i64, at: i64, why: &str) -> rusqlite::Result<()> {
     change(
         connection,
         "UPDATE deliveries SET state = ?2, settled_at = ?3, lease_node = NULL, lease_until = NULL WHERE id = ?1",
@@ -66,7 +66,7 @@ pub(super) fn cancel(connection: &Connection, id: i64, at: i64) -> rusqlite::Res
         connection,
         "INSERT INTO attempts (delivery, n, at, latency_ms, outcome, status, note)
          SELECT ?1, ifnull(max(n), 0) + 1, ?2, 0, 'cancelled', NULL, ?3 FROM attempts WHERE delivery = ?1",
-        params![id, at, REPLACED],
+        params![id, at, why],
     )
     .map(drop)
 }

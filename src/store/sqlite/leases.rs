@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 
 use super::lanes;
 use super::rows::{change, find, ms, prepare};
-use crate::store::{DeliveryId, Lane, Lease, NodeId, Result};
+use crate::store::{DeliveryId, Lane, Lease, NodeId, REPLACED, Result};
 
 /// The nodes that have leases, one after another: the smallest name, then the smallest that is greater.
 const NODES: &str = "WITH RECURSIVE nodes (node) AS (
@@ -94,7 +94,7 @@ fn free(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Re
     // Collected before anything is written: the query reads what the writing changes.
     for (id, lane) in rows.collect::<rusqlite::Result<Vec<(i64, Lane)>>>()? {
         if let Some(at) = lanes::replaced_at(connection, lane, id)? {
-            lanes::cancel(connection, id, at)?;
+            lanes::cancel(connection, id, at, REPLACED)?;
             continue;
         }
         let state = lanes::enter(connection, lane, id)?;

@@ -14,8 +14,8 @@ use crate::store::columns::{
 use crate::store::overview::grouped;
 use crate::store::registry::AuditEntry;
 use crate::store::{
-    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, Lane, Overview, Result, State,
-    StoredAttempt,
+    Cancel, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, Lane, Overview, Result,
+    State, StoredAttempt,
 };
 
 /// The list's query, by whether an integration is named and by the index that finds rows of the state.
@@ -37,9 +37,18 @@ fn list_sql(filter: &DeliveryFilter) -> String {
     } else {
         "AND (:integration IS NULL)"
     };
+    // An event's deliveries are found through the event, which is one row.
+    let (from, event) = match filter.event {
+        Some(_) => ("events AS e CROSS JOIN deliveries AS d ON d.event = e.seq", "AND e.id = :event"),
+        None => ("deliveries AS d CROSS JOIN events AS e ON e.seq = d.event", "AND (:event IS NULL)"),
+    };
     format!(
-        "SELECT {} FROM deliveries AS d CROSS JOIN events AS e ON e.seq = d.event
-         WHERE d.id < :before {state} {integration} ORDER BY d.id DESC LIMIT :limit",
+        "SELECT {} FROM {from}
+         WHERE d.id < :before {state} {integration} {event}
+           AND (:project IS NULL OR e.project = :project COLLATE NOCASE)
+           AND (:since IS NULL OR ifnull(d.settled_at, d.created_at) >= :since)
+           AND (:until IS NULL OR ifnull(d.settled_at, d.created_at) < :until)
+         ORDER BY d.id DESC LIMIT :limit",
         line_columns!()
     )
 }
@@ -52,6 +61,10 @@ pub(super) fn list(connection: &Connection, filter: &DeliveryFilter) -> Result<V
             ":before": filter.before.map_or(i64::MAX, |before| before.0),
             ":state": filter.state.and_then(RowState::of).map(|state| state.0),
             ":integration": filter.integration.as_ref().map(|integration| &integration.0),
+            ":project": filter.project,
+            ":event": filter.event.as_ref().map(crate::event::EventId::as_str),
+            ":since": filter.since.map(ms),
+            ":until": filter.until.map(ms),
             ":limit": rows::limit(filter.limit),
         },
     )?;
@@ -106,6 +119,19 @@ pub(super) fn resend(connection: &Connection, id: DeliveryId, audit: &AuditEntry
     )?;
     registry::note(connection, audit)?;
     Ok(true)
+}
+
+pub(super) fn cancel(connection: &Connection, id: DeliveryId, audit: &AuditEntry) -> Result<Cancel> {
+    let unleased = "SELECT lane FROM deliveries WHERE id = ?1 AND state <= 1";
+    let Some(lane) = find(connection, unleased, [id.0])? else {
+        let leased = "SELECT id FROM deliveries WHERE id = ?1 AND state = 2";
+        let is_leased = find::<i64>(connection, leased, [id.0])?.is_some();
+        return Ok(if is_leased { Cancel::UnderWay } else { Cancel::NotWaiting });
+    };
+    lanes::cancel(connection, id.0, ms(audit.at), &format!("cancelled by {}", audit.who))?;
+    lanes::left(connection, Lane(lane))?;
+    registry::note(connection, audit)?;
+    Ok(Cancel::Done)
 }
 
 const DEPTH: &str = "SELECT

@@ -37,10 +37,10 @@ use super::merge_requests::MergeRequests;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
-    Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine,
-    Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger, NewQuarantined,
-    NewWatch, NodeId, Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention,
-    Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
+    Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId,
+    DeliveryLine, Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger,
+    NewQuarantined, NewWatch, NodeId, Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined,
+    Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -251,6 +251,10 @@ impl Ledger for Sqlite {
 
     async fn resend(&self, id: DeliveryId, audit: AuditEntry) -> Result<bool> {
         self.writer.call(move |connection| ledger::resend(connection, id, &audit)).await
+    }
+
+    async fn cancel(&self, id: DeliveryId, audit: AuditEntry) -> Result<Cancel> {
+        self.writer.call(move |connection| ledger::cancel(connection, id, &audit)).await
     }
 
     async fn depth(&self, now: Timestamp) -> Result<Depth> {

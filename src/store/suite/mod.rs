@@ -305,6 +305,8 @@ macro_rules! promises {
                 people::{
                     the_list_shows_newest_first_in_pages,
                     the_list_is_filtered_by_state_and_integration,
+                    the_list_is_filtered_by_project_event_and_time,
+                    a_waiting_delivery_is_cancelled_and_the_next_of_its_lane_follows,
                     the_detail_tells_the_whole_story,
                     a_dead_letter_is_sent_again,
                     a_resent_letter_goes_before_the_later_ones_of_its_lane,

@@ -6,8 +6,8 @@ use super::Backend;
 use super::fixtures::{Case, Change, at, audit, delivery, event, held_route, hold, node, route, settled};
 use crate::integration::IntegrationId;
 use crate::store::{
-    AttemptRecord, DeliveryFilter, DeliveryId, Depth, Inbox, Ledger, NewDelivery, NewQuarantined, NewState,
-    Outbox, Overview, Portion, Quarantine, Registry, Retention, Settled, State, WaitingGroup,
+    AttemptRecord, Cancel, DeliveryFilter, DeliveryId, Depth, Inbox, Ledger, NewDelivery, NewQuarantined,
+    NewState, Outbox, Overview, Portion, Quarantine, Registry, Retention, Settled, State, WaitingGroup,
 };
 
 fn all() -> DeliveryFilter {
@@ -78,6 +78,50 @@ pub(super) async fn the_list_is_filtered_by_state_and_integration<B: Backend>() 
     let both = DeliveryFilter { state: Some(State::Waiting), ..jira };
     assert_eq!(list(&case, both.clone()).await, [behind, retried]);
     assert_eq!(list(&case, DeliveryFilter { before: Some(behind), limit: 1, ..both }).await, [retried]);
+}
+
+pub(super) async fn the_list_is_filtered_by_project_event_and_time<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let early = ended(&case, "e1", delivery().lane(1), NewState::Failed, at(0)).await;
+    let late = ended(&case, "e2", delivery().lane(2), NewState::Failed, at(100)).await;
+    let waits = case.write("e3", delivery().lane(3), at(200)).await;
+    let path = event("e1").project.expect("a project").path_with_namespace;
+    let of = |project: &str| DeliveryFilter { project: Some(project.to_owned()), ..all() };
+    assert_eq!(list(&case, of(&path.to_uppercase())).await, [waits, late, early]);
+    assert_eq!(list(&case, of("acme/other")).await, []);
+    let line = case.store.deliveries(of(&path)).await.unwrap().remove(0);
+    assert_eq!(line.project.as_deref(), Some(path.as_str()));
+
+    let by = |id: &str| DeliveryFilter { event: crate::event::EventId::new(id), ..all() };
+    assert_eq!(list(&case, by("e2")).await, [late]);
+    assert_eq!(list(&case, DeliveryFilter { state: Some(State::Waiting), ..by("e3") }).await, [waits]);
+    assert_eq!(list(&case, by("e4")).await, []);
+
+    let when = |since, until| DeliveryFilter { since, until, ..all() };
+    assert_eq!(list(&case, when(Some(at(100)), None)).await, [waits, late], "the bound itself is in");
+    assert_eq!(list(&case, when(None, Some(at(100)))).await, [early]);
+    let failed = DeliveryFilter { state: Some(State::Failed), ..when(Some(at(50)), Some(at(150))) };
+    assert_eq!(list(&case, failed).await, [late]);
+}
+
+pub(super) async fn a_waiting_delivery_is_cancelled_and_the_next_of_its_lane_follows<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let ready = case.write("e1", delivery().lane(1), at(0)).await;
+    let behind = case.write("e2", delivery().lane(1), at(1)).await;
+    let cancel = |id, second| case.store.cancel(id, audit("delivery.cancel", at(second)));
+    assert_eq!(cancel(ready, 10).await.unwrap(), Cancel::Done);
+    let detail = case.store.delivery(ready).await.unwrap().unwrap();
+    assert_eq!((detail.line.state, detail.line.settled_at), (State::Cancelled, Some(at(10))));
+    let (_, record) = &detail.attempts[0];
+    assert_eq!(record.outcome, "cancelled");
+    assert!(record.note.starts_with("cancelled by "), "{record:?}");
+    assert_eq!(cancel(ready, 11).await.unwrap(), Cancel::NotWaiting, "it has ended");
+    assert_eq!(cancel(DeliveryId(4711), 11).await.unwrap(), Cancel::NotWaiting);
+
+    assert_eq!(case.claim("a", "hook", at(20)).await, [behind], "nothing of its lane is before it");
+    assert_eq!(cancel(behind, 21).await.unwrap(), Cancel::UnderWay);
+    case.end("a", behind, NewState::Delivered, at(22)).await;
+    assert_eq!(case.store.delivery(behind).await.unwrap().unwrap().line.state, State::Delivered);
 }
 
 pub(super) async fn the_detail_tells_the_whole_story<B: Backend>() {

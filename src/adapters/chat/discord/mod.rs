@@ -66,6 +66,12 @@ crate::settings! {
         pub alert_channel: Option<SecretUrl> = EXAMPLE,
         /// The webhook for vulnerabilities.
         pub vulnerability_channel: Option<SecretUrl> = EXAMPLE,
+        /// The webhook for releases.
+        pub release_channel: Option<SecretUrl> = EXAMPLE,
+        /// The webhook for feature flags.
+        pub feature_flag_channel: Option<SecretUrl> = EXAMPLE,
+        /// The webhook for milestones.
+        pub milestone_channel: Option<SecretUrl> = EXAMPLE,
     }
 }
 
@@ -87,6 +93,9 @@ impl Settings {
             Trigger::GroupConfidentialMention => &self.group_confidential_mention_channel,
             Trigger::Alert => &self.alert_channel,
             Trigger::Vulnerability => &self.vulnerability_channel,
+            Trigger::Release => &self.release_channel,
+            Trigger::FeatureFlag => &self.feature_flag_channel,
+            Trigger::Milestone => &self.milestone_channel,
             _ => return None,
         };
         own.as_ref()

@@ -119,7 +119,7 @@ fn without_an_answer_of_the_forge_only_the_diff_is_missing() {
 #[test]
 fn a_missing_diff_is_explained_unless_diffs_are_switched_off() {
     let sent = mail(PUSH, &[], &push(|_| {}));
-    assert!(sent.text.contains("forge.api_url and forge.token are not set"), "{}", sent.text);
+    assert!(sent.text.contains("the forge did not send it along with the push"), "{}", sent.text);
     let disabled = [("disable_diffs", "true")];
     let with_diff = push(|push| push["diff"] = json!("diff --git a/x b/x\n+secret\n"));
     let sent = mail_of(call_in(PUSH, &settings(PUSH, &disabled), &with_diff, &with_api()));

@@ -40,6 +40,7 @@ fn call_in(slug: &str, settings: &Parsed, case: &Case, operator: &OperatorSettin
         operator,
         may_have_been_sent: false,
         is_test: false,
+        extent: crate::integration::Extent::default(),
         message: LazyMessage::default(),
     };
     entry(slug).call(settings, &note).unwrap_or_else(|failure| panic!("{slug}: {failure}"))

@@ -90,7 +90,8 @@ async fn what_is_read_can_be_sent_back_and_changes_nothing() {
         let properties = object["properties"].as_object().unwrap();
         for field in entry.api_fields() {
             let is_shown = properties.contains_key(field.name.as_ref());
-            assert_eq!(is_shown, !field.kind.is_write_only(), "{path} {}", field.name);
+            let expected = !field.kind.is_write_only() && !field.is_addition;
+            assert_eq!(is_shown, expected, "{path} {}", field.name);
         }
         let flags = object.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("_events"));
         let mut everything: Map<String, Value> = flags.map(|(name, on)| (name.clone(), on.clone())).collect();
@@ -131,6 +132,51 @@ async fn a_channel_that_is_too_long_or_has_a_control_character_is_refused() {
         let response =
             refused.json()["message"].as_str().unwrap_or_else(|| panic!("{}", refused.json())).to_owned();
         assert!(response.contains(":issue_channel=>[") && response.contains(expected), "{response}");
+    }
+}
+
+/// Settings that GitLab does not have are shown once they are set, and a client that knows only GitLab's keeps them.
+#[tokio::test]
+async fn settings_of_messages_are_checked_shown_once_set_and_kept() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    for (wrong, expected) in [
+        (
+            json!({ "merge_request_actions": "open, megre" }),
+            ":merge_request_actions=>[\"has `megre`: it must be a list of open, close, reopen, merge, approved, unapproved, \
+             approval, unapproval, reviewers, assignees, draft, title, labels, target_branch, commits, description\"]",
+        ),
+        (json!({ "detail": "some" }), ":detail=>[\"must be full or title\"]"),
+        (json!({ "max_commits": 21 }), ":max_commits=>[\"must be a number from 0 to 20\"]"),
+        (json!({ "max_commits": -1 }), ":max_commits=>[\"must be a number from 0 to 20\"]"),
+    ] {
+        let mut body = json!({ "webhook": HOOK });
+        body.as_object_mut().unwrap().extend(wrong.as_object().unwrap().clone());
+        let refused = api.put(&admin, SLACK, &body).await;
+        assert_eq!(refused.status, 400, "{refused:?}");
+        assert!(refused.json()["message"].as_str().unwrap().contains(expected), "{refused:?}");
+    }
+    let set = json!({ "webhook": HOOK, "merge_request_actions": "merge, draft", "detail": "title", "max_commits": 3 });
+    let saved = api.put(&admin, SLACK, &set).await.json();
+    let warning = "max_commits: has no effect, because with detail = title no commits are listed";
+    assert_eq!(saved["warnings"], json!([warning]));
+    let again = api.put(&admin, SLACK, &json!({ "webhook": HOOK, "channel": "#ops" })).await.json();
+    let kept = &again["properties"];
+    assert_eq!((&kept["merge_request_actions"], &kept["detail"]), (&json!("merge, draft"), &json!("title")));
+    assert_eq!(kept["max_commits"], 3);
+    for (without_effect, expected) in [
+        (
+            json!({ "merge_request_actions": "," }),
+            "merge_request_actions: names no action, so no merge request is notified: set merge_requests_events to false instead",
+        ),
+        (
+            json!({ "merge_request_actions": "merge", "merge_requests_events": false }),
+            "merge_request_actions: has no effect, because merge_requests_events is false",
+        ),
+    ] {
+        let mut body = json!({ "webhook": HOOK, "detail": "full" });
+        body.as_object_mut().unwrap().extend(without_effect.as_object().unwrap().clone());
+        assert_eq!(api.put(&admin, SLACK, &body).await.json()["warnings"], json!([expected]));
     }
 }
 

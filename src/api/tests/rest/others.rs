@@ -235,6 +235,26 @@ async fn an_integration_shows_its_own_deliveries_only() {
     let one = |project: i64| format!("/projects/{project}/services/slack/deliveries/{own}");
     let shown = api.get(&admin, &one(42)).await.json();
     assert_eq!((&shown["payload"]["object_kind"], &shown["attempt_records"]), (&json!("push"), &json!([])));
+    // The request, made again, without secrets.
+    assert_eq!(shown["request"]["url"], "https://hooks.slack.com/************");
+    assert!(
+        shown["request"]["body"]["text"].as_str().is_some_and(|text| text.contains(" pushed ")),
+        "{shown}"
+    );
+    assert_eq!((&shown["no_request"], &shown["project"]), (&json!(null), &json!("acme/rocket")));
+    let listed = async |query: &str| {
+        api.get(&admin, &format!("/projects/42/integrations/slack/deliveries{query}")).await
+    };
+    assert_eq!(listed("?state=waiting").await.json().as_array().map(Vec::len), Some(1));
+    assert_eq!(listed("?state=delivered").await.json(), json!([]));
+    assert_eq!(listed("?until=2000-01-01T00:00:00Z").await.json(), json!([]));
+    for (query, wrong) in [("?state=lost", "state"), ("?since=noon", "since"), ("?event=%01", "event")] {
+        assert_eq!(
+            refusal(&listed(query).await),
+            error(400, &format!("{wrong} does not have a valid value")),
+            "{query}"
+        );
+    }
     let elsewhere = api.get(&admin, &one(43)).await;
     assert_eq!(refusal(&elsewhere), message(404, "404 Delivery Not Found"));
     assert_eq!(api.get(&admin, "/projects/43/integrations/slack/deliveries").await.json(), json!([]));

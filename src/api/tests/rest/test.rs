@@ -101,3 +101,16 @@ async fn tests_keep_to_the_services_rate_limit() {
     assert!(outcomes.contains(&json!("throttled")), "{outcomes:?}");
     assert!(api.service.heard.lock().unwrap().len() < 30);
 }
+
+#[tokio::test]
+async fn a_sample_names_the_project_that_the_integration_is_of() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let of = "/projects/tower%2Fbell/integrations/slack";
+    assert_eq!(api.put(&admin, of, &json!({ "webhook": HOOK })).await.status, 200);
+    let tested = api.ask(&admin, "POST", &format!("{of}/test")).await.json();
+    assert_eq!(tested["success"], json!(true), "{tested}");
+    let sent = String::from_utf8_lossy(&api.service.heard.lock().unwrap()[0].body).into_owned();
+    assert!(sent.contains("tower / bell") && sent.contains("/tower/bell/-/"), "{sent}");
+    assert!(!sent.contains("acme/rocket") && !sent.contains("Rocket"), "{sent}");
+}

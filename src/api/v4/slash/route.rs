@@ -15,7 +15,7 @@ use crate::api::resources::{CommandAnswer, Test};
 use crate::api::v4::auth::record_wrong_token;
 use crate::api::v4::params::{Params, read_body};
 use crate::api::v4::scope::{Unknown, find};
-use crate::api::v4::test::{Subject, run_test, subject};
+use crate::api::v4::test::{Subject, run_test, sample_of, subject};
 use crate::api::v4::{PathParams, address};
 use crate::catalog::ResolvedScope;
 use crate::event::{Event, sample};
@@ -75,6 +75,10 @@ async fn test(state: &Arc<State>, scope: &ResolvedScope, command: &ChatCommand, 
     };
     let Some(event) = event_for(&subject, &names) else {
         return format!("{title} of this project send nothing to this channel.");
+    };
+    let event = match event.trigger {
+        Some(trigger) => sample_of(state, scope, &subject, trigger).await,
+        None => event,
     };
     let testing = {
         let state = Arc::clone(state);

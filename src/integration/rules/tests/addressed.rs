@@ -85,8 +85,8 @@ fn a_flag_for_an_unsupported_event_has_no_effect() {
 #[test]
 fn event_kinds_that_only_webhooks_get_are_never_wanted() {
     for body in [
-        json!({ "object_kind": "release", "project": { "path_with_namespace": "acme/rocket" } }),
-        json!({ "object_kind": "milestone", "object_attributes": {}, "project": { "path_with_namespace": "acme/rocket" } }),
+        json!({ "object_kind": "emoji", "object_attributes": {}, "project": { "path_with_namespace": "acme/rocket" } }),
+        json!({ "object_kind": "access_token", "object_attributes": {}, "project": { "path_with_namespace": "acme/rocket" } }),
         json!({ "event_name": "user_add_to_group", "group_path": "acme" }),
         json!({ "event_name": "subgroup_create" }),
     ] {

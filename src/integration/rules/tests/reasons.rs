@@ -36,9 +36,9 @@ fn every_reason_names_the_setting_and_its_value() {
     for (integration, event, code, text) in vec![
         (
             chat(),
-            decode(&json!({ "object_kind": "release" })),
+            decode(&json!({ "object_kind": "emoji", "object_attributes": {} })),
             "no_trigger",
-            "no integration takes `release` events",
+            "no integration takes `emoji` events",
         ),
         (chat().inactive(), push.clone(), "inactive", "the integration is switched off (active = false)"),
         (
@@ -70,6 +70,28 @@ fn every_reason_names_the_setting_and_its_value() {
             event(Trigger::MergeRequest, update),
             "update",
             "updates are not notified (`merge_request` event with action = update)",
+        ),
+        (
+            chat(),
+            event(
+                Trigger::MergeRequest,
+                json!({
+                    "object_attributes": { "action": "update" },
+                    "changes": {
+                        "labels": { "previous": [], "current": [{ "title": "ui" }] },
+                        "title": { "previous": "A", "current": "B" },
+                    },
+                }),
+            ),
+            "merge_request_action",
+            "none of the actions `title`, `labels` is notified (merge_request_actions = open, close, reopen, merge, \
+             approved, unapproved, approval, unapproval, reviewers)",
+        ),
+        (
+            chat().merge_request_actions("open, draft"),
+            event(Trigger::MergeRequest, json!({ "object_attributes": { "action": "merge" } })),
+            "merge_request_action",
+            "the action `merge` is not notified (merge_request_actions = open, draft)",
         ),
         (
             chat(),

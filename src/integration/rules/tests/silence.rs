@@ -79,12 +79,53 @@ fn an_updated_merge_request_is_notified_if_its_reviewers_changed() {
         (json!({ "reviewers": { "previous": people, "current": people } }), Ok(())),
         (json!({ "reviewers": null }), Err("update")),
         (json!({ "labels": { "previous": [], "current": [] } }), Err("update")),
-        (json!({ "assignees": { "previous": [], "current": people } }), Err("update")),
+        (json!({ "assignees": { "previous": [], "current": people } }), Err("merge_request_action")),
         (json!(null), Err("update")),
     ] {
         let update = json!({ "object_attributes": { "action": "update" }, "changes": changes });
         assert_eq!(asked(&chat(), &event(Trigger::MergeRequest, update)), expected, "{changes}");
     }
+}
+
+/// What `merge_request_actions` says, for each action and each change that an update can make.
+#[test]
+fn merge_requests_are_notified_of_the_actions_that_the_setting_names() {
+    let people = json!([{ "name": "Grace Hopper", "username": "grace" }]);
+    let was = |before: Value, after: Value| json!({ "previous": before, "current": after });
+    let acts = ["open", "close", "reopen", "merge", "approved", "unapproved", "approval", "unapproval"];
+    let mut events: Vec<_> = acts.map(|action| (action, acted(&json!(action)))).into();
+    for (name, field, change) in [
+        ("reviewers", "reviewers", was(json!([]), people.clone())),
+        ("assignees", "assignees", was(people, json!([]))),
+        ("draft", "draft", was(json!(true), json!(false))),
+        ("draft", "title", was(json!("WIP: New API"), json!("New API"))),
+        ("title", "title", was(json!("New API"), json!("Newer API"))),
+        ("labels", "labels", was(json!([{ "title": "ui" }]), json!([{ "title": "api" }]))),
+        ("target_branch", "target_branch", was(json!("main"), json!("stable"))),
+        ("description", "description", was(json!(""), json!("Words"))),
+    ] {
+        let update = json!({ "object_attributes": { "action": "update" }, "changes": { field: change } });
+        events.push((name, update));
+    }
+    events.push(("commits", json!({ "object_attributes": { "action": "update", "oldrev": "2ee77db7" } })));
+    for (happened, changes) in events {
+        for named in crate::event::MergeRequestAction::ALL.map(crate::event::MergeRequestAction::name) {
+            let integration = chat().merge_request_actions(named);
+            let expected = if named == happened { Ok(()) } else { Err("merge_request_action") };
+            let asked = asked(&integration, &event(Trigger::MergeRequest, changes.clone()));
+            assert_eq!(asked, expected, "{happened} / {named}: {changes}");
+        }
+    }
+    let unknown = event(Trigger::MergeRequest, acted(&json!("something new")));
+    assert_eq!(asked(&chat().merge_request_actions("merge"), &unknown), Err("merge_request_action"));
+    let update = event(
+        Trigger::MergeRequest,
+        json!({
+            "object_attributes": { "action": "update" }, "changes": { "labels": was(json!([]), json!([{ "title": "ui" }])) },
+        }),
+    );
+    let hook = Integration::example(Family::Hook).merge_request_actions("merge");
+    assert_eq!(asked(&hook, &update), Ok(()), "hooks get everything");
 }
 
 #[test]

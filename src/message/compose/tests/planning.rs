@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{changed, event, message, plain, summary};
+use super::{changed, event, fields, message, plain, summary};
 use crate::event::Event;
 use crate::message::{Body, Markup, Tone};
 
@@ -69,7 +69,7 @@ fn merge_requests_say_what_was_done() {
     assert_eq!(
         summary(&event(MERGE_REQUEST)),
         "Administrator (root) opened merge request [!1 MS-Viewport](http://example.com/gitlabhq/gitlab-test/-/merge_requests/1) \
-         in [GitlabHQ / Gitlab Test](http://example.com/gitlabhq/gitlab-test)"
+         in [GitlabHQ / Gitlab Test](http://example.com/gitlabhq/gitlab-test) (ms-viewport → master)"
     );
     let done = |action: serde_json::Value, state: &str| {
         let event = changed(MERGE_REQUEST, |request| {
@@ -97,10 +97,158 @@ fn merge_requests_say_what_was_done() {
     }
     assert_eq!(done(json!(null), "locked"), "locked");
     assert_eq!(done(json!(null), ""), "updated");
-    assert!(
-        plain(&event("captured/merge_request_update_edited.json"))
-            .contains("pushed new commits to merge request !1")
+    let edited = event("captured/merge_request_update_edited.json");
+    let sentence = "added the label Platform and removed the label API of merge request !1";
+    assert!(plain(&edited).contains(sentence), "{}", plain(&edited));
+    assert_eq!(fields(&edited), [("Commits".to_owned(), "new ones were pushed".to_owned())]);
+    let pushed =
+        changed("captured/merge_request_update_edited.json", |request| request["changes"] = json!({}));
+    assert!(plain(&pushed).contains("pushed new commits to merge request !1"));
+}
+
+#[test]
+fn a_new_merge_request_names_its_labels_and_people_and_says_whether_it_is_a_draft() {
+    assert_eq!(
+        fields(&event(MERGE_REQUEST)),
+        [("Label", "API"), ("Assignee", "User1 (user1)"), ("Reviewer", "User1 (user1)")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
     );
+    let merged = changed(MERGE_REQUEST, |request| request["object_attributes"]["action"] = json!("merge"));
+    assert_eq!(fields(&merged), [("Label".to_owned(), "API".to_owned())]);
+    let approved =
+        changed(MERGE_REQUEST, |request| request["object_attributes"]["action"] = json!("approved"));
+    assert_eq!(fields(&approved), []);
+    for title in ["Draft: MS-Viewport", "[Draft] MS-Viewport", "WIP: MS-Viewport", "MS-Viewport"] {
+        let draft = changed(MERGE_REQUEST, |request| {
+            request["object_attributes"]["title"] = json!(title);
+            request["object_attributes"]["draft"] = json!(true);
+            request["changes"] = json!({});
+        });
+        let expected = "Administrator (root) opened draft merge request !1 MS-Viewport in ";
+        assert!(plain(&draft).starts_with(expected), "{}", plain(&draft));
+    }
+    let of_fork = changed(MERGE_REQUEST, |request| {
+        request["object_attributes"]["source"]["path_with_namespace"] = json!("ada/rocket");
+    });
+    assert!(plain(&of_fork).ends_with(" (ada/rocket:ms-viewport → master)"), "{}", plain(&of_fork));
+}
+
+#[test]
+fn an_update_says_what_changed() {
+    let told = |changes: serde_json::Value| {
+        let event = changed(MERGE_REQUEST, |request| {
+            request["object_attributes"]["action"] = json!("update");
+            request["changes"] = changes;
+        });
+        let text = plain(&event).replace("Administrator (root) ", "");
+        (text.split(" in GitlabHQ").next().unwrap_or_default().to_owned(), fields(&event))
+    };
+    let labels =
+        |titles: &[&str]| titles.iter().map(|title| json!({ "title": title })).collect::<serde_json::Value>();
+    let people = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| json!({ "name": name, "username": name.to_lowercase() }))
+            .collect::<serde_json::Value>()
+    };
+    let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    for (changes, sentence, below) in [
+        (
+            json!({ "labels": { "previous": labels(&[]), "current": labels(&["bug", "ui"]) } }),
+            "added the labels bug and ui to merge request !1 MS-Viewport",
+            vec![],
+        ),
+        (
+            json!({ "labels": { "previous": labels(&["bug"]), "current": labels(&["ui"]) } }),
+            "added the label ui and removed the label bug of merge request !1 MS-Viewport",
+            vec![],
+        ),
+        (
+            json!({ "title": { "previous": "Viewport", "current": "MS-Viewport" } }),
+            "changed the title of merge request !1 MS-Viewport",
+            vec![field("Title before", "Viewport")],
+        ),
+        (
+            json!({ "target_branch": { "previous": "stable", "current": "master" } }),
+            "changed the target branch of merge request !1 MS-Viewport",
+            vec![field("Target branch before", "stable")],
+        ),
+        (
+            json!({ "assignees": { "previous": people(&["Ann"]), "current": people(&["Ben"]) } }),
+            "replaced Ann (ann) by Ben (ben) as assignee of merge request !1 MS-Viewport",
+            vec![],
+        ),
+        (
+            json!({ "description": { "previous": "a", "current": "b" } }),
+            "edited the description of merge request !1 MS-Viewport",
+            vec![],
+        ),
+        (
+            json!({
+                "draft": { "previous": true, "current": false },
+                "title": { "previous": "Draft: MS-Viewport", "current": "MS-Viewport" },
+                "labels": { "previous": labels(&["wip"]), "current": labels(&["API"]) },
+            }),
+            "marked merge request !1 MS-Viewport as ready",
+            vec![
+                field("Labels", "added API; removed wip"),
+                field("Label", "API"),
+                field("Assignee", "User1 (user1)"),
+                field("Reviewer", "User1 (user1)"),
+            ],
+        ),
+        (json!({ "labels": "other", "title": 7 }), "updated merge request !1 MS-Viewport", vec![]),
+    ] {
+        assert_eq!(told(changes.clone()), (sentence.to_owned(), below), "{changes}");
+    }
+}
+
+#[test]
+fn releases_feature_flags_and_milestones_say_what_became_of_them() {
+    let release = event("release_create.json");
+    assert_eq!(
+        summary(&release),
+        "Release [v1.1](https://example.com/gitlab-org/release-webhook-example/-/releases/v1.1) was published in \
+         [Gitlab / release-webhook-example](https://example.com/gitlab-org/release-webhook-example)"
+    );
+    assert_eq!(prose(&release), "v1.1 has been released");
+    let shown = fields(&release);
+    assert_eq!(shown[0], ("Commit".to_owned(), "ee0a3fb3".to_owned()), "its title repeats the release's");
+    assert_eq!(shown[1], ("Assets".to_owned(), "Changelog".to_owned()));
+    let deleted = changed("release_create.json", |release| release["action"] = json!("delete"));
+    assert!(summary(&deleted).starts_with("Release v1.1 was deleted in "), "a deleted one has no page");
+    assert_eq!((message(&deleted).body, fields(&deleted)), (Body::None, vec![]));
+    let named = changed("release_create.json", |release| release["name"] = json!("Spring"));
+    assert!(fields(&named).contains(&("Tag".to_owned(), "v1.1".to_owned())));
+
+    let flag = "feature_flag.json";
+    assert_eq!(
+        summary(&event(flag)),
+        "Administrator (root) turned on feature flag \
+         [test-feature-flag](http://example.com/gitlabhq/gitlab-test/-/feature_flags) in \
+         [GitlabHQ / Gitlab Test](http://example.com/gitlabhq/gitlab-test)"
+    );
+    assert_eq!(super::lines(&event(flag)), ["test-feature-flag-description"]);
+    let off = changed(flag, |flag| flag["object_attributes"]["active"] = json!(false));
+    assert!(plain(&off).starts_with("Administrator (root) turned off feature flag test-feature-flag in "));
+
+    let milestone = "milestone_create.json";
+    assert_eq!(
+        summary(&event(milestone)),
+        "Milestone [v1.0](http://example.com/gitlabhq/gitlab-test/-/milestones/10) was created in \
+         [GitlabHQ / Gitlab Test](http://example.com/gitlabhq/gitlab-test)"
+    );
+    let dates = [("Starts", "2025-06-16"), ("Due", "2025-06-30")];
+    assert_eq!(fields(&event(milestone)), dates.map(|(name, day)| (name.to_owned(), day.to_owned())));
+    assert_eq!(prose(&event(milestone)), "First stable release");
+    let closed = changed(milestone, |milestone| milestone["action"] = json!("close"));
+    assert!(plain(&closed).starts_with("Milestone v1.0 was closed in "));
+    let of_group = changed(milestone, |milestone| {
+        milestone["project"] = json!(null);
+        milestone["group"] = json!({ "group_name": "sub", "group_id": 102, "full_path": "acme/sub" });
+    });
+    assert_eq!(plain(&of_group), "Milestone v1.0 was created in group acme/sub");
+    assert_eq!(of_group.group.map(|group| group.path).as_deref(), Some("acme/sub"));
 }
 
 #[test]

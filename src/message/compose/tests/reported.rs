@@ -14,7 +14,7 @@ fn approvals_that_a_push_resets_are_not_taken_back_by_a_person() {
     let reset = event("reported/56_mr_unapproved_by_system.json");
     assert_eq!(
         plain(&reset),
-        "GitLab reset the approvals of merge request !5 Add x in Acme / rocket, because new commits were pushed"
+        "GitLab reset the approvals of merge request !5 Add x in Acme / rocket (x → main), because new commits were pushed"
     );
     assert_eq!((author(&reset).as_str(), reset.user()), ("GitLab", None));
     for action in ["approved", "unapproval"] {
@@ -28,10 +28,13 @@ fn approvals_that_a_push_resets_are_not_taken_back_by_a_person() {
         body["object_attributes"]["action"] = json!("unapproval");
         body["object_attributes"]["system_action"] = json!("some_later_one");
     });
-    assert_eq!(plain(&otherwise), "GitLab removed an approval from merge request !5 Add x in Acme / rocket");
+    assert_eq!(
+        plain(&otherwise),
+        "GitLab removed an approval from merge request !5 Add x in Acme / rocket (x → main)"
+    );
     assert_eq!(
         plain(&event("reported/57b_mr_unapproved_by_person.json")),
-        "Ada Byron (ada) unapproved merge request !5 Add x in Acme / rocket"
+        "Ada Byron (ada) unapproved merge request !5 Add x in Acme / rocket (x → main)"
     );
 }
 
@@ -87,7 +90,7 @@ fn a_deployment_that_was_approved_before_is_still_the_deployers() {
 fn reviews_are_requested_again_and_reviewers_say_how_far_they_are() {
     const OWN: &str = "reported/61_mr_reviewer_state_only.json";
     let again = event("reported/28_mr_rerequest_review.json");
-    let title = "merge request !5 Draft: Add x in Acme / rocket";
+    let title = "draft merge request !5 Add x in Acme / rocket (x → main)";
     assert_eq!(plain(&again), format!("Ada Byron (ada) requested another review from A (a) of {title}"));
     let both = changed("reported/28_mr_rerequest_review.json", |body| {
         let reviewers = &mut body["changes"]["reviewers"];
@@ -111,10 +114,10 @@ fn reviews_are_requested_again_and_reviewers_say_how_far_they_are() {
         ("a_later_state", "updated"),
     ] {
         let own = changed(OWN, |body| body["changes"]["reviewers"]["current"][0]["state"] = json!(state));
-        assert_eq!(plain(&own), format!("A (a) {done} merge request !5 Add x in Acme / rocket"));
+        assert_eq!(plain(&own), format!("A (a) {done} merge request !5 Add x in Acme / rocket (x → main)"));
     }
     let anothers = changed(OWN, |body| body["user"] = json!({ "name": "B", "username": "b" }));
-    assert_eq!(plain(&anothers), "B (b) updated merge request !5 Add x in Acme / rocket");
+    assert_eq!(plain(&anothers), "B (b) updated merge request !5 Add x in Acme / rocket (x → main)");
 }
 
 #[test]
@@ -194,7 +197,7 @@ fn a_merge_trains_pipeline_is_of_its_merge_request() {
 fn what_nobody_is_said_to_have_done_was_done() {
     assert_eq!(
         plain(&event("reported/30_mr_merged_by_nobody.json")),
-        "Merge request !5 Add x was merged in Acme / rocket"
+        "Merge request !5 Add x was merged in Acme / rocket (x → main)"
     );
     assert_eq!(
         plain(&event("reported/34_push_by_deploy_key.json")),
@@ -296,10 +299,10 @@ fn comments_that_gitlab_writes_tell_of_a_change() {
 fn a_merge_request_is_marked_as_draft_or_as_ready() {
     assert_eq!(
         plain(&event("reported/29_mr_marked_ready.json")),
-        "Ada Byron (ada) marked merge request !5 Add x as ready in Acme / rocket"
+        "Ada Byron (ada) marked merge request !5 Add x as ready in Acme / rocket (x → main)"
     );
     let draft = plain(&event("captured/merge_request_review_ready.json"));
-    assert!(draft.contains(" marked merge request !3 Draft: Update README.md as draft in "), "{draft}");
+    assert!(draft.contains(" marked merge request !3 Update README.md as draft in "), "{draft}");
 }
 
 #[test]

@@ -1,4 +1,8 @@
-//! `deliveries`: lists deliveries, shows one with its attempts, and sends deliveries again.
+//! `deliveries`: lists deliveries, and shows one with its attempts. `change` sends them again or ends them, `filter` says
+//! which ones a command is about.
+
+mod change;
+mod filter;
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -6,26 +10,27 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
-use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::options::Options;
 use super::table::{Table, age, cut, printable, wrapped};
-use super::{audit, complain, say, say_json, state};
+use super::{complain, say, say_json, state};
+use change::{CancelArgs, RetryArgs, cancel, retry};
+use filter::{FilterArgs, check_names, event_id};
+
+pub(super) use change::StepResult;
+
 use crate::adapters;
 use crate::api::resources;
 use crate::call::Pace;
 use crate::catalog::Catalog as _;
 use crate::config::Config;
 use crate::daemon;
-use crate::integration::IntegrationId;
+use crate::event::EventId;
 use crate::pipeline::holds::HoldSet;
-use crate::store::{
-    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Hold, Ledger, REPLACED, State, Store,
-};
+use crate::pipeline::rendered::rendered;
+use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Hold, Ledger, State, Store};
 
-/// Rows per query where all are wanted.
-const PAGE: usize = 500;
 /// How many characters of a note are shown in a list.
 const NOTE: usize = 60;
 
@@ -37,6 +42,8 @@ pub(super) enum Command {
     Show(ShowArgs),
     /// Send deliveries again that have ended: failed, expired, cancelled, skipped or delivered
     Retry(RetryArgs),
+    /// End deliveries that wait: they are not sent
+    Cancel(CancelArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -44,9 +51,11 @@ pub(super) struct ListArgs {
     /// Only those in this state
     #[arg(long, value_parser = states())]
     state: Option<String>,
-    /// Only those of this integration (`acme/rocket:slack`)
-    #[arg(long, value_name = "ID")]
-    integration: Option<String>,
+    /// Only those of the event with this id
+    #[arg(long, value_name = "ID", value_parser = event_id)]
+    event: Option<EventId>,
+    #[command(flatten)]
+    of: FilterArgs,
     /// Only those with ids below this one: the next page
     #[arg(long, value_name = "NUMBER")]
     before: Option<i64>,
@@ -66,25 +75,16 @@ pub(super) struct ShowArgs {
     /// Show the event's JSON too
     #[arg(long)]
     event: bool,
+    /// Show the request too, made again with the present settings, secrets masked
+    #[arg(long)]
+    request: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-#[derive(Debug, clap::Args)]
-pub(super) struct RetryArgs {
-    /// The deliveries' ids
-    #[arg(value_name = "NUMBER", required_unless_present = "all_failed")]
-    ids: Vec<i64>,
-    /// All that failed
-    #[arg(long, conflicts_with = "ids")]
-    all_failed: bool,
-    /// With --all-failed: only those of this integration (`acme/rocket:slack`)
-    #[arg(long, value_name = "ID", requires = "all_failed")]
-    integration: Option<String>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+fn state_of(word: &str) -> Option<State> {
+    State::ALL.into_iter().find(|state| state.name() == word)
 }
 
 fn states() -> PossibleValuesParser {
@@ -96,20 +96,29 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
     let store = state::open(&config.store).await?;
     let now = daemon::now();
     match command {
-        Command::List(args) => list(&*store, args, now).await,
+        Command::List(args) => list(&*store, &config, args, now).await,
         Command::Show(args) => show(&*store, &config, &args, now).await,
-        Command::Retry(args) => retry(&*store, args, now).await,
+        Command::Retry(args) => retry(&*store, &config, args, now).await,
+        Command::Cancel(args) => cancel(&*store, &config, args, now).await,
     }
 }
 
-async fn list(store: &dyn Ledger, args: ListArgs, now: Timestamp) -> anyhow::Result<ExitCode> {
+async fn list(
+    store: &dyn Ledger,
+    config: &Config,
+    args: ListArgs,
+    now: Timestamp,
+) -> anyhow::Result<ExitCode> {
     let filter = DeliveryFilter {
-        state: args.state.and_then(|word| State::ALL.into_iter().find(|state| state.name() == word)),
-        integration: args.integration.map(IntegrationId::new),
+        event: args.event,
         before: args.before.map(DeliveryId),
         limit: args.limit,
+        ..args.of.filter(args.state.as_deref().and_then(state_of))
     };
-    let lines = store.deliveries(filter).await?;
+    let lines = store.deliveries(filter.clone()).await?;
+    if lines.is_empty() {
+        check_names(store, config, &filter, now).await?;
+    }
     if args.json {
         say_json(&lines.iter().map(resources::Delivery::from).collect::<Vec<_>>())?;
     } else {
@@ -128,10 +137,27 @@ async fn show(
         bail!("there is no delivery {}", args.id);
     };
     detail.hold = hold_on(store, config, &detail.line, now).await?;
-    if args.json {
-        say_json(&resources::DeliveryDetail::from(&detail))?;
+    let request = if args.request {
+        let (snapshot, _) = state::view(config, now).await?;
+        let integration = snapshot.integration(&detail.line.integration);
+        Some(rendered(integration.as_deref(), &detail, &config.operator, now))
     } else {
-        say(&page(&detail, args.event, now))?;
+        None
+    };
+    if args.json {
+        let shown = resources::DeliveryDetail::from(&detail);
+        say_json(&match request {
+            Some(request) => shown.with_request(request),
+            None => shown,
+        })?;
+    } else {
+        let mut text = page(&detail, args.event, now);
+        match request {
+            Some(Ok(request)) => _ = write!(text, "\n{}\n", pretty(request.to_string().as_bytes())),
+            Some(Err(why)) => _ = write!(text, "\n  no request: {}\n", printable(&why)),
+            None => {}
+        }
+        say(&text)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -164,83 +190,27 @@ async fn pace(config: &Config, line: &DeliveryLine, now: Timestamp) -> Option<Pa
     adapters::find(integration.slug)?.pace(&integration.settings, &line.target)
 }
 
-/// Ends the holds that keep a delivery, except those that the service asked for.
-async fn end_holds(store: &dyn Store, id: DeliveryId, now: Timestamp) -> anyhow::Result<()> {
-    let Some(DeliveryDetail { line, .. }) = store.delivery(id).await? else { return Ok(()) };
-    let holds: HoldSet = store.holds(now).await?.into_iter().collect();
-    let disproved = holds.disproved(&line.integration, &line.target, &line.destination);
-    Ok(store.end_holds(&disproved, now).await?)
-}
-
-async fn retry(store: &dyn Store, args: RetryArgs, now: Timestamp) -> anyhow::Result<ExitCode> {
-    let ids = if args.all_failed {
-        all_failed(store, args.integration.map(IntegrationId::new)).await?
-    } else {
-        args.ids.into_iter().map(DeliveryId).collect()
-    };
-    let mut code = ExitCode::SUCCESS;
-    let mut results = Vec::new();
-    for id in &ids {
-        let note = audit::entry("delivery.retry", format!("delivery {id}"), &[], now);
-        let done = store.resend(*id, note).await?;
-        let result = if done {
-            end_holds(store, *id, now).await?;
-            "due again"
-        } else {
-            code = ExitCode::FAILURE;
-            match store.delivery(*id).await? {
-                None => "there is no such delivery",
-                Some(detail) if detail.line.state == State::Waiting => "still on its way",
-                Some(_) => REPLACED,
-            }
-        };
-        if args.json {
-            results.push(StepResult { id: id.0, done, result: result.to_owned() });
-        } else {
-            say(&format!("{id}: {result}"))?;
-        }
-    }
-    if args.json {
-        say_json(&results)?;
-    } else if ids.is_empty() {
-        say("no delivery failed: there is nothing to send again")?;
-    }
-    Ok(code)
-}
-
-/// All that failed, collected before any is sent again, so that one that fails anew is not sent twice.
-async fn all_failed(
-    store: &dyn Ledger,
-    integration: Option<IntegrationId>,
-) -> anyhow::Result<Vec<DeliveryId>> {
-    let mut ids: Vec<DeliveryId> = Vec::new();
-    loop {
-        let before = ids.last().copied();
-        let filter = DeliveryFilter {
-            state: Some(State::Failed),
-            integration: integration.clone(),
-            before,
-            limit: PAGE,
-        };
-        let page = store.deliveries(filter).await?;
-        ids.extend(page.iter().map(|line| line.id));
-        if page.len() < PAGE {
-            ids.reverse(); // oldest first, as their events came
-            return Ok(ids);
-        }
-    }
-}
-
 fn table(lines: &[DeliveryLine], now: Timestamp) -> String {
     if lines.is_empty() {
         return "no deliveries".to_owned();
     }
-    let mut table =
-        Table::new(["NUMBER", "STATE", "EVENT", "SUBJECT", "INTEGRATION", "TARGET", "TRIES", "WHEN", "NOTE"]);
+    let mut table = Table::new([
+        "NUMBER",
+        "STATE",
+        "PROJECT",
+        "EVENT",
+        "SUBJECT",
+        "INTEGRATION",
+        "TARGET",
+        "TRIES",
+        "WHEN",
+        "NOTE",
+    ]);
     for line in lines {
         table.row([
             line.id.to_string(),
             line.state.name().to_owned(),
+            line.project.clone().unwrap_or_default(),
             line.trigger.clone().unwrap_or_default(),
             cut(&line.subject, 30),
             line.integration.to_string(),
@@ -267,6 +237,7 @@ fn page(detail: &DeliveryDetail, with_event: bool, now: Timestamp) -> String {
     let mut text = format!("delivery {}: {}, {}\n", line.id, line.state.name(), when(line, now));
     let facts = [
         ("event", format!("{} ({})", line.event, line.trigger.as_deref().unwrap_or("?"))),
+        ("project", line.project.clone().unwrap_or_default()),
         ("subject", line.subject.clone()),
         ("integration", line.integration.to_string()),
         ("target", target.to_owned()),
@@ -327,28 +298,13 @@ pub(super) fn pretty(raw: &[u8]) -> String {
     text.chars().filter(|letter| *letter == '\n' || !letter.is_control()).collect()
 }
 
-/// What a command did with one of several rows, as `--json` prints it.
-#[derive(Serialize)]
-pub(super) struct StepResult {
-    pub(super) id: i64,
-    pub(super) done: bool,
-    pub(super) result: String,
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use serde_json::json;
 
     use super::*;
-    use crate::event::{EventId, Trigger, sample};
-    use crate::store::seal::Keyring;
-    use crate::store::sqlite::Sqlite;
-    use crate::store::{
-        AttemptRecord, Dispatched, HoldCause, HoldKey, Lane, NewDelivery, NewState, NodeId, Origin,
-        Outbox as _, Settled, StoredAttempt,
-    };
+    use crate::integration::IntegrationId;
+    use crate::store::{HoldCause, HoldKey, StoredAttempt};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_770_000_000 + second).unwrap()
@@ -361,6 +317,7 @@ mod tests {
             event: EventId::new("e-1").unwrap(),
             trigger: Some("push".to_owned()),
             subject: "ref:refs/heads/\u{1b}[31mred".to_owned(),
+            project: Some("acme/rocket".to_owned()),
             integration: IntegrationId::new("acme/rocket:slack"),
             target: "#ops".to_owned(),
             destination: "slack-webhook:0123".to_owned(),
@@ -433,65 +390,6 @@ mod tests {
             "since": "2026-02-02T02:39:00.000Z", "until": "2026-02-02T02:40:30.000Z",
         });
         assert_eq!(json["hold"], hold);
-    }
-
-    #[tokio::test]
-    async fn a_retry_ends_what_keeps_its_delivery_but_for_a_throttle_of_the_service() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Sqlite::open(&folder.path().join("forgebell.db"), Keyring::none()).unwrap();
-        let (slack, hook): (_, Arc<str>) = (IntegrationId::new("42:slack"), "hook".into());
-        let delivery = NewDelivery {
-            integration: slack.clone(),
-            target: "#ops".into(),
-            destination: hook.clone(),
-            lane: Lane(1),
-            replaces: false,
-            lease: None,
-        };
-        let origin = Origin::Broker { digest: None, redelivered: false };
-        let event = Arc::new(sample(Trigger::Push));
-        let batch = vec![Dispatched { event, origin, deliveries: vec![delivery], seen: None }];
-        let id = store.enqueue(batch, at(0)).await.unwrap()[0][0].as_ref().unwrap().id;
-
-        let route = |target: &str| HoldKey::Route { integration: slack.clone(), target: target.into() };
-        let address = HoldKey::Address { integration: slack.clone(), destination: hook.clone() };
-        let holds = [
-            (route("#ops"), HoldCause::Misconfigured),
-            (address, HoldCause::SwitchedOff),
-            (HoldKey::Destination(hook), HoldCause::Throttled),
-            (route("#dev"), HoldCause::Misconfigured),
-        ];
-        let reason = || "answered 404".to_owned();
-        let begin = |(key, cause)| Hold {
-            key,
-            cause,
-            reason: reason(),
-            since: at(0),
-            until: at(600),
-            strikes: 1,
-            made_under: None,
-        };
-        let record =
-            AttemptRecord { at: at(0), latency_ms: 1, outcome: "failed", status: None, note: reason() };
-        let settled = Settled {
-            delivery: id,
-            state: NewState::Failed,
-            attempts: 1,
-            record,
-            end: Vec::new(),
-            begin: holds.map(begin).into(),
-            watch: None,
-            at: at(0),
-        };
-        store.settle(&NodeId("test".into()), vec![settled]).await.unwrap();
-        assert_eq!(store.holds(at(1)).await.unwrap().len(), 4);
-
-        let args = RetryArgs { ids: vec![id.0], all_failed: false, integration: None, json: false };
-        retry(&store, args, at(1)).await.unwrap();
-        assert_eq!(store.delivery(id).await.unwrap().unwrap().line.state, State::Waiting);
-        let left = store.holds(at(1)).await.unwrap();
-        let left: Vec<_> = left.iter().map(|hold| (hold.key.kind(), hold.cause)).collect();
-        assert_eq!(left, [("destination", HoldCause::Throttled), ("route", HoldCause::Misconfigured)]);
     }
 
     #[test]

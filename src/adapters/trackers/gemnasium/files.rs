@@ -1,0 +1,287 @@
+//! The dependency files that a push touched, and how they are read from the forge
+//! (<https://docs.gitlab.com/api/repository_files/#retrieve-a-raw-file-from-a-repository>).
+
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value as Json;
+use sha1::{Digest as _, Sha1};
+
+use super::Upload;
+use crate::adapters::operator::ForgeConfig;
+use crate::call::{
+    Answer, Call, Egress, Failure, HttpRequest, HttpResponse, Method, Sent, by_status, is_page, unavailable,
+};
+use crate::event::Push;
+
+/// The most files of one push.
+pub(super) const MOST: usize = 20;
+/// In bytes. A larger file is left out.
+pub(super) const LARGEST: usize = 1024 * 1024;
+/// All files together, in bytes. A file beyond that is left out.
+pub(super) const ALL: usize = 8 * LARGEST;
+/// Names of files, whole.
+const NAMES: [&str; 11] = [
+    "Gemfile",
+    "Gemfile.lock",
+    "package.json",
+    "npm-shrinkwrap.json",
+    "setup.py",
+    "requires.txt",
+    "requirements.pip",
+    "composer.json",
+    "composer.lock",
+    "bower.json",
+    ".gemspec",
+];
+/// What a path may hold in one segment of an address without being encoded.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+/// GitLab gives the id of a file's content in this header.
+const BLOB_ID: &str = "x-gitlab-blob-id";
+
+/// The dependency files that a push added or changed, and did not remove after that.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct TouchedFiles {
+    /// In the order in which they were first touched.
+    pub(super) read: Vec<String>,
+    /// How many more there are.
+    pub(super) more: usize,
+}
+
+impl TouchedFiles {
+    pub(super) fn of(push: &Push) -> Self {
+        let mut files: Vec<&str> = Vec::new();
+        for commit in &push.commits {
+            let touched = commit.added.iter().chain(&commit.modified);
+            for path in touched.filter(|path| is_dependency_file(path)) {
+                if !files.contains(&path.as_str()) {
+                    files.push(path);
+                }
+            }
+            files.retain(|path| !commit.removed.iter().any(|removed| removed == path));
+        }
+        let more = files.len().saturating_sub(MOST);
+        Self { read: files.into_iter().take(MOST).map(str::to_owned).collect(), more }
+    }
+}
+
+/// The service's own rule: a path that ends like this, so that `old-package.json` is one too.
+fn is_dependency_file(path: &str) -> bool {
+    let is_requirements = || {
+        let behind = path.split_once("requirements").map(|(_, behind)| behind);
+        behind.is_some_and(|behind| behind.ends_with(".txt"))
+    };
+    NAMES.iter().any(|name| path.ends_with(name)) || is_requirements()
+}
+
+/// A file as it is uploaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Content {
+    pub(super) path: String,
+    /// The id that git has for the content.
+    pub(super) blob_id: String,
+    pub(super) bytes: Bytes,
+}
+
+/// Reads files one after the other, then uploads them.
+pub(super) struct Read {
+    /// The address of the repository's files in the forge's API.
+    files: String,
+    commit: String,
+    token: String,
+    /// Those that are still to be read, the next one last.
+    paths: Vec<String>,
+    contents: Vec<Content>,
+    left_out: LeftOut,
+    upload: Upload,
+}
+
+/// How many files are not uploaded, by the reason. Their names are not said: in addresses, they may be secrets.
+#[derive(Clone, Copy, Debug, Default)]
+struct LeftOut {
+    missing: usize,
+    large: usize,
+}
+
+impl LeftOut {
+    fn reasons(self) -> String {
+        let Self { missing, large } = self;
+        format!("{missing} not in the pushed commit, {large} larger than 1 MiB")
+    }
+}
+
+impl Read {
+    /// The call that begins with the first file; `None` where there is none.
+    pub(super) fn at(
+        forge: &ForgeConfig,
+        project: i64,
+        commit: &str,
+        mut paths: Vec<String>,
+        upload: Upload,
+    ) -> Option<Call<Sent>> {
+        let api = forge.api_url.trim_end_matches('/');
+        paths.reverse();
+        let read = Self {
+            files: format!("{api}/projects/{project}/repository/files"),
+            commit: commit.to_owned(),
+            token: forge.token.expose().to_owned(),
+            paths,
+            contents: Vec::new(),
+            left_out: LeftOut::default(),
+            upload,
+        };
+        match read.next() {
+            Answer::Next(call) => Some(call),
+            _ => None,
+        }
+    }
+
+    /// The next file, or the upload of all.
+    fn next(mut self) -> Answer<Sent> {
+        if let Some(path) = self.paths.pop() {
+            let Some(request) = self.request(&path) else {
+                let why = "`forge.api_url` is not an address";
+                return Answer::Failed(Failure::OperatorError(why.to_owned()));
+            };
+            let call = Call::http(request, move |response| self.take(path, response));
+            return Answer::Next(call.to_other_service());
+        }
+        if self.contents.is_empty() {
+            let why = self.left_out.reasons();
+            return Answer::Skipped(format!("no dependency file could be read: {why}"));
+        }
+        Answer::Next(self.upload.post(&self.contents))
+    }
+
+    fn request(&self, path: &str) -> Option<HttpRequest> {
+        let (path, commit) = (utf8_percent_encode(path, SEGMENT), utf8_percent_encode(&self.commit, SEGMENT));
+        let url = url::Url::parse(&format!("{}/{path}/raw?ref={commit}", self.files)).ok()?;
+        Some(HttpRequest {
+            headers: vec![("private-token", self.token.clone())],
+            egress: Egress::Operator,
+            // One byte more shows that a file is larger.
+            answer_limit: LARGEST + 1,
+            ..HttpRequest::new(Method::Get, url)
+        })
+    }
+
+    fn take(mut self, path: String, response: &HttpResponse) -> Answer<Sent> {
+        match response.status {
+            200 if looks_like_a_page(response) => return Answer::Failed(unavailable(response, false)),
+            200 if response.body.len() > LARGEST => self.left_out.large += 1,
+            // The others are uploaded without it.
+            200 if self.size() + response.body.len() > ALL => {}
+            200 => {
+                let (bytes, blob_id) = (response.body.clone(), blob_id(response));
+                self.contents.push(Content { path, blob_id, bytes });
+            }
+            404 if says(response, "404 File Not Found") => self.left_out.missing += 1,
+            404 if says(response, "404 Commit Not Found") => {
+                return Answer::Skipped("the forge does not have the pushed commit any more".to_owned());
+            }
+            201..=299 => return Answer::Failed(unavailable(response, false)),
+            _ => return by_status(response),
+        }
+        self.next()
+    }
+
+    fn size(&self) -> usize {
+        self.contents.iter().map(|content| content.bytes.len()).sum()
+    }
+}
+
+/// Whether a login page or the like came instead of the file. A conflict that was committed begins with `<` too.
+fn looks_like_a_page(response: &HttpResponse) -> bool {
+    is_page(response) && !response.body.starts_with(b"<<<<<<<")
+}
+
+/// GitLab's own word for what is missing.
+fn says(response: &HttpResponse, message: &str) -> bool {
+    let answer: Json = serde_json::from_slice(&response.body).unwrap_or_default();
+    answer["message"] == message
+}
+
+/// The id that git has for the content: as the forge says it, or computed.
+fn blob_id(response: &HttpResponse) -> String {
+    let is_id = |id: &&str| matches!(id.len(), 40 | 64) && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if let Some(id) = response.header(BLOB_ID).map(str::trim).filter(is_id) {
+        return id.to_owned();
+    }
+    // Git's ids are SHA-1; nothing is secured by them here.
+    let mut hash = Sha1::new();
+    hash.update(format!("blob {}\0", response.body.len()));
+    hash.update(&response.body);
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::tests::changed_push;
+    use crate::event::Payload;
+    use serde_json::json;
+
+    fn touched(commits: Json) -> TouchedFiles {
+        let event = changed_push(|push| push["commits"] = commits);
+        let Payload::Push(push) = &event.payload else { panic!("no push") };
+        TouchedFiles::of(push)
+    }
+
+    #[test]
+    fn dependency_files_are_known_by_the_end_of_their_path() {
+        for file in [
+            "Gemfile",
+            "a/b c/Gemfile.lock",
+            "rocket.gemspec",
+            "web/package.json",
+            "old-package.json",
+            "npm-shrinkwrap.json",
+            "setup.py",
+            "requires.txt",
+            "requirements.txt",
+            "requirements-dev.txt",
+            "requirements/test.txt",
+            "requirements.pip",
+            "composer.json",
+            "composer.lock",
+            "bower.json",
+            "ü/100%/Gemfile",
+        ] {
+            assert!(is_dependency_file(file), "{file}");
+        }
+        for file in
+            ["README.md", "Gemfile.old", "package.json5", "requirements.md", "Cargo.toml", "", "a.txt"]
+        {
+            assert!(!is_dependency_file(file), "{file}");
+        }
+    }
+
+    #[test]
+    fn files_that_a_later_commit_removed_are_not_read() {
+        let commits = json!([
+            { "id": "1", "added": ["Gemfile", "a/package.json", "x.rs"], "modified": ["setup.py"] },
+            { "id": "2", "modified": ["Gemfile"], "removed": ["a/package.json"] },
+            { "id": "3", "added": ["composer.json"], "removed": ["setup.py"] },
+            { "id": "4", "added": ["setup.py"] },
+        ]);
+        assert_eq!(touched(commits).read, ["Gemfile", "composer.json", "setup.py"]);
+    }
+
+    #[test]
+    fn twenty_files_are_read_and_the_others_are_counted() {
+        let many: Vec<String> = (0..5_000).map(|number| format!("{number}/package.json")).collect();
+        let TouchedFiles { read, more } = touched(json!([{ "id": "1", "added": many }]));
+        assert_eq!((read.len(), read[19].as_str(), more), (20, "19/package.json", 4_980));
+    }
+
+    /// `printf 'hello\n' | git hash-object --stdin`
+    #[test]
+    fn the_id_of_a_content_is_gits() {
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        let mut response = HttpResponse { status: 200, headers: Vec::new(), body: "hello\n".into(), at };
+        assert_eq!(blob_id(&response), "ce013625030ba8dba906f756967f9e9ca394464a");
+        response.headers.push((BLOB_ID.to_owned(), "ab".repeat(20)));
+        assert_eq!(blob_id(&response), "ab".repeat(20));
+        response.headers[0].1 = "no id".to_owned();
+        assert_eq!(blob_id(&response), "ce013625030ba8dba906f756967f9e9ca394464a");
+    }
+}

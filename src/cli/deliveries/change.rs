@@ -1,0 +1,276 @@
+//! `deliveries retry` and `deliveries cancel`.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::builder::PossibleValuesParser;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::filter::{FilterArgs, check_names};
+use super::state_of;
+use crate::cli::{audit, say, say_json};
+use crate::config::Config;
+use crate::pipeline::holds::HoldSet;
+use crate::store::{Cancel, DeliveryDetail, DeliveryFilter, DeliveryId, REPLACED, State, Store};
+
+/// Rows per query where all are wanted.
+const PAGE: usize = 500;
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct RetryArgs {
+    /// The deliveries' ids
+    #[arg(value_name = "NUMBER", conflicts_with_all = ["all_failed", "integration", "project", "since", "until", "state"])]
+    ids: Vec<i64>,
+    /// All that failed
+    #[arg(long)]
+    all_failed: bool,
+    /// Those in this state, in place of those that failed
+    #[arg(long, value_parser = ended_states(), conflicts_with = "all_failed")]
+    state: Option<String>,
+    #[command(flatten)]
+    of: FilterArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct CancelArgs {
+    /// The deliveries' ids
+    #[arg(value_name = "NUMBER", conflicts_with_all = ["all_waiting", "integration", "project", "since", "until"])]
+    ids: Vec<i64>,
+    /// All that wait
+    #[arg(long)]
+    all_waiting: bool,
+    #[command(flatten)]
+    of: FilterArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn ended_states() -> PossibleValuesParser {
+    PossibleValuesParser::new(
+        State::ALL.into_iter().filter(|state| *state != State::Waiting).map(State::name),
+    )
+}
+
+/// Ends the holds that keep a delivery, except those that the service asked for.
+async fn end_holds(store: &dyn Store, id: DeliveryId, now: Timestamp) -> anyhow::Result<()> {
+    let Some(DeliveryDetail { line, .. }) = store.delivery(id).await? else { return Ok(()) };
+    let holds: HoldSet = store.holds(now).await?.into_iter().collect();
+    let disproved = holds.disproved(&line.integration, &line.target, &line.destination);
+    Ok(store.end_holds(&disproved, now).await?)
+}
+
+pub(super) async fn retry(
+    store: &dyn Store,
+    config: &Config,
+    args: RetryArgs,
+    now: Timestamp,
+) -> anyhow::Result<ExitCode> {
+    let all = args.all_failed || args.state.is_some() || args.of.is_set();
+    let ids = if all {
+        let state = args.state.as_deref().map_or(Some(State::Failed), state_of);
+        every(store, config, args.of.filter(state), now).await?
+    } else {
+        named(&args.ids, "--all-failed")?
+    };
+    let mut steps = Steps { json: args.json, results: Vec::new() };
+    for id in &ids {
+        let note = audit::entry("delivery.retry", format!("delivery {id}"), &[], now);
+        let done = store.resend(*id, note).await?;
+        let result = if done {
+            end_holds(store, *id, now).await?;
+            "due again"
+        } else {
+            match store.delivery(*id).await? {
+                None => "there is no such delivery",
+                Some(detail) if detail.line.state == State::Waiting => "still on its way",
+                Some(_) => REPLACED,
+            }
+        };
+        steps.add(*id, done, result)?;
+    }
+    steps.end("no such delivery failed: there is nothing to send again")
+}
+
+pub(super) async fn cancel(
+    store: &dyn Store,
+    config: &Config,
+    args: CancelArgs,
+    now: Timestamp,
+) -> anyhow::Result<ExitCode> {
+    let ids = if args.all_waiting || args.of.is_set() {
+        every(store, config, args.of.filter(Some(State::Waiting)), now).await?
+    } else {
+        named(&args.ids, "--all-waiting")?
+    };
+    let mut steps = Steps { json: args.json, results: Vec::new() };
+    for id in &ids {
+        let note = audit::entry("delivery.cancel", format!("delivery {id}"), &[], now);
+        let (done, result) = match store.cancel(*id, note).await? {
+            Cancel::Done => (true, "cancelled"),
+            Cancel::UnderWay => (false, "is being sent now; try again if it fails"),
+            Cancel::NotWaiting if store.delivery(*id).await?.is_none() => {
+                (false, "there is no such delivery")
+            }
+            Cancel::NotWaiting => (false, "has ended already"),
+        };
+        steps.add(*id, done, result)?;
+    }
+    steps.end("no such delivery waits: there is nothing to cancel")
+}
+
+/// The deliveries that a command names one by one.
+fn named(ids: &[i64], all: &str) -> anyhow::Result<Vec<DeliveryId>> {
+    if ids.is_empty() {
+        bail!(
+            "name deliveries by their numbers, or say which: {all}, --integration, --project, --since or --until"
+        );
+    }
+    Ok(ids.iter().copied().map(DeliveryId).collect())
+}
+
+/// All that pass a filter, collected before anything is done with one, so that one that fails anew is not sent twice.
+async fn every(
+    store: &dyn Store,
+    config: &Config,
+    filter: DeliveryFilter,
+    now: Timestamp,
+) -> anyhow::Result<Vec<DeliveryId>> {
+    let mut ids: Vec<DeliveryId> = Vec::new();
+    loop {
+        let before = ids.last().copied();
+        let page = store.deliveries(DeliveryFilter { before, limit: PAGE, ..filter.clone() }).await?;
+        ids.extend(page.iter().map(|line| line.id));
+        if page.len() < PAGE {
+            break;
+        }
+    }
+    if ids.is_empty() {
+        check_names(store, config, &filter, now).await?;
+    }
+    ids.reverse(); // oldest first, as their events came
+    Ok(ids)
+}
+
+/// What was done with one delivery after the other.
+struct Steps {
+    json: bool,
+    results: Vec<StepResult>,
+}
+
+impl Steps {
+    fn add(&mut self, id: DeliveryId, done: bool, result: &str) -> anyhow::Result<()> {
+        if !self.json {
+            say(&format!("{id}: {result}"))?;
+        }
+        self.results.push(StepResult { id: id.0, done, result: result.to_owned() });
+        Ok(())
+    }
+
+    /// Success where everything was done; `nothing` is said where there was nothing to do.
+    fn end(self, nothing: &str) -> anyhow::Result<ExitCode> {
+        if self.json {
+            say_json(&self.results)?;
+        } else if self.results.is_empty() {
+            say(nothing)?;
+        }
+        Ok(if self.results.iter().all(|step| step.done) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// What a command did with one of several rows, as `--json` prints it.
+#[derive(Serialize)]
+pub(in crate::cli) struct StepResult {
+    pub(in crate::cli) id: i64,
+    pub(in crate::cli) done: bool,
+    pub(in crate::cli) result: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::Sources;
+    use crate::event::{Trigger, sample};
+    use crate::integration::IntegrationId;
+    use crate::store::seal::Keyring;
+    use crate::store::sqlite::Sqlite;
+    use crate::store::{
+        AttemptRecord, Dispatched, Hold, HoldCause, HoldKey, Lane, Ledger as _, NewDelivery, NewState,
+        NodeId, Origin, Outbox as _, Settled,
+    };
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_770_000_000 + second).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_retry_ends_what_keeps_its_delivery_but_for_a_throttle_of_the_service() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&folder.path().join("forgebell.db"), Keyring::none()).unwrap();
+        let (slack, hook): (_, Arc<str>) = (IntegrationId::new("42:slack"), "hook".into());
+        let delivery = NewDelivery {
+            integration: slack.clone(),
+            target: "#ops".into(),
+            destination: hook.clone(),
+            lane: Lane(1),
+            replaces: false,
+            lease: None,
+        };
+        let origin = Origin::Broker { digest: None, redelivered: false };
+        let event = Arc::new(sample(Trigger::Push));
+        let batch = vec![Dispatched { event, origin, deliveries: vec![delivery], seen: None }];
+        let id = store.enqueue(batch, at(0)).await.unwrap()[0][0].as_ref().unwrap().id;
+
+        let route = |target: &str| HoldKey::Route { integration: slack.clone(), target: target.into() };
+        let address = HoldKey::Address { integration: slack.clone(), destination: hook.clone() };
+        let holds = [
+            (route("#ops"), HoldCause::Misconfigured),
+            (address, HoldCause::SwitchedOff),
+            (HoldKey::Destination(hook), HoldCause::Throttled),
+            (route("#dev"), HoldCause::Misconfigured),
+        ];
+        let reason = || "answered 404".to_owned();
+        let begin = |(key, cause)| Hold {
+            key,
+            cause,
+            reason: reason(),
+            since: at(0),
+            until: at(600),
+            strikes: 1,
+            made_under: None,
+        };
+        let record =
+            AttemptRecord { at: at(0), latency_ms: 1, outcome: "failed", status: None, note: reason() };
+        let settled = Settled {
+            delivery: id,
+            state: NewState::Failed,
+            attempts: 1,
+            record,
+            end: Vec::new(),
+            begin: holds.map(begin).into(),
+            watch: None,
+            at: at(0),
+        };
+        store.settle(&NodeId("test".into()), vec![settled]).await.unwrap();
+        assert_eq!(store.holds(at(1)).await.unwrap().len(), 4);
+
+        let of = FilterArgs { since: Some(at(0)), ..FilterArgs::default() };
+        let args = RetryArgs { ids: Vec::new(), all_failed: false, state: None, of, json: false };
+        let config = Config::load(Sources::for_tests(&[])).unwrap();
+        let later = FilterArgs { since: Some(at(1)), ..FilterArgs::default() };
+        let none = RetryArgs { of: later, ids: Vec::new(), all_failed: false, state: None, json: false };
+        retry(&store, &config, none, at(1)).await.unwrap();
+        assert_eq!(store.delivery(id).await.unwrap().unwrap().line.state, State::Failed, "it ended earlier");
+        retry(&store, &config, args, at(1)).await.unwrap();
+        assert_eq!(store.delivery(id).await.unwrap().unwrap().line.state, State::Waiting);
+        let left = store.holds(at(1)).await.unwrap();
+        let left: Vec<_> = left.iter().map(|hold| (hold.key.kind(), hold.cause)).collect();
+        assert_eq!(left, [("destination", HoldCause::Throttled), ("route", HoldCause::Misconfigured)]);
+    }
+}

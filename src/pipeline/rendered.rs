@@ -1,0 +1,50 @@
+//! What a delivery sends, made again for people: the request that begins it, with the integration's present settings.
+
+use jiff::Timestamp;
+use serde_json::Value as Json;
+
+use super::attempt::Outgoing;
+use super::retry::Outcome;
+use super::trace::request_json;
+use crate::adapters::{self, OperatorSettings};
+use crate::event::Event;
+use crate::integration::Integration;
+use crate::store::DeliveryDetail;
+
+/// The first request of a delivery, secrets masked. It is made anew, so it shows what a retry would send.
+///
+/// # Errors
+/// Why nothing would be sent, in words without secrets.
+pub fn rendered(
+    integration: Option<&Integration>,
+    detail: &DeliveryDetail,
+    operator: &OperatorSettings,
+    now: Timestamp,
+) -> Result<Json, String> {
+    let integration = integration.ok_or("the integration does not exist any more")?;
+    let entry = adapters::find(integration.slug).ok_or("this version has no such service")?;
+    let line = &detail.line;
+    let event = Event::decode(line.event.clone(), line.created_at, detail.raw.clone())
+        .map_err(|why| why.to_string())?;
+    let outgoing = Outgoing {
+        entry,
+        integration,
+        event: &event,
+        target: &line.target,
+        // An attempt has another one, by which a service may know a repeat.
+        id: &format!("delivery-{}", line.id),
+        now,
+        operator,
+        may_have_been_sent: false,
+        test: false,
+    };
+    let secrets = integration.settings.secrets();
+    match outgoing.build_call() {
+        Ok(call) => Ok(secrets.mask_json(request_json(&call.request))),
+        Err(outcome) => Err(secrets.mask_echo(why(&outcome))),
+    }
+}
+
+fn why(outcome: &Outcome) -> String {
+    format!("nothing would be sent: {outcome}")
+}
