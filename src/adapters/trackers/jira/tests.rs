@@ -206,6 +206,7 @@ fn attempt(more: &[(&str, &str)], event: &Event, tracker: &mut Tracker, answers:
         operator: &crate::adapters::OperatorSettings::default(),
         may_have_been_sent: true,
         is_test: false,
+        extent: crate::integration::Extent::default(),
         message: LazyMessage::default(),
     };
     let mut call = entry.call(&settings, &note).unwrap_or_else(|failure| panic!("{failure}"));
@@ -352,6 +353,7 @@ fn a_refused_transition_is_a_remark_and_no_failure() {
     let note = Notification {
         id: "1", event: &event, target: &target, now: event.occurred_at,
         operator: &crate::adapters::OperatorSettings::default(), may_have_been_sent: false, is_test: false,
+        extent: crate::integration::Extent::default(),
         message: LazyMessage::default(),
     };
     let mut call = entry.call(&settings, &note).unwrap_or_else(|failure| panic!("{failure}"));
