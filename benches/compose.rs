@@ -195,6 +195,7 @@ fn calling(integration: &Integration, event: &Event, message: Message) -> Reques
         target: "",
         now: NOW,
         operator: &OperatorSettings::default(),
+        links: forgebell::adapters::ProjectLinks::none(),
         may_have_been_sent: false,
         is_test: false,
         extent: forgebell::integration::Extent::default(),

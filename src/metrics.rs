@@ -53,6 +53,8 @@ const BROKER: &str = "forgebell_broker_connected";
 const UNWRITTEN: &str = "forgebell_unwritten_outcomes";
 const RELOADS: &str = "forgebell_reloads_total";
 const API_REQUESTS: &str = "forgebell_api_requests_total";
+const ALERTS: &str = "forgebell_alerts_total";
+const ALERTS_REFUSED: &str = "forgebell_alert_reports_refused_total";
 const BUILD_STATUS: &str = "forgebell_build_status_requests_total";
 const HTTP_CONNECTIONS: &str = "forgebell_http_connections";
 const HTTP_REFUSED: &str = "forgebell_http_refused_total";
@@ -120,6 +122,23 @@ pub const SERIES: &[Series] = &[
                success-with-warnings, failed, canceled, skipped), failed (no useful answer), early (its rate limit or a \
                hold did not allow it), over (the integration is gone).",
         labels: &["adapter", "answer"],
+    },
+    Series {
+        name: ALERTS,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Alerts that monitoring systems reported, by what became of each: new (told as an event), again (it fires \
+               still), ended, unknown (the end of an alert that did not fire), unusable (no title or start), beyond_limit \
+               (more than 100 in one report).",
+        labels: &["result"],
+    },
+    Series {
+        name: ALERTS_REFUSED,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Reports of alerts that were refused, by reason: too_large, malformed, token (missing or wrong), not_active, \
+               limited (too many wrong tokens), incomplete, unavailable (the store did not answer).",
+        labels: &["reason"],
     },
     Series {
         name: INBOX,
@@ -342,6 +361,18 @@ pub fn http_connections(open: usize) {
 /// Counts a connection or a request that was refused for want of room.
 pub fn http_refused(reason: &'static str) {
     counter!(HTTP_REFUSED, "reason" => reason).increment(1);
+}
+
+/// Counts alerts that monitoring systems reported, by what became of them.
+pub fn alerts(result: &'static str, count: usize) {
+    if count > 0 {
+        counter!(ALERTS, "result" => result).increment(count as u64);
+    }
+}
+
+/// Counts a report of alerts that was refused.
+pub fn alerts_refused(reason: &'static str) {
+    counter!(ALERTS_REFUSED, "reason" => reason).increment(1);
 }
 
 /// Counts a message that the quarantine had no room for.

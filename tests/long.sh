@@ -11,6 +11,9 @@ need_programs_of_the_harness
 # go_client: the client of GitLab's API under the Terraform provider of its time, as Debian has it.
 need golang-go has go
 need golang-github-xanzy-go-gitlab-dev [ -d /usr/share/gocode/src/github.com/xanzy/go-gitlab ]
+# redmine: a real tracker. Its own instance is not set up: each test has one of its own.
+need redmine [ -d /usr/share/redmine ]
+need redmine-sqlite dpkg-query --show redmine-sqlite
 install_missing
 
 python_environment tests/python/requirements.txt target/python

@@ -24,6 +24,7 @@ need_programs_of_the_harness() {
   need build-essential has cc
   need rabbitmq-server [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]
   need prometheus has promtool
+  need prometheus-alertmanager has prometheus-alertmanager
   need postgresql compgen -G '/usr/lib/postgresql/*/bin/initdb'
   need irker has irkerd
   need ngircd [ -x /usr/sbin/ngircd ]

@@ -12,13 +12,15 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::operator::OperatorSettings;
+use super::project_links::ProjectLinks;
 use crate::call::{Call, CommitStatus, Failure, Health, Pace, Sent};
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::{Detail, Extent, Family};
-use crate::message::{Markup, Message, Reference, compose_at_most};
+use crate::message::{Markup, Message, Reference, References, compose_with};
 use crate::settings::{FieldError, Settings};
 
 /// A service.
@@ -281,6 +283,8 @@ pub struct Notification<'a> {
     /// Adapters have no clock.
     pub now: Timestamp,
     pub operator: &'a OperatorSettings,
+    /// The tracker and the wiki of the event's project, at the time of the attempt.
+    pub links: &'a ProjectLinks,
     /// Whether an earlier attempt may have reached the service. Some adapters must check before they repeat anything.
     pub may_have_been_sent: bool,
     /// Whether this is a test; its message says so.
@@ -309,7 +313,7 @@ impl Notification<'_> {
     /// There is no message for events of this kind.
     pub fn message(&self) -> Result<&Message, Failure> {
         let composed = self.message.0.get_or_init(|| {
-            let message = compose_at_most(self.event, self.extent.max_commits)?;
+            let message = compose_with(self.event, self.links, self.extent.max_commits)?;
             let message = match self.extent.detail {
                 Detail::Full => message,
                 Detail::Title => message.summary_alone(),
@@ -317,6 +321,11 @@ impl Notification<'_> {
             Some(if self.is_test { message.marked_as_test() } else { message })
         });
         composed.as_ref().ok_or_else(|| Failure::Rejected(nothing_to_say(self.event)))
+    }
+
+    /// Makes links of the references in what people wrote, for adapters that show more of it than the message.
+    pub fn references(&self) -> References<'_> {
+        References::new(self.links)
     }
 
     /// The error for an adapter that needs a message where there is none.
@@ -434,12 +443,23 @@ pub trait Probe: Adapter {
 pub trait Inbound: Adapter {
     /// The service's limits, such as its timeout for the answer, in a line for people.
     const LIMITS: &'static str;
+    /// What its requests are about, which decides the addresses that they come to.
+    const KIND: InboundKind;
 
-    /// What a request asks for. Authorisation is not checked here: see [`Reaction`].
+    /// What a request asks for. The API authenticates a request before it carries out what follows.
     ///
     /// # Errors
     /// A [`Failure`] if the request does not have the service's format.
-    fn receive(settings: &Self::Settings, request: &InboundRequest) -> Result<Reaction, Failure>;
+    fn receive(request: &InboundRequest) -> Result<Reaction, Failure>;
+}
+
+/// What the requests of a service are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InboundKind {
+    /// Slash commands, which come to the integration's own address.
+    Commands,
+    /// Alerts, which come to the project's alert addresses.
+    Alerts,
 }
 
 /// A request as it came in over HTTP.
@@ -447,6 +467,8 @@ pub trait Inbound: Adapter {
 pub struct InboundRequest {
     /// The fields of a form, or of a flat JSON object. Of repeated fields it holds the last.
     pub form: BTreeMap<String, String>,
+    /// The body, for services that send other JSON.
+    pub body: Bytes,
 }
 
 impl InboundRequest {
@@ -460,6 +482,61 @@ impl InboundRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reaction {
     Command(ChatCommand),
+    Alerts(ReportedAlerts),
+}
+
+/// The alerts of one report.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReportedAlerts {
+    pub alerts: Vec<ReportedAlert>,
+    /// Why others of the report can't be used. In words without values.
+    pub unusable: Vec<&'static str>,
+    /// How many were beyond the limit of one report.
+    pub beyond_limit: usize,
+}
+
+/// An alert that a monitoring system reported. Its texts are no longer than GitLab keeps them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportedAlert {
+    pub title: String,
+    pub description: String,
+    pub severity: Severity,
+    /// The moment of the report if it is not named.
+    pub started_at: Option<Timestamp>,
+    /// Whether the alert ended.
+    pub ended: bool,
+    /// The page in the monitoring system; empty where there is none.
+    pub url: String,
+    pub runbook: String,
+    pub environment: String,
+    pub service: String,
+    pub monitoring_tool: String,
+    pub hosts: Vec<String>,
+    /// What reports of the same alert have in common. Without it, each report is an alert of its own.
+    pub fingerprint: Option<String>,
+}
+
+/// How bad an alert is, in GitLab's words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Severity {
+    #[default]
+    Critical,
+    High,
+    Medium,
+    Low,
+    Info,
+}
+
+impl Severity {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::High => "high",
+            Self::Medium => "medium",
+            Self::Low => "low",
+            Self::Info => "info",
+        }
+    }
 }
 
 /// What a person typed in a channel of a chat service.

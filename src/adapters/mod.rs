@@ -6,20 +6,30 @@
 //!
 //! [`Entry`] is an adapter without its types, so that all fit the table. [`common_settings`] declares the settings that
 //! several adapters have; `redact` removes credentials from texts that quote services' answers; `references` finds
-//! references to issues in texts; [`operator`] is what the operator configures for all integrations.
+//! references to issues in texts, and [`ProjectLinks`] are where those of a project lead; [`operator`] is what the operator
+//! configures for all integrations.
 
 pub mod common_settings;
 pub mod contract;
 pub mod operator;
+mod project_links;
 mod redact;
 mod references;
 #[cfg(test)]
 mod tests;
 
-/// Services that watch over systems. `iap` makes tokens for Google's Identity-Aware Proxy.
+/// Services that watch over systems, and what they report. These modules are shared, or belong to one adapter:
+///
+/// - `alertmanager`, `generic`: the two formats of reports.
+/// - `iap`: tokens for Google's Identity-Aware Proxy.
+/// - `reading`: the values of reports.
 pub mod alerts {
+    mod alertmanager;
+    pub mod endpoint;
+    mod generic;
     mod iap;
     pub mod prometheus;
+    mod reading;
 }
 
 /// Build servers, and services that are told of builds and pushes as machines. Several adapters share these modules:
@@ -84,14 +94,25 @@ pub mod irc {
     mod recipients;
 }
 
-/// Trackers and wikis that messages lead to. Nothing is sent to them. They share these modules:
+/// Trackers and wikis that messages lead to. They share these modules:
 ///
 /// - `address`: addresses of issues, made of a pattern with `:id`.
-/// - `tracker`: pages, patterns and names of trackers whose settings are addresses.
+/// - `tracker`: pages, and names of issues, of trackers whose settings are addresses.
+/// - `wiki`: what the wikis share.
 pub mod links {
     mod address;
+    pub mod bugzilla;
+    pub mod clickup;
+    pub mod confluence;
+    pub mod custom_issue_tracker;
+    pub mod ewm;
+    pub mod external_wiki;
+    pub mod linear;
+    pub mod phorge;
     pub mod redmine;
     mod tracker;
+    mod wiki;
+    pub mod youtrack;
 }
 
 /// Mails through the operator's relay. Both adapters share these modules:
@@ -153,8 +174,8 @@ use chat::{discord, hipchat, mattermost, microsoft_teams, slack};
 use commands::{mattermost_slash_commands, slack_slash_commands};
 use common_settings::{CommonField, common_fields, is_stored_as_flag};
 use contract::{
-    About, Adapter, BuiltCommit, CommonSettings, Deliver, Delivery, Inbound, InboundRequest, Link, Linked,
-    Login, Probe, Reaction, Status, Targets,
+    About, Adapter, BuiltCommit, CommonSettings, Deliver, Delivery, Inbound, InboundKind, InboundRequest,
+    Link, Linked, Login, Probe, Reaction, Status, Targets,
 };
 use irc::irker;
 use mail::{emails_on_push, pipelines_email};
@@ -162,21 +183,30 @@ use mail::{emails_on_push, pipelines_email};
 pub use builds::open_requests::starts_build as open_request_starts_build;
 pub use contract::Notification;
 pub use operator::OperatorSettings;
+pub use project_links::ProjectLinks;
 pub use redact::secrets_of;
 
 /// Every adapter, by slug.
 pub static ADAPTERS: &[Entry] = &[
+    Entry::of::<alerts::endpoint::AlertsEndpoint>().inbound::<alerts::endpoint::AlertsEndpoint>(),
     Entry::of::<trackers::asana::Asana>()
         .delivers::<trackers::asana::Asana>()
         .probes::<trackers::asana::Asana>(),
     Entry::of::<trackers::assembla::Assembla>().delivers::<trackers::assembla::Assembla>(),
     Entry::of::<bamboo::Bamboo>().delivers::<bamboo::Bamboo>().status::<bamboo::Bamboo>(),
+    Entry::of::<links::bugzilla::Bugzilla>().links::<links::bugzilla::Bugzilla>(),
     Entry::of::<buildkite::Buildkite>().delivers::<buildkite::Buildkite>().status::<buildkite::Buildkite>(),
     Entry::of::<chat::campfire::Campfire>().delivers::<chat::campfire::Campfire>(),
+    Entry::of::<links::clickup::ClickUp>().links::<links::clickup::ClickUp>(),
+    Entry::of::<links::confluence::Confluence>().links::<links::confluence::Confluence>(),
+    Entry::of::<links::custom_issue_tracker::CustomIssueTracker>()
+        .links::<links::custom_issue_tracker::CustomIssueTracker>(),
     Entry::of::<datadog::Datadog>().delivers::<datadog::Datadog>(),
     Entry::of::<discord::Discord>().delivers::<discord::Discord>(),
     Entry::of::<drone_ci::DroneCi>().delivers::<drone_ci::DroneCi>().status::<drone_ci::DroneCi>(),
     Entry::of::<emails_on_push::EmailsOnPush>().delivers::<emails_on_push::EmailsOnPush>(),
+    Entry::of::<links::ewm::Ewm>().links::<links::ewm::Ewm>(),
+    Entry::of::<links::external_wiki::ExternalWiki>().links::<links::external_wiki::ExternalWiki>(),
     Entry::of::<chat::flowdock::Flowdock>().delivers::<chat::flowdock::Flowdock>(),
     Entry::of::<trackers::gemnasium::Gemnasium>().delivers::<trackers::gemnasium::Gemnasium>(),
     Entry::of::<github::GitHub>().delivers::<github::GitHub>(),
@@ -188,6 +218,7 @@ pub static ADAPTERS: &[Entry] = &[
         .delivers::<jenkins_deprecated::JenkinsDeprecated>()
         .status::<jenkins_deprecated::JenkinsDeprecated>(),
     Entry::of::<trackers::jira::Jira>().delivers::<trackers::jira::Jira>().links::<trackers::jira::Jira>().probes::<trackers::jira::Jira>(),
+    Entry::of::<links::linear::Linear>().links::<links::linear::Linear>(),
     Entry::of::<chat::matrix::Matrix>().delivers::<chat::matrix::Matrix>(),
     Entry::of::<mattermost::Mattermost>().delivers::<mattermost::Mattermost>(),
     Entry::of::<mattermost_slash_commands::MattermostSlashCommands>()
@@ -195,10 +226,13 @@ pub static ADAPTERS: &[Entry] = &[
     Entry::of::<microsoft_teams::MicrosoftTeams>().delivers::<microsoft_teams::MicrosoftTeams>(),
     Entry::of::<mock_ci::MockCi>().status::<mock_ci::MockCi>(),
     Entry::of::<packagist::Packagist>().delivers::<packagist::Packagist>(),
+    Entry::of::<links::phorge::Phorge>().links::<links::phorge::Phorge>(),
     Entry::of::<pipelines_email::PipelinesEmail>().delivers::<pipelines_email::PipelinesEmail>(),
     Entry::of::<trackers::pivotaltracker::PivotalTracker>()
         .delivers::<trackers::pivotaltracker::PivotalTracker>(),
-    Entry::of::<alerts::prometheus::Prometheus>().probes::<alerts::prometheus::Prometheus>(),
+    Entry::of::<alerts::prometheus::Prometheus>()
+        .inbound::<alerts::prometheus::Prometheus>()
+        .probes::<alerts::prometheus::Prometheus>(),
     Entry::of::<chat::pumble::Pumble>().delivers::<chat::pumble::Pumble>(),
     Entry::of::<push::pushover::Pushover>().delivers::<push::pushover::Pushover>(),
     Entry::of::<links::redmine::Redmine>().links::<links::redmine::Redmine>(),
@@ -210,6 +244,7 @@ pub static ADAPTERS: &[Entry] = &[
     Entry::of::<chat::telegram::Telegram>().delivers::<chat::telegram::Telegram>(),
     Entry::of::<chat::unify_circuit::UnifyCircuit>().delivers::<chat::unify_circuit::UnifyCircuit>(),
     Entry::of::<chat::webex_teams::WebexTeams>().delivers::<chat::webex_teams::WebexTeams>(),
+    Entry::of::<links::youtrack::YouTrack>().links::<links::youtrack::YouTrack>(),
 ];
 
 /// The adapter with this slug. Dashes and underscores are equivalent.
@@ -312,7 +347,8 @@ impl Probes {
 /// [`Inbound`] without its types.
 pub struct Requests {
     pub limits: &'static str,
-    receive: fn(&Parsed, &InboundRequest) -> Result<Reaction, Failure>,
+    pub kind: InboundKind,
+    receive: fn(&InboundRequest) -> Result<Reaction, Failure>,
 }
 
 /// [`Link`] without its types.
@@ -438,10 +474,7 @@ impl Entry {
     }
 
     pub(crate) const fn inbound<A: Inbound>(mut self) -> Self {
-        self.inbound = Some(Requests {
-            limits: A::LIMITS,
-            receive: |settings, request| A::receive(settings_of::<A>(settings), request),
-        });
+        self.inbound = Some(Requests { limits: A::LIMITS, kind: A::KIND, receive: A::receive });
         self
     }
 
@@ -577,9 +610,9 @@ impl Entry {
     ///
     /// # Errors
     /// A [`Failure`] of the request.
-    pub fn receive(&self, settings: &Parsed, request: &InboundRequest) -> Result<Reaction, Failure> {
+    pub fn receive(&self, request: &InboundRequest) -> Result<Reaction, Failure> {
         match &self.inbound {
-            Some(inbound) => (inbound.receive)(settings, request),
+            Some(inbound) => (inbound.receive)(request),
             None => Err(Failure::Rejected(format!("{} sends no requests", self.about.slug))),
         }
     }

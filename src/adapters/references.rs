@@ -7,18 +7,18 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex::{Captures, Regex};
 
 /// A reference in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found<'a> {
     /// Its bytes in the text.
     pub range: Range<usize>,
-    /// What names the issue: what the pattern's group `issue` matched.
+    /// What names the issue: what the pattern's group `issue` or `key` matched.
     pub issue: &'a str,
 }
 
-/// Compiles a tracker's pattern. Its group `issue` must match what names the issue.
+/// Compiles a tracker's pattern. Its group `issue`, or else `key`, must match what names the issue.
 pub fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("an adapter's own pattern is valid")
 }
@@ -30,14 +30,14 @@ pub fn references<'a>(pattern: &'a Regex, text: &'a str) -> impl Iterator<Item =
     std::iter::from_fn(move || {
         while let Some(groups) = pattern.captures_at(text, from) {
             let range = groups.get(0)?.range();
-            let issue = groups.name("issue").filter(|_| !range.is_empty());
+            let issue = named(&groups).filter(|_| !range.is_empty());
             let is_reference = issue.is_some()
                 && begins(&text[..range.start], &text[range.start..])
                 && ends(&text[range.end..])
                 && !addresses.contains(range.start);
             if let Some(issue) = issue.filter(|_| is_reference) {
                 from = range.end;
-                return Some(Found { range, issue: issue.as_str() });
+                return Some(Found { range, issue });
             }
             // None begins in the middle of a word.
             from = range.start + first_word(&text[range.start..]);
@@ -53,7 +53,11 @@ pub fn references<'a>(pattern: &'a Regex, text: &'a str) -> impl Iterator<Item =
 pub fn whole<'a>(pattern: &Regex, text: &'a str) -> Option<&'a str> {
     let groups = pattern.captures(text)?;
     let is_whole = groups.get(0)?.range() == (0..text.len());
-    groups.name("issue").filter(|_| is_whole).map(|issue| issue.as_str())
+    named(&groups).filter(|_| is_whole)
+}
+
+fn named<'a>(groups: &Captures<'a>) -> Option<&'a str> {
+    groups.name("issue").or_else(|| groups.name("key")).map(|name| name.as_str())
 }
 
 /// Whether a reference may begin between these texts. A key may follow a slash, as in the branch `feature/ABC-12`. A number
@@ -65,7 +69,8 @@ fn begins(before: &str, reference: &str) -> bool {
         Some('/' | '&') => !reference.starts_with('#'),
         // The forge's own references to people, labels, milestones, merge requests and snippets begin with these.
         Some('@' | '#' | '~' | '%' | '!' | '$' | '\\') => false,
-        Some('-' | '.') => !before.next().is_some_and(is_word),
+        Some('-') => false,
+        Some('.') => !before.next().is_some_and(is_word),
         Some(c) => !is_word(c),
     }
 }
@@ -171,7 +176,7 @@ mod tests {
             "Merge branch 'feature/ABC-12-fix'",
             "…ABC-12…",
             "...ABC-12...",
-            "-ABC-12-",
+            "ABC-12-",
             "א ABC-12 ב",
             "\u{202e}ABC-12\u{202c}",
             "\u{200b}ABC-12\u{200b}",
@@ -203,6 +208,7 @@ mod tests {
             "ABC\u{200d}-12",
             "abc-12",
             "v-ABC-12",
+            "-ABC-12",
             "@ABC-12",
             "~ABC-12",
             "%ABC-12",

@@ -160,7 +160,7 @@ async fn set_aside(
 }
 
 /// The answer of a write, or why the store does not take a value of it.
-async fn refusal_as_answer<T>(
+pub(super) async fn refusal_as_answer<T>(
     write: impl Future<Output = store::Result<T>>,
 ) -> store::Result<Result<T, String>> {
     match write.await {
@@ -172,7 +172,7 @@ async fn refusal_as_answer<T>(
 
 /// Waits for the store's confirmation of a write. If it does not come while the client still waits, the store counts as
 /// unavailable; if the write succeeds after all, the client's next attempt is recognized as a repeat.
-async fn committed<T>(write: impl Future<Output = store::Result<T>>) -> Result<T, ApiError> {
+pub(super) async fn committed<T>(write: impl Future<Output = store::Result<T>>) -> Result<T, ApiError> {
     match tokio::time::timeout(STORE_TIMEOUT, write).await {
         Ok(written) => written.map_err(|error| ApiError::EventNotStored(error.to_string())),
         Err(_) => Err(ApiError::EventNotStored("the store does not answer".to_owned())),
@@ -293,7 +293,7 @@ fn within_reach(reach: ScopeKey, id: EventId) -> EventId {
 }
 
 /// It has our time in it, so that fresh ids sort in the order of arrival.
-fn fresh_id(now: jiff::Timestamp) -> EventId {
+pub(super) fn fresh_id(now: jiff::Timestamp) -> EventId {
     let seconds = u64::try_from(now.as_second()).unwrap_or_default();
     let nanoseconds = u32::try_from(now.subsec_nanosecond()).unwrap_or_default();
     let time = uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds);

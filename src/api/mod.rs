@@ -1,11 +1,13 @@
 //! THE HTTP SERVER: events in, GitLab's Integrations API, health and metrics out.
 //!
 //! [`router`] is an ordinary axum router over [`State`]; [`serve()`] runs it on a listener. [`events`] takes webhooks as a
-//! GitLab sends them, and [`webhook_signature`] checks signed ones; [`health`] reports whether the process is alive and ready, and its metrics. [`v4`] is GitLab's
+//! GitLab sends them, and [`webhook_signature`] checks signed ones; [`alerts`] takes
+//! those of monitoring systems; [`health`] reports whether the process is alive and ready, and its metrics. [`v4`] is GitLab's
 //! Integrations API with additions of our own, and [`openapi`] describes it. [`error`] has every error answer, and
 //! [`client_addr`] finds the address of a client. Handlers decide nothing about events or deliveries: they call the
 //! catalog, the store and the pipeline, and turn the results into answers.
 
+mod alerts;
 mod client_addr;
 mod error;
 mod events;
@@ -47,7 +49,7 @@ use crate::pipeline::test_send::TestSender;
 use crate::settings::Secret;
 use crate::store::merge_requests::MergeRequests;
 use crate::store::registry::Registry;
-use crate::store::{DestinationKey, Inbox, Ledger, Outbox, Quarantine, Watches};
+use crate::store::{Alerts, DestinationKey, Inbox, Ledger, Outbox, Quarantine, Watches};
 
 use error::ApiError;
 pub use server::serve;
@@ -118,6 +120,9 @@ pub struct State {
     pub holds: Holds,
     pub outbox: Arc<dyn Outbox>,
     pub watches: Arc<dyn Watches>,
+    pub alerts: Arc<dyn Alerts>,
+    /// The forge's address, for links to its projects; empty if it is not configured.
+    pub forge_url: String,
     pub merge_requests: Arc<dyn MergeRequests>,
     /// Sends tests of integrations.
     pub tests: TestSender,
@@ -189,7 +194,7 @@ pub fn router(state: State) -> Router {
         router = router.route("/metrics", get(health::metrics));
     }
     router
-        .fallback(async || ApiError::NoSuchRoute)
+        .fallback(alerts::fallback)
         .method_not_allowed_fallback(async || ApiError::NoSuchMethod("405 Method Not Allowed"))
         .layer(DefaultBodyLimit::max(body_limit))
         .with_state(Arc::new(state))

@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, watch};
 use tracing::warn;
 
 use super::{Catalog, ConfiguredAt, Origin, Snapshot, UrlPolicy};
+use crate::adapters::ProjectLinks;
 use crate::event::Event;
 use crate::integration::{Integration, IntegrationId, ProjectFacts, Scope};
 use crate::store::Result;
@@ -180,6 +181,10 @@ impl Catalog for CachedCatalog {
 
     fn integration(&self, id: &IntegrationId) -> Option<Arc<Integration>> {
         self.read(|state| state.integration(id))
+    }
+
+    fn links(&self, event: &Event) -> ProjectLinks {
+        self.read(|state| state.links(event))
     }
 
     fn facts(&self, event: &Event) -> ProjectFacts {

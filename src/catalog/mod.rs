@@ -30,7 +30,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::adapters::{Entry, common_settings};
+use crate::adapters::{Entry, ProjectLinks, common_settings};
 use crate::event::Event;
 use crate::integration::{Fingerprint, Integration, IntegrationId, ProjectFacts};
 use crate::settings::FieldError;
@@ -52,6 +52,8 @@ pub trait Catalog: Send + Sync {
     /// The integrations of the project or group of an event, including inactive ones: `explain` shows those too.
     fn concerned(&self, event: &Event) -> Vec<Arc<Integration>>;
     fn integration(&self, id: &IntegrationId) -> Option<Arc<Integration>>;
+    /// The tracker and the wiki that the event's project has elsewhere.
+    fn links(&self, event: &Event) -> ProjectLinks;
     /// What is known of the event's project beyond the event.
     fn facts(&self, event: &Event) -> ProjectFacts;
     /// The mute of this channel for the event's project, if there is one now.

@@ -9,7 +9,7 @@ use super::Catalog;
 use super::configured::{Configured, ConfiguredAt, integration_id};
 use super::directory::{Directory, ResolvedScope};
 use super::file_notes::{FileNotes, Unnoted};
-use crate::adapters;
+use crate::adapters::{self, Entry, ProjectLinks};
 use crate::event::Event;
 use crate::integration::{Integration, IntegrationId, ProjectFacts, Scope};
 use crate::store::registry::{Changes, Configuration, Mute, ScopeKey, StoredIntegration, StoredToken};
@@ -22,6 +22,8 @@ pub struct Snapshot {
     files: Files,
     rows: HashMap<ScopeKey, BySlug>,
     directory: Directory,
+    /// Whether any integration may lead to a tracker or a wiki.
+    has_links: bool,
     /// By project.
     mutes: HashMap<i64, Vec<Mute>>,
     tokens: HashMap<[u8; 32], StoredToken>,
@@ -144,6 +146,7 @@ impl Snapshot {
             let (noted, unnoted) = self.file_notes.note(&scope, &configured, read_at);
             configured.noted = noted;
             self.unnoted.extend(unnoted);
+            self.has_links |= configured.entry.link.is_some();
             let integration = configured.integration(&scope).map(Arc::new);
             let by_slug = self.files.by_slug_mut(&scope);
             by_slug.insert(configured.slug(), Cached { configured, integration });
@@ -178,6 +181,7 @@ impl Snapshot {
             }
             // A newer version of Forgebell may have stored an adapter that this version does not have.
             let Some(entry) = adapters::find(&row.slug) else { continue };
+            self.has_links |= entry.link.is_some();
             let owner = row.owner;
             let configured = Configured::of_row(entry, row);
             let integration = match owner {
@@ -252,7 +256,7 @@ impl Snapshot {
 
     /// The integration of an adapter that receives events of this scope.
     pub fn at(&self, scope: &ResolvedScope, slug: &str) -> Option<Arc<Integration>> {
-        self.all_at(scope).into_iter().find(|integration| integration.slug == slug)
+        self.all_at(scope, Entry::takes_events).into_iter().find(|integration| integration.slug == slug)
     }
 
     /// The id under which an adapter's deliveries for this scope are stored. It contains a project's path if a file names
@@ -385,8 +389,17 @@ impl Snapshot {
         }
     }
 
-    /// The integrations of a scope: its own first, then the defaults that apply to it.
-    fn all_at(&self, scope: &ResolvedScope) -> Vec<Arc<Integration>> {
+    /// The tracker and the wiki of a scope.
+    pub fn links_at(&self, scope: &ResolvedScope) -> ProjectLinks {
+        if !self.has_links {
+            return ProjectLinks::default(); // the ordinary case, asked for every message
+        }
+        let linked = self.all_at(scope, |entry| entry.link.is_some());
+        ProjectLinks::of(linked.iter().map(|integration| &**integration))
+    }
+
+    /// The integrations of a scope whose adapters are such: its own first, then the defaults that apply to it.
+    fn all_at(&self, scope: &ResolvedScope, is_such: impl Fn(&Entry) -> bool) -> Vec<Arc<Integration>> {
         let own = self.own(scope);
         let is_in = |slug: &str, sources: &[Option<&BySlug>]| {
             sources.iter().flatten().any(|by_slug| by_slug.contains_key(slug))
@@ -395,7 +408,7 @@ impl Snapshot {
         for (source, by_slug) in own.iter().enumerate() {
             for (slug, cached) in by_slug.iter().flat_map(|by_slug| by_slug.iter()) {
                 let is_overridden = source == STORED && is_in(slug, &own[..STORED]);
-                if cached.takes_events() && !is_overridden {
+                if is_such(cached.configured.entry) && !is_overridden {
                     found.extend(self.own_integration(scope, source, cached));
                 }
             }
@@ -404,7 +417,7 @@ impl Snapshot {
         for (distance, by_slug) in defaults.iter().enumerate() {
             for (slug, cached) in *by_slug {
                 let is_default = |nearer: &&BySlug| nearer.get(slug).is_some_and(Cached::has_settings);
-                if cached.takes_events()
+                if is_such(cached.configured.entry)
                     && cached.has_settings()
                     && cached.configured.is_active()
                     && !is_in(slug, &own)
@@ -445,11 +458,6 @@ const BY_PATH: usize = 1;
 const STORED: usize = 2;
 
 impl Cached {
-    /// Some adapters only answer commands.
-    fn takes_events(&self) -> bool {
-        self.configured.entry.takes_events()
-    }
-
     /// Whether it has settings that others can inherit.
     fn has_settings(&self) -> bool {
         !self.configured.configuration.inherits
@@ -458,7 +466,9 @@ impl Cached {
 
 impl Catalog for Snapshot {
     fn concerned(&self, event: &Event) -> Vec<Arc<Integration>> {
-        ResolvedScope::of_event(event).map(|scope| self.all_at(&scope)).unwrap_or_default()
+        ResolvedScope::of_event(event)
+            .map(|scope| self.all_at(&scope, Entry::takes_events))
+            .unwrap_or_default()
     }
 
     fn integration(&self, id: &IntegrationId) -> Option<Arc<Integration>> {
@@ -477,6 +487,10 @@ impl Catalog for Snapshot {
         let own = self.own(&resolved).into_iter().flatten().find_map(|by_slug| by_slug.get(slug));
         let cached = own.and_then(|cached| cached.integration.clone()).filter(|cached| cached.id == *id);
         cached.or_else(|| self.inheritance(&resolved, slug).effective()?.integration(&scope).map(Arc::new))
+    }
+
+    fn links(&self, event: &Event) -> ProjectLinks {
+        ResolvedScope::of_event(event).map(|scope| self.links_at(&scope)).unwrap_or_default()
     }
 
     fn facts(&self, event: &Event) -> ProjectFacts {

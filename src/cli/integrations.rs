@@ -313,6 +313,7 @@ async fn test(config: &Config, args: &TestArgs, now: Timestamp) -> anyhow::Resul
     let entry = args.id.entry;
     let Subject { integration, secrets } = subject(&snapshot, &args.id)?;
     let event = sample_event(entry, args.trigger.as_deref())?;
+    let links = snapshot.links_at(&args.id.resolved(&snapshot));
     let held = Holds::default();
     held.sync(holds.current(), now);
     let sender = daemon::test_sender(config, &held)?;
@@ -321,7 +322,7 @@ async fn test(config: &Config, args: &TestArgs, now: Timestamp) -> anyhow::Resul
     let store = if state::is_there(&config.store) { Some(state::open(&config.store).await?) } else { None };
     let mut attempts = Vec::new();
     for target in targets.send.iter().map(|target| target.name.as_str()).take(resources::Test::MAX_TARGETS) {
-        let attempt = match sender.test(&integration, entry, &event, target, now).await {
+        let attempt = match sender.test(&integration, entry, &event, target, &links, now).await {
             Ok(report) => {
                 if let (Outcome::Delivered(_), Some(store)) = (&report.report.outcome, &store) {
                     end_disproved(&**store, entry, &integration, target, now).await?;

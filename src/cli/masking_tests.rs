@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::send::{examples_with, one_off_quietly, shown};
-use crate::adapters::{ADAPTERS, Entry, OperatorSettings};
+use crate::adapters::{ADAPTERS, Entry, OperatorSettings, ProjectLinks};
 use crate::call::Request;
 use crate::event::{Event, sample};
 use crate::pipeline::attempt::Outgoing;
@@ -54,6 +54,7 @@ fn views(entry: &'static Entry, event: &Event, secret: &str, logs_in: bool) -> O
         id: "id-1",
         now: Timestamp::UNIX_EPOCH,
         operator: &operator,
+        links: ProjectLinks::none(),
         may_have_been_sent: false,
         test: false,
     };

@@ -153,7 +153,7 @@ impl Cli {
             Command::Adapters(args) => adapters::run(&args),
             Command::Publish(args) => publish::run(args, options).await,
             Command::Send(args) => send::run(args, options).await,
-            Command::Preview(args) => preview::run(&args, options),
+            Command::Preview(args) => preview::run(&args, options).await,
             Command::Explain(args) => explain::run(args, options).await,
             Command::Integrations(command) => integrations::run(command, options).await,
             Command::Deliveries(command) => deliveries::run(command, options).await,

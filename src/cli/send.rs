@@ -19,7 +19,7 @@ use super::adapters::slugs;
 use super::explain::{fresh_id, read, title};
 use super::options::Options;
 use super::table::printable;
-use super::{complain, say, say_json};
+use super::{complain, say, say_json, state};
 use crate::adapters::{self, Entry};
 use crate::api::resources::AttemptOutcome;
 use crate::call::{HttpRequest, Mail, Mailbox, Request};
@@ -95,6 +95,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
         Some(target) => vec![target],
         None => targets(entry, &integration, &event),
     };
+    let links = state::links(&config, &event).await;
     let id = event.id.to_string();
     let outgoing = |target| Outgoing {
         entry,
@@ -104,6 +105,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
         id: &id,
         now: daemon::now(),
         operator: &config.operator,
+        links: &links,
         may_have_been_sent: false,
         test: false,
     };
@@ -340,7 +342,7 @@ mod tests {
     use std::sync::LazyLock;
 
     use super::*;
-    use crate::adapters::{ADAPTERS, OperatorSettings};
+    use crate::adapters::{ADAPTERS, OperatorSettings, ProjectLinks};
     use crate::cli::explain::every_payload;
     use crate::settings::Field;
 
@@ -371,6 +373,7 @@ mod tests {
             id: "id-1",
             now,
             operator: &OPERATOR,
+            links: ProjectLinks::none(),
             may_have_been_sent: false,
             test: false,
         }

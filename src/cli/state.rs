@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 
-use crate::catalog::{CachedCatalog, Snapshot};
+use crate::adapters::ProjectLinks;
+use crate::catalog::{CachedCatalog, Catalog as _, Snapshot};
 use crate::config::Config as Settings;
 use crate::daemon;
+use crate::event::Event;
 use crate::pipeline::holds::HoldSet;
 use crate::provision::{self, Provisioned};
 use crate::store::postgres::Postgres;
@@ -87,6 +89,19 @@ pub(super) async fn catalog(config: &Settings) -> anyhow::Result<CachedCatalog> 
     // The daemon records the projects that files name; a command only reads.
     catalog.set_files_in_memory(integrations, facts);
     Ok(catalog)
+}
+
+/// The tracker and the wiki of an event's project, as the daemon has them. For a message alone, they are no reason to fail.
+pub(super) async fn links(config: &Settings, event: &Event) -> ProjectLinks {
+    match view(config, daemon::now()).await {
+        Ok((snapshot, _)) => snapshot.links(event),
+        Err(error) => {
+            complain(&format!(
+                "note: the project's tracker and wiki are not known, so nothing leads there: {error:#}"
+            ));
+            ProjectLinks::default()
+        }
+    }
 }
 
 /// The integrations and the holds, as the daemon has them. Without a store, the files alone count; the same where the store

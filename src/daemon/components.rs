@@ -22,7 +22,7 @@ use crate::pipeline::parts;
 use crate::pipeline::standing::Part;
 use crate::pipeline::test_send::TestSender;
 use crate::store::merge_requests::MergeRequests;
-use crate::store::{Inbox, Ledger, Outbox, Quarantine, Registry, Store, Watches};
+use crate::store::{Alerts, Inbox, Ledger, Outbox, Quarantine, Registry, Store, Watches};
 use crate::{api, metrics};
 
 /// How long an answer of the mail relay or the forge is shown again.
@@ -76,6 +76,8 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         ledger: Arc::clone(&store) as Arc<dyn Ledger>,
         outbox: Arc::clone(&store) as Arc<dyn Outbox>,
         watches: Arc::clone(&store) as Arc<dyn Watches>,
+        alerts: Arc::clone(&store) as Arc<dyn Alerts>,
+        forge_url: config.operator.forge.url.clone(),
         merge_requests: Arc::clone(&store) as Arc<dyn MergeRequests>,
         registry: store as Arc<dyn Registry>,
         arrived,

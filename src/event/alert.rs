@@ -22,6 +22,19 @@ pub struct Alert {
     pub status: String,
     #[serde(deserialize_with = "lenient")]
     pub started_at: String,
+    /// This and what follows are not in GitLab's event: alerts that come to the alert addresses have them.
+    #[serde(deserialize_with = "lenient")]
+    pub description: String,
+    #[serde(deserialize_with = "lenient")]
+    pub runbook: String,
+    #[serde(deserialize_with = "lenient")]
+    pub environment: String,
+    #[serde(deserialize_with = "lenient")]
+    pub service: String,
+    #[serde(deserialize_with = "lenient")]
+    pub monitoring_tool: String,
+    #[serde(deserialize_with = "lenient")]
+    pub hosts: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -4,7 +4,8 @@
 //! complete by itself, and the parts that richer services show with it (a linked title, lines or prose, fields, an
 //! author, a [`Tone`]). All text is a [`Text`]: spans, not strings, so that each character is escaped exactly once.
 //! [`Markup`] renders a text for one service; it escapes and truncates. No other module may write markup.
-//! [`prose()`] parses GitLab's Markdown, which people write, into a text.
+//! [`prose()`] parses GitLab's Markdown, which people write, into a text. [`Links`] says where references in their words
+//! lead, such as `ABC-12`, and which wiki the project has.
 //!
 //! Information, links and colours are those of GitLab's own notifications; the wording is Forgebell's.
 
@@ -16,8 +17,8 @@ mod text;
 
 use std::ops::Range;
 
-pub use compose::{compose, compose_at_most, description};
-pub use links::{MOST_REFERENCES, Reference};
+pub use compose::{compose, compose_with, description};
+pub use links::{Links, MOST_REFERENCES, NoLinks, Reference, References, Wiki};
 #[cfg(test)]
 pub(crate) use markup::without_addresses;
 pub use markup::{Limit, Markup};
@@ -52,6 +53,8 @@ pub struct Message {
     pub ended_at: Option<jiff::Timestamp>,
     /// Whether this is a test message. Summary and title say so; an adapter that shows neither must mark it by itself.
     pub is_test: bool,
+    /// Whether some references stayed words, because a message has at most [`MOST_REFERENCES`] links of references.
+    pub has_unlinked_references: bool,
 }
 
 impl Message {

@@ -16,6 +16,9 @@ pub enum Span {
     Text { text: String, style: Style },
     /// A link. Its address is checked when it is rendered: only `http`, `https` and `mailto` become links.
     Link { text: String, url: String, style: Style },
+    /// A reference to something that people call by this text. Where a markup has links, it is one; elsewhere it stays
+    /// the text that it is.
+    Reference { text: String, url: String, style: Style },
     /// Code within a line.
     Code(String),
     /// Code on lines of its own.
@@ -112,7 +115,9 @@ impl Text {
     fn add_plain_text(&self, words: &mut String) {
         for span in &self.0 {
             match span {
-                Span::Text { text, .. } | Span::Link { text, .. } => words.push_str(text),
+                Span::Text { text, .. } | Span::Link { text, .. } | Span::Reference { text, .. } => {
+                    words.push_str(text);
+                }
                 Span::Code(code) => words.push_str(code),
                 Span::CodeBlock(code) => {
                     words.push('\n');
@@ -146,6 +151,8 @@ impl Text {
                 Span::Link { text, url, style } => {
                     Span::Link { text: cut(text, room), url: url.clone(), style: *style }
                 }
+                // A part of it would be another reference.
+                Span::Reference { .. } => Span::Text { text: "…".to_owned(), style: Style::PLAIN },
                 Span::Code(code) => Span::Code(cut(code, room)),
                 Span::CodeBlock(code) => Span::CodeBlock(cut(code, room)),
                 Span::Quote(text) => Span::Quote(text.excerpt(room)),
@@ -172,7 +179,7 @@ impl Text {
                 Span::Text { text, style } => Span::Text { text: cut_lines(text, room), style: *style },
                 Span::CodeBlock(code) => Span::CodeBlock(cut_lines(code, (room - 1).max(1))),
                 Span::Quote(text) => Span::Quote(text.first_lines(room - 1)),
-                Span::Link { .. } | Span::Code(_) => span.clone(),
+                Span::Link { .. } | Span::Reference { .. } | Span::Code(_) => span.clone(),
             });
             let has_ellipsis = kept.plain_text().trim_end().ends_with('…');
             return if has_ellipsis { kept } else { kept.plain("\n…") };
@@ -196,7 +203,7 @@ impl Text {
     /// The number of links, including those in quotes.
     pub(super) fn count_links(&self) -> usize {
         let count = |span: &Span| match span {
-            Span::Link { .. } => 1,
+            Span::Link { .. } | Span::Reference { .. } => 1,
             Span::Quote(text) => text.count_links(),
             _ => 0,
         };
@@ -206,7 +213,9 @@ impl Text {
     /// The same text with only the first `at_most` links; of the others, the link text stays.
     pub(super) fn with_links(&self, mut at_most: usize) -> Self {
         let mut limited = |span: &Span| match span {
-            Span::Link { text, style, .. } if at_most == 0 && !is_blank(text) => {
+            Span::Link { text, style, .. } | Span::Reference { text, style, .. }
+                if at_most == 0 && !is_blank(text) =>
+            {
                 Span::Text { text: one_line(text).into_owned(), style: *style }
             }
             Span::Quote(text) => {
@@ -215,7 +224,8 @@ impl Text {
                 Span::Quote(kept)
             }
             other => {
-                at_most -= usize::from(matches!(other, Span::Link { .. }) && at_most > 0);
+                let is_link = matches!(other, Span::Link { .. } | Span::Reference { .. });
+                at_most -= usize::from(is_link && at_most > 0);
                 other.clone()
             }
         };
@@ -225,7 +235,9 @@ impl Text {
     /// Whether nothing of the text is visible.
     pub fn is_blank(&self) -> bool {
         self.0.iter().all(|span| match span {
-            Span::Text { text, .. } | Span::Link { text, .. } => is_blank(text),
+            Span::Text { text, .. } | Span::Link { text, .. } | Span::Reference { text, .. } => {
+                is_blank(text)
+            }
             Span::Code(code) | Span::CodeBlock(code) => is_blank(code),
             Span::Quote(text) => text.is_blank(),
         })
@@ -238,7 +250,9 @@ fn is_blank(words: &str) -> bool {
 
 fn length(span: &Span) -> usize {
     match span {
-        Span::Text { text, .. } | Span::Link { text, .. } => text.chars().count(),
+        Span::Text { text, .. } | Span::Link { text, .. } | Span::Reference { text, .. } => {
+            text.chars().count()
+        }
         Span::Code(code) | Span::CodeBlock(code) => code.chars().count(),
         Span::Quote(text) => text.0.iter().map(length).sum(),
     }
@@ -248,7 +262,7 @@ fn length(span: &Span) -> usize {
 fn line_breaks(span: &Span) -> usize {
     match span {
         Span::Text { text, .. } => text.matches('\n').count(),
-        Span::Link { .. } | Span::Code(_) => 0,
+        Span::Link { .. } | Span::Reference { .. } | Span::Code(_) => 0,
         Span::CodeBlock(code) => code.trim_matches('\n').matches('\n').count() + 1,
         Span::Quote(text) => text.0.iter().map(line_breaks).sum::<usize>() + 1,
     }

@@ -17,7 +17,7 @@ use super::retry::Outcome;
 use super::scheduler::{Job, JobEvent};
 use super::{Clock, signed};
 use crate::adapters::contract::LazyMessage;
-use crate::adapters::{self, Entry, Notification, OperatorSettings, secrets_of};
+use crate::adapters::{self, Entry, Notification, OperatorSettings, ProjectLinks, secrets_of};
 use crate::call::{Answer, Call, Failure, Pace, Receiver, Response, Sent, describe};
 use crate::catalog::Catalog;
 use crate::digest::Digest;
@@ -127,6 +127,7 @@ impl Attempter {
                 return Report::unsent(Outcome::StoreUnavailable(why));
             }
         }
+        let links = self.catalog.links(&event);
         let outgoing = Outgoing {
             entry: prepared.entry,
             integration: &prepared.integration,
@@ -135,6 +136,7 @@ impl Attempter {
             id: &notification_id(&job.delivery),
             now: self.clock.now(),
             operator: &self.operator,
+            links: &links,
             may_have_been_sent: job.delivery.attempts > 0 || job.delivery.started,
             test: false,
         };
@@ -174,6 +176,8 @@ pub struct Outgoing<'a> {
     pub id: &'a str,
     pub now: Timestamp,
     pub operator: &'a OperatorSettings,
+    /// See [`Notification::links`].
+    pub links: &'a ProjectLinks,
     /// See [`Notification::may_have_been_sent`].
     pub may_have_been_sent: bool,
     /// The message says of itself that it is a test, in every form that a person may see.
@@ -205,7 +209,8 @@ impl Outgoing<'_> {
     /// # Errors
     /// The outcome, where nothing need be sent to know it.
     pub fn build_call(self) -> Result<Call<Sent>, Outcome> {
-        let Self { entry, integration, event, target, id, now, operator, may_have_been_sent, test } = self;
+        let Self { entry, integration, event, target, id, now, operator, links, may_have_been_sent, test } =
+            self;
         if let Some(why) = entry.unmet(&integration.settings, operator) {
             return Err(Outcome::Skipped(why));
         }
@@ -216,6 +221,7 @@ impl Outgoing<'_> {
             target,
             now,
             operator,
+            links,
             may_have_been_sent,
             is_test: test,
             extent,

@@ -7,8 +7,8 @@ use super::attempt::Outgoing;
 use super::retry::Outcome;
 use super::trace::request_json;
 use crate::adapters::{self, OperatorSettings};
+use crate::catalog::Catalog;
 use crate::event::Event;
-use crate::integration::Integration;
 use crate::store::DeliveryDetail;
 
 /// The first request of a delivery, secrets masked. It is made anew, so it shows what a retry would send.
@@ -16,25 +16,28 @@ use crate::store::DeliveryDetail;
 /// # Errors
 /// Why nothing would be sent, in words without secrets.
 pub fn rendered(
-    integration: Option<&Integration>,
+    catalog: &dyn Catalog,
     detail: &DeliveryDetail,
     operator: &OperatorSettings,
     now: Timestamp,
 ) -> Result<Json, String> {
+    let integration = catalog.integration(&detail.line.integration);
     let integration = integration.ok_or("the integration does not exist any more")?;
     let entry = adapters::find(integration.slug).ok_or("this version has no such service")?;
     let line = &detail.line;
     let event = Event::decode(line.event.clone(), line.created_at, detail.raw.clone())
         .map_err(|why| why.to_string())?;
+    let links = catalog.links(&event);
     let outgoing = Outgoing {
         entry,
-        integration,
+        integration: &integration,
         event: &event,
         target: &line.target,
         // An attempt has another one, by which a service may know a repeat.
         id: &format!("delivery-{}", line.id),
         now,
         operator,
+        links: &links,
         may_have_been_sent: false,
         test: false,
     };

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::attempt::{Outgoing, Report, attempt};
 use super::holds::Holds;
-use crate::adapters::{Entry, OperatorSettings};
+use crate::adapters::{Entry, OperatorSettings, ProjectLinks};
 use crate::call::{Request, Response};
 use crate::event::Event;
 use crate::integration::Integration;
@@ -50,6 +50,7 @@ impl TestSender {
         entry: &'static Entry,
         event: &Event,
         target: &str,
+        links: &ProjectLinks,
         now: Timestamp,
     ) -> Result<TestReport, Duration> {
         if let Some(pace) = entry.pace(&integration.settings, target) {
@@ -67,6 +68,7 @@ impl TestSender {
             id: &id,
             now,
             operator: &self.operator,
+            links,
             may_have_been_sent: false,
             test: true,
         };

@@ -1,12 +1,13 @@
 //! The durable state: events, deliveries, holds, attempts, quarantined bytes, and the configuration by people.
 //!
-//! There are seven traits, so that each part of the pipeline can use only what it needs. Their methods take batches.
+//! There are eight traits, so that each part of the pipeline can use only what it needs. Their methods take batches.
 //!
 //! - [`Inbox`]: events that came over HTTP, until they are dispatched.
 //! - [`Outbox`]: deliveries, until they are settled.
 //! - [`Quarantine`]: bytes that could not be decoded, with the reason.
 //! - [`Ledger`]: deliveries and attempts, which people read and resend.
 //! - [`Watches`]: builds whose outcome is asked for.
+//! - [`Alerts`]: alerts that monitoring systems reported, and which of them are news.
 //! - [`MergeRequests`]: merge requests that events told of.
 //! - [`Registry`]: the configuration by people. Its contract is in [`registry`]; [`seal`] encrypts its secrets, [`token`] makes
 //!   its tokens.
@@ -43,6 +44,7 @@
 //!   some.
 //! - The caller gives the time; a store has no clock. Ids grow with time within one store.
 
+mod alerts;
 mod columns;
 mod holds;
 mod ledger;
@@ -71,6 +73,7 @@ use crate::event::{Event, EventId, Undecodable};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::Secret;
 
+pub use alerts::{AlertChange, AlertReport, Alerts, NotedAlert};
 pub use holds::{Hold, HoldCause, HoldKey};
 pub use ledger::{
     Cancel, DeliveryDetail, DeliveryFilter, DeliveryLine, Depth, Ledger, Retention, State, StoredAttempt,
@@ -94,7 +97,8 @@ pub struct Config {
     pub ca_file: Option<PathBuf>,
     /// The SQLite file. A missing folder is created. `.lock`, `.key`, `-wal` and `-shm` lie beside the file.
     pub path: PathBuf,
-    /// How long delivered, skipped and cancelled deliveries are kept. A repeat of their event is recognised for as long.
+    /// How long delivered, skipped and cancelled deliveries are kept. A repeat of their event is recognised for as long. An
+    /// alert of which nothing is reported for as long is forgotten.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub retention_settled: Duration,
     /// How long dead letters (failed and expired) can be looked at and resent.
@@ -478,6 +482,6 @@ pub struct Quarantined {
 }
 
 /// All of a store.
-pub trait Store: Inbox + Outbox + Quarantine + Ledger + Watches + MergeRequests + Registry {}
+pub trait Store: Inbox + Outbox + Quarantine + Ledger + Watches + MergeRequests + Alerts + Registry {}
 
-impl<T: Inbox + Outbox + Quarantine + Ledger + Watches + MergeRequests + Registry> Store for T {}
+impl<T: Inbox + Outbox + Quarantine + Ledger + Watches + MergeRequests + Alerts + Registry> Store for T {}

@@ -275,6 +275,18 @@ pub struct StoredToken {
     pub created_at: Timestamp,
 }
 
+impl StoredToken {
+    /// Whether it is neither revoked nor expired.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none_or(|at| at > now) && self.expires_at.is_none_or(|at| at > now)
+    }
+
+    /// Whether it is an alert token of this project.
+    pub fn admits_alerts_of(&self, project: ScopeKey) -> bool {
+        self.access == Access { reach: project, right: Right::Alerts }
+    }
+}
+
 /// What a token may do, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
@@ -291,16 +303,19 @@ pub enum Right {
     Read,
     /// Only send events.
     Ingest,
+    /// Only report alerts of its project.
+    Alerts,
 }
 
 impl Right {
-    pub const ALL: [Self; 3] = [Self::Maintain, Self::Read, Self::Ingest];
+    pub const ALL: [Self; 4] = [Self::Maintain, Self::Read, Self::Ingest, Self::Alerts];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Maintain => "maintain",
             Self::Read => "read",
             Self::Ingest => "ingest",
+            Self::Alerts => "alerts",
         }
     }
 }

@@ -141,6 +141,29 @@ async fn a_build_is_asked_for_after_a_power_cut_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_ten_megabytes_is_named_and_the_service_is_asked_again() {
+    let server = Receiver::start().await;
+    let (_, asked) = builds(&server, &[("finished", "FAILURE")]);
+    let huge = json!({"padding": "x".repeat(10_000_000), "id": 71, "state": "finished", "status": "SUCCESS"});
+    let huge = Answer::json(200, &huge);
+    let last = Answer::json(200, &json!({"id": 71, "state": "finished", "status": "FAILURE"}));
+    let asked = asked.answer_then(vec![huge.clone(), huge], last);
+    let home = home(&teamcity(&server));
+    let daemon = home.start().await;
+    daemon.send("one", payload("push.json")).await;
+    let store = home.ledger().await;
+    let note = eventually("the failure is noted", Duration::from_secs(30), async || {
+        let watches = store.commit_statuses(15, SHA).await.ok()?;
+        watches.into_iter().map(|watch| watch.note).find(|note| !note.is_empty())
+    })
+    .await;
+    assert!(note.contains("answered 200 with 1024 KiB or more, which are not read"), "{note}");
+    statuses(&daemon, &home, "failed").await;
+    assert_eq!(asked.received().len(), 3);
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mock_ci_is_asked_for_every_push_and_sent_nothing() {
     let (mut stand_in, port) = python::server("mock_ci.py", &["success_with_warnings"]).await;
     let chat = Receiver::start().await;

@@ -194,6 +194,7 @@ fn told(teams: &Entry, name: String, event: &Event) -> Option<Told> {
         target: "",
         now: Timestamp::UNIX_EPOCH,
         operator: &operator,
+        links: forgebell::adapters::ProjectLinks::none(),
         may_have_been_sent: false,
         is_test: false,
         extent: forgebell::integration::Extent::default(),

@@ -472,6 +472,7 @@ async fn a_wrong_command_line_exits_with_2_and_help_with_0() {
         (&["send", "slack"], 2),
         (&["publish"], 2),
         (&["deliveries", "retry"], 2),
+        (&["deliveries", "cancel"], 2),
     ] {
         let mut command = program();
         command.args(words);

@@ -120,6 +120,7 @@ fn body(event: &Event) -> Option<String> {
         target: "",
         now: Timestamp::UNIX_EPOCH,
         operator: &OperatorSettings::default(),
+        links: forgebell::adapters::ProjectLinks::none(),
         may_have_been_sent: false,
         is_test: false,
         extent: forgebell::integration::Extent::default(),

@@ -54,6 +54,7 @@ fn request(event: &Event, markup: &str) -> Option<Json> {
         target: "",
         now: Timestamp::UNIX_EPOCH,
         operator: &OperatorSettings::default(),
+        links: forgebell::adapters::ProjectLinks::none(),
         may_have_been_sent: false,
         is_test: false,
         extent: forgebell::integration::Extent::default(),

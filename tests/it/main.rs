@@ -9,6 +9,7 @@
 
 mod harness;
 
+mod alerts;
 mod amqp;
 mod architecture;
 mod attacks;
@@ -26,6 +27,7 @@ mod harness_tests;
 mod irker;
 mod jira;
 mod layers;
+mod links;
 mod mail;
 mod nodes;
 mod observability;

@@ -31,6 +31,32 @@ async fn python_gitlab_sees_no_drift_in_any_service() {
     daemon.stop().await;
 }
 
+/// Each service that python-gitlab knows and the daemon offers is set, read and deleted with every parameter of both.
+#[tokio::test(flavor = "multi_thread")]
+async fn python_gitlab_sets_reads_and_deletes_each_service_with_every_parameter() {
+    let home = Home::new("");
+    let (daemon, admin) = administered(&home).await;
+    admin.put("/projects/42", json!({})).await;
+    let said = python::script("parameters.py", &[daemon.base(), &admin.token]).await;
+    assert!(said.ends_with(" done\n"), "{said}");
+    // Nothing that python-gitlab knows is unknown to the daemon.
+    assert!(said.starts_with("unknown:\ncovered: "), "{said}");
+    for slug in [
+        "bamboo",
+        "buildkite",
+        "drone-ci",
+        "github",
+        "jenkins",
+        "packagist",
+        "teamcity",
+        "campfire",
+        "flowdock",
+    ] {
+        assert!(said.contains(slug), "{slug}: {said}");
+    }
+    daemon.stop().await;
+}
+
 /// The arguments of a command of python-gitlab's program.
 fn arguments<'a>(daemon: &'a Daemon, caller: &'a Caller, command: &'a str) -> Vec<&'a str> {
     let common = ["--server-url", daemon.base(), "--private-token", &caller.token, "--output", "json"];

@@ -18,4 +18,6 @@ mod builds_once;
 mod github_status;
 mod go_client;
 mod matrix;
+mod redmine;
 mod second_opinion;
+mod slow_builds;

@@ -37,6 +37,7 @@ fn ours(slug: &str, settings: &[(&str, &str)]) -> HttpRequest {
         target: "",
         now: event.occurred_at,
         operator: &OperatorSettings::default(),
+        links: forgebell::adapters::ProjectLinks::none(),
         may_have_been_sent: false,
         is_test: false,
         extent: forgebell::integration::Extent::default(),

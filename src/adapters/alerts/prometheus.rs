@@ -1,6 +1,7 @@
 //! Prometheus: the monitoring system (<https://prometheus.io/docs/prometheus/latest/querying/api/>).
 //!
-//! Nothing is sent to it. A test asks it for the value of the query `1`, as GitLab does; where both Google settings are
+//! Nothing is sent to it. Alertmanager sends its alerts to the project's alert addresses, whose token admits them: the
+//! settings here are not needed for that. A test asks Prometheus for the value of the query `1`, as GitLab does; where both Google settings are
 //! set, with a token for Google's Identity-Aware Proxy in front of it.
 
 use std::time::Duration;
@@ -10,7 +11,10 @@ use serde::Deserialize;
 use url::Url;
 
 use super::iap::{self, ServiceAccount};
-use crate::adapters::contract::{About, Adapter, CommonSettings, Probe};
+use super::{alertmanager, endpoint};
+use crate::adapters::contract::{
+    About, Adapter, CommonSettings, Inbound, InboundKind, InboundRequest, Probe, Reaction,
+};
 use crate::adapters::operator::OperatorSettings;
 use crate::call::{
     Answer, Bucket, Call, Failure, Health, HttpRequest, HttpResponse, Method, Pace, describe, unavailable,
@@ -19,6 +23,8 @@ use crate::event::Triggers;
 use crate::integration::Family;
 use crate::settings::{FieldError, InternalUrl, Secret};
 
+/// GitLab's name for it in URLs.
+pub const SLUG: &str = "prometheus";
 /// Our choice.
 const PER_SERVER: (u32, u32) = (5, 10);
 /// Prometheus itself ends a query after two minutes by default. This one takes no time.
@@ -55,7 +61,7 @@ pub struct Prometheus;
 
 impl Adapter for Prometheus {
     const ABOUT: About = About {
-        slug: "prometheus",
+        slug: SLUG,
         title: "Prometheus",
         summary: "Tests the connection to a Prometheus server, also behind Google's Identity-Aware Proxy.",
         triggers: Triggers::of(&[]),
@@ -82,6 +88,21 @@ impl Adapter for Prometheus {
             }
             (None, None) => Vec::new(),
         }
+    }
+}
+
+impl Inbound for Prometheus {
+    const LIMITS: &'static str =
+        "100 alerts and 1 MiB in one report; 5 queries a second per server (bursts of 10).";
+    const KIND: InboundKind = InboundKind::Alerts;
+
+    fn receive(request: &InboundRequest) -> Result<Reaction, Failure> {
+        let body = endpoint::object(request)?;
+        if !alertmanager::has_its_keys(&body) || !alertmanager::is_of_version_4(&body) {
+            let why = "the body is not a report of Alertmanager's webhook, version 4";
+            return Err(Failure::Rejected(why.to_owned()));
+        }
+        alertmanager::read(&body).map(Reaction::Alerts)
     }
 }
 

@@ -16,10 +16,11 @@ pub(super) fn of_trigger(response: &HttpResponse) -> Answer<Sent> {
     }
 }
 
-/// Whether a server error may come after the start of a build. Not so those of which the request got no further: not
-/// implemented, unavailable, a network that wants a login.
+/// Whether the answer may come after the start of a build: a server error, or 303, which says that the request was carried
+/// out and shows its result elsewhere. Not so the errors of which the request got no further: not implemented, unavailable,
+/// a network that wants a login.
 const fn may_have_started(status: u16) -> bool {
-    matches!(status, 500..=599) && !matches!(status, 501 | 503 | 511)
+    matches!(status, 303 | 500..=599) && !matches!(status, 501 | 503 | 511)
 }
 
 /// The service's own word that the settings are wrong.

@@ -113,6 +113,12 @@ impl Deliver for Bamboo {
             Expected { status: 401, headers: &[], body: "", outcome: "unavailable" },
             Expected { status: 404, headers: &[], body: "<html>Not found</html>", outcome: "unavailable" },
             Expected { status: 429, headers: &[("retry-after", "20")], body: "", outcome: "throttled 20 s" },
+            Expected {
+                status: 303,
+                headers: &[("location", "/browse/PROJECT-PLAN-12")],
+                body: "",
+                outcome: "unavailable, perhaps taken",
+            },
             Expected { status: 500, headers: &[], body: "", outcome: "unavailable, perhaps taken" },
             Expected { status: 502, headers: &[], body: "", outcome: "unavailable, perhaps taken" },
             Expected { status: 503, headers: &[], body: "", outcome: "unavailable" },
@@ -188,7 +194,7 @@ impl Status for Bamboo {
     fn status(settings: &Settings, commit: &BuiltCommit<'_>) -> Result<Call<CommitStatus>, Failure> {
         let path = ["rest", "api", "latest", "result", "byChangeset", commit.sha];
         let url = logged_in(below(&settings.bamboo_url.0, path), settings);
-        let browse = below(&settings.bamboo_url.0, ["browse"]);
+        let browse = below(&statuses::public(&settings.bamboo_url.0), ["browse"]);
         let plan = settings.build_key.expose().trim().to_owned();
         let question = statuses::question(url, settings.enable_ssl_verification);
         Ok(Call::http(question, move |response| read_status(response, &browse, &plan)))

@@ -175,7 +175,8 @@ impl Status for Buildkite {
         }
         let url = below(&status_base(settings), ["status", &format!("{token}.json")]);
         let url = with_parameter(url, "commit", commit.sha);
-        let page = with_parameter(below(&settings.project_url.0, ["builds"]), "commit", commit.sha);
+        let page = below(&statuses::public(&settings.project_url.0), ["builds"]);
+        let page = with_parameter(page, "commit", commit.sha);
         // The certificate is always verified, as in GitLab.
         Ok(Call::http(statuses::question(url, true), move |response| statuses::by_word(response, &page)))
     }

@@ -205,12 +205,12 @@ fn server(settings: &Settings) -> url::Url {
 
 /// Drone before 1.0 (`app/models/integrations/drone_ci.rb` in <https://gitlab.com/gitlab-org/gitlab>).
 fn by_commit(settings: &Settings, server: &url::Url, commit: &BuiltCommit<'_>) -> Call<CommitStatus> {
-    let address = |words: &[&str]| {
+    let address = |server: &url::Url, words: &[&str]| {
         let path = std::iter::once("gitlab").chain(commit.project.split('/')).chain(words.iter().copied());
         with_parameter(below(server, path.chain(["commits", commit.sha])), "branch", commit.ref_name)
     };
-    let page = address(&["redirect"]);
-    let url = with_parameter(address(&[]), "access_token", settings.token.expose().trim());
+    let page = address(&statuses::public(server), &["redirect"]);
+    let url = with_parameter(address(server, &[]), "access_token", settings.token.expose().trim());
     let question = statuses::question(url, settings.enable_ssl_verification);
     Call::http(question, move |response| statuses::by_word(response, &page))
 }
@@ -226,7 +226,8 @@ fn by_list(
     let path = ["api", "repos"].into_iter().chain(commit.project.split('/')).chain(["builds"]);
     let mut question = statuses::question(below(server, path), settings.enable_ssl_verification);
     question.headers.push(("authorization", format!("Bearer {}", token.expose().trim())));
-    let (sha, repository) = (commit.sha.to_owned(), below(server, commit.project.split('/')));
+    let (sha, repository) =
+        (commit.sha.to_owned(), below(&statuses::public(server), commit.project.split('/')));
     Call::http(question, move |response| {
         let Some(Json::Array(builds)) = statuses::json(response) else {
             return statuses::not_understood(response);

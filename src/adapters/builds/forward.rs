@@ -96,8 +96,25 @@ pub(in crate::adapters) fn whole(event: &Event) -> Result<Bytes, Failure> {
     Err(Failure::Rejected(why))
 }
 
-/// Names the webhook to its receiver: the same for all events to one address. The address can't be derived from it.
+/// Names the webhook to its receiver: the same for all events to one address. Of a login and a query, which may have
+/// secrets, nothing is in it: a short one could be found by trying, and a new one makes no other webhook.
 fn webhook_uuid(url: &Url) -> String {
-    let digest = Digest::of([b"webhook".as_slice(), url.as_str().as_bytes()]).hex(16);
+    let address = &url[url::Position::BeforeHost..url::Position::AfterPath];
+    let digest = Digest::of([b"webhook".as_slice(), url.scheme().as_bytes(), address.as_bytes()]).hex(16);
     [&digest[..8], &digest[8..12], &digest[12..16], &digest[16..20], &digest[20..]].join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_webhooks_name_has_no_secret_in_it_and_survives_a_new_one() {
+        let uuid = |url: &str| webhook_uuid(&url.parse().expect("a URL"));
+        let known = uuid("https://ada:old@ci.example:8080/hook?token=old#top");
+        assert_eq!(known, uuid("https://ci.example:8080/hook?token=new"));
+        assert_ne!(known, uuid("https://ci.example:8080/other"));
+        assert_ne!(known, uuid("http://ci.example:8080/hook"));
+        assert_eq!(known.len(), 36);
+    }
 }

@@ -194,6 +194,11 @@ impl Deliver for GitHub {
         let Payload::Pipeline(pipeline) = &event.payload else {
             return Targets::none("only pipelines have a status");
         };
+        if pipeline.is_child() {
+            return Targets::none(
+                "a child pipeline has its parent's commit and context, and the parent's status counts",
+            );
+        }
         if state(&pipeline.status).is_none() {
             let status = &pipeline.status;
             return Targets::none(format!("GitHub has no state for this status (status = {status})"));

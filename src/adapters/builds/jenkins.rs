@@ -177,9 +177,9 @@ impl Status for Jenkins {
     }
 
     fn status(settings: &Settings, commit: &BuiltCommit<'_>) -> Result<Call<CommitStatus>, Failure> {
-        let page = below(&project(settings), ["builds", commit.sha]);
+        let page = below(&statuses::public(&project(settings)), ["builds", commit.sha]);
         let url = with_login(
-            below(&page, ["status.json"]),
+            below(&project(settings), ["builds", commit.sha, "status.json"]),
             settings.username.as_deref(),
             settings.password.as_ref(),
         );

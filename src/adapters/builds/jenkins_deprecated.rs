@@ -139,6 +139,7 @@ impl Status for JenkinsDeprecated {
         let page = below(&job, ["scm", "bySHA1", commit.sha]);
         let pass_unstable = settings.pass_unstable;
         let question = statuses::question(page.clone(), true);
+        let page = statuses::public(&page);
         Ok(Call::http(question, move |response| read_status(response, &page, pass_unstable)))
     }
 }
@@ -229,6 +230,16 @@ mod tests {
             assert_eq!(made, format!("{state} {page}"), "{image}");
         }
         assert_eq!(made_of("jenkins-deprecated", &[job], 200, "<html>Sign in"), "not understood");
+    }
+
+    #[test]
+    fn a_token_in_the_jobs_address_is_not_shown() {
+        let job = ("project_url", "https://u:p@j.example/job/x?token=s3cret");
+        let asked = request("jenkins-deprecated", &[job]).url;
+        assert_eq!(asked.as_str(), "https://u:p@j.example/job/x/scm/bySHA1/cafe?token=s3cret");
+        let page = r#"<h1 class="build-caption"><img src="/blue.png">"#;
+        let made = made_of("jenkins-deprecated", &[job], 200, page);
+        assert_eq!(made, "success https://j.example/job/x/scm/bySHA1/cafe");
     }
 
     #[test]

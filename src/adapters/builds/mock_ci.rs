@@ -56,7 +56,7 @@ impl Status for MockCi {
             let path = commit.project.split('/').chain(["status", file]);
             below(&settings.mock_service_url.0, path)
         };
-        let page = address(commit.sha);
+        let page = statuses::public(&address(commit.sha));
         let url = address(&format!("{}.json", commit.sha));
         let question = statuses::question(url, settings.enable_ssl_verification);
         Ok(Call::http(question, move |response| -> Answer<CommitStatus> {

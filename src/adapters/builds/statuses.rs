@@ -12,6 +12,8 @@ use crate::call::{
 };
 
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// More of an answer is not read. Drone's list has 25 builds, each with its whole commit message.
+const LONGEST: usize = 1024 * 1024;
 
 /// A question that is answered with JSON.
 pub(super) fn question(url: Url, verify_tls: bool) -> HttpRequest {
@@ -19,6 +21,7 @@ pub(super) fn question(url: Url, verify_tls: bool) -> HttpRequest {
         headers: vec![("accept", "application/json".to_owned())],
         timeout: TIMEOUT,
         verify_tls,
+        answer_limit: LONGEST,
         ..HttpRequest::new(Method::Get, url)
     }
 }
@@ -39,13 +42,19 @@ pub(super) fn word(word: &str) -> Option<BuildState> {
     })
 }
 
-/// The answer of a service that names a state.
-pub(super) fn known(state: BuildState, page: &Url) -> Answer<CommitStatus> {
-    let mut page = page.clone();
+/// A base address as people may see it in a page's address. People put tokens into the query too.
+pub(super) fn public(base: &Url) -> Url {
+    let mut url = base.clone();
     // An http address takes both.
-    let _ = page.set_username("");
-    let _ = page.set_password(None);
-    page.set_fragment(None);
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    url
+}
+
+/// The answer of a service that names a state. The page lies below a [`public`] base.
+pub(super) fn known(state: BuildState, page: &Url) -> Answer<CommitStatus> {
     Answer::Done(CommitStatus { state, page: Some(page.to_string()) })
 }
 
@@ -57,6 +66,10 @@ pub(super) fn not_yet() -> Answer<CommitStatus> {
 /// An answer that names no state. It is asked for again.
 pub(super) fn not_understood(response: &HttpResponse) -> Answer<CommitStatus> {
     Answer::Failed(match response.status {
+        status if response.body.len() >= LONGEST => {
+            let why = format!("answered {status} with {} KiB or more, which are not read", LONGEST / 1024);
+            Failure::Unavailable { maybe_taken: false, wait: response.retry_after(), why }
+        }
         429 => Failure::Throttled { wait: response.retry_after(), why: describe(response), shared: false },
         _ => unavailable(response, false),
     })

@@ -207,7 +207,7 @@ impl Status for TeamCity {
         );
         let url = below(&settings.teamcity_url.0, ["httpAuth", "app", "rest", "builds", &locator]);
         let url = with_login(url, settings.username.as_deref(), settings.password.as_ref());
-        let page = below(&settings.teamcity_url.0, ["viewLog.html"]);
+        let page = below(&statuses::public(&settings.teamcity_url.0), ["viewLog.html"]);
         let question = statuses::question(url, settings.enable_ssl_verification);
         Ok(Call::http(question, move |response| read_status(response, &page, &build_type)))
     }
@@ -324,6 +324,14 @@ mod tests {
         assert_eq!(made(200, &build("finished", "SUCCESS")), format!("success {page}"));
         assert_eq!(made(200, &build("finished", "FAILURE")), format!("failed {page}"));
         assert_eq!(made(200, &build("finished", "UNKNOWN")), format!("canceled {page}"));
+    }
+
+    #[test]
+    fn what_people_see_of_a_build_has_no_part_of_the_servers_query_or_login() {
+        let settings = [("teamcity_url", "https://u:p@tc.example/?token=s3cret#x"), TYPE];
+        assert_eq!(request("teamcity", &settings).url.query(), Some("token=s3cret"));
+        let made = made_of("teamcity", &settings, 200, r#"{"id":71,"state":"queued"}"#);
+        assert_eq!(made, "pending https://tc.example/viewLog.html?buildId=71&buildTypeId=A_B");
     }
 
     #[test]

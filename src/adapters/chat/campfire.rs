@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value as Json;
 
+use super::one_text::one_text;
 use crate::adapters::contract::{
     About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
 };
@@ -19,7 +20,7 @@ use crate::call::{
     Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Method, Pace, Sent, by_status, describe,
     is_page, unavailable,
 };
-use crate::event::{Event, Trigger, Triggers};
+use crate::event::{Event, Payload, Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::{Limit, Markup, Message, Text};
 use crate::settings::{FieldError, Host, Secret, Url};
@@ -58,7 +59,8 @@ impl Adapter for Campfire {
         triggers: Triggers::of(&[Trigger::Push]),
         family: Family::Chat,
         common: CommonSettings::NONE,
-    };
+    }
+    .with_own_events();
     type Settings = Settings;
 
     fn validate(settings: &Settings) -> Vec<FieldError> {
@@ -169,7 +171,11 @@ impl Deliver for Campfire {
         let unset = |what: &str| Failure::Misconfigured(format!("{what} is not set"));
         let server = server(settings).ok_or_else(|| unset("the address"))?;
         let room = room(settings).ok_or_else(|| unset("the room"))?;
-        let words = text(note.message()?);
+        let message = note.message()?;
+        let words = match &note.event.payload {
+            Payload::Push(_) => text(message),
+            _ => Markup::Plain.render_within(&one_text(message), TEXT),
+        };
         let login = BASE64.encode(format!("{}:X", settings.token.expose().trim()));
         Ok(Speech { server, room: room.to_owned(), login: format!("Basic {login}"), words }.look_up())
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
+use super::one_text::one_text;
 use crate::adapters::contract::{
     About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Target, Targets,
 };
@@ -17,7 +18,7 @@ use crate::call::{Bucket, Call, Failure, HttpRequest, Pace, Sent, by_status};
 use crate::digest::Digest;
 use crate::event::{Commit, Event, Payload, Push, Trigger, Triggers};
 use crate::integration::Family;
-use crate::message::{Limit, Markup, Message, Span, TEST_MARK, Text};
+use crate::message::{Limit, Markup, Message, References, Span, TEST_MARK, Text};
 use crate::settings::{FieldError, Secret, Url};
 
 const API: &str = "https://api.flowdock.com";
@@ -55,7 +56,8 @@ impl Adapter for Flowdock {
         triggers: Triggers::of(&[Trigger::Push]),
         family: Family::Chat,
         common: CommonSettings::NONE,
-    };
+    }
+    .with_own_events();
     type Settings = Settings;
 
     fn validate(settings: &Settings) -> Vec<FieldError> {
@@ -113,9 +115,10 @@ impl Deliver for Flowdock {
         ..Contract::USUAL
     };
 
-    /// A commit each, by its id.
+    /// Of a push, a commit each, by its id.
     fn targets(_settings: &Settings, event: &Event, _channels: &[String]) -> Targets {
-        let commits = push(event).map(|push| push.commits.as_slice()).unwrap_or_default();
+        let Some(push) = push(event) else { return Targets::own() };
+        let commits = push.commits.as_slice();
         let mut targets = Targets::default();
         for commit in &commits[commits.len().saturating_sub(MOST_COMMITS)..] {
             let id = commit.id.as_str();
@@ -140,16 +143,21 @@ impl Deliver for Flowdock {
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
+        let send = |activity: &Json| {
+            let request = HttpRequest::post_json(address(settings), activity);
+            let mut request = request.with_secret_fields(&["flow_token"]);
+            request.headers.push(("accept", "application/json".to_owned()));
+            Call::http(request, by_status)
+        };
         let push = push(note.event);
+        if push.is_none() {
+            return Ok(send(&news(settings, note.event, note.message()?)));
+        }
         let commit = push.and_then(|push| push.commits.iter().find(|commit| commit.id == note.target));
         let (Some(push), Some(commit)) = (push, commit) else {
             return Err(Failure::Rejected(format!("the push has no commit {}", note.target)));
         };
-        let activity = activity(settings, note, note.message()?, (push, commit));
-        let request = HttpRequest::post_json(address(settings), &activity);
-        let mut request = request.with_secret_fields(&["flow_token"]);
-        request.headers.push(("accept", "application/json".to_owned()));
-        Ok(Call::http(request, by_status))
+        Ok(send(&activity(settings, note, note.message()?, (push, commit))))
     }
 }
 
@@ -172,6 +180,32 @@ fn address(settings: &Settings) -> url::Url {
     url
 }
 
+/// The activity for anything but a push, in a thread of what it is about.
+fn news(settings: &Settings, event: &Event, message: &Message) -> Json {
+    let more = one_text(&Message { summary: Text::new(), ..message.clone() });
+    // It begins with the line break after the summary.
+    let more = Text(
+        more.0
+            .into_iter()
+            .skip_while(|span| matches!(span, Span::Text { text, .. } if text.trim().is_empty()))
+            .collect(),
+    );
+    let title = Markup::Html.render_within(&message.summary, TITLE);
+    json!({
+        "event": "activity",
+        "external_thread_id": Markup::Plain.label(&event.subject, NAME),
+        "author": { "name": Markup::Plain.label(&message.project.name, NAME) },
+        "title": title,
+        "thread": {
+            "title": Markup::Html.label(&message.headline().plain_text(), NAME),
+            "external_url": message.project.url,
+        },
+        "body": Markup::Html.render_within(&more, BODY),
+        "tags": [],
+        "flow_token": settings.token.expose().trim(),
+    })
+}
+
 /// The fields and their order are those that GitLab sent.
 fn activity(
     settings: &Settings,
@@ -187,7 +221,7 @@ fn activity(
             "name": Markup::Plain.label(&commit.author.name, NAME),
             "email": Markup::Plain.label(&commit.author.email, NAME),
         },
-        "title": title(commit, note.is_test),
+        "title": title(commit, note.is_test, &note.references()),
         "thread": { "title": thread.title, "external_url": message.project.url },
         "body": body(commit),
         "tags": [],
@@ -215,12 +249,13 @@ impl Thread {
 }
 
 /// The commit's id with a link, and the first line of its message.
-fn title(commit: &Commit, is_test: bool) -> String {
+fn title(commit: &Commit, is_test: bool, references: &References<'_>) -> String {
     let first_line = commit.message.trim().lines().next().unwrap_or_default().trim();
     let first_line = if first_line.is_empty() { commit.title() } else { first_line };
     let short_id: String = commit.id.chars().take(7).collect();
     let mark = if is_test { format!("{TEST_MARK} ") } else { String::new() };
-    let title = Text::new().plain(mark).link(short_id, commit.url.as_str()).plain(format!(" {first_line}"));
+    let words = references.linked(Text::new().plain(format!(" {first_line}")));
+    let title = Text::new().plain(mark).link(short_id, commit.url.as_str()).then(words);
     Markup::Html.render_within(&title, TITLE)
 }
 
@@ -235,6 +270,7 @@ fn body(commit: &Commit) -> Option<String> {
 mod tests {
     use super::*;
     use crate::adapters::tests::{changed_push, play};
+    use crate::message::NoLinks;
 
     const TOKEN: [(&str, &str); 1] = [("token", "a-flow-token")];
 
@@ -303,10 +339,10 @@ mod tests {
         });
         let commit = &push(&event).expect("a push").commits[0];
         assert_eq!(
-            title(commit, false),
+            title(commit, false, &References::new(&NoLinks)),
             "<a href=\"https://forge.example/c/1\">da15608</a> Fix &lt;b&gt; &amp; co"
         );
-        assert!(title(commit, true).starts_with("[Test] <a "), "a test says so");
+        assert!(title(commit, true, &References::new(&NoLinks)).starts_with("[Test] <a "), "a test says so");
         assert_eq!(body(commit).as_deref(), Some("<pre>Because &lt;it&gt;\nwas so.</pre>"));
         let with = |message: String| {
             let mut other = commit.clone();

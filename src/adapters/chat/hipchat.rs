@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::one_text::one_text;
 use crate::adapters::contract::{About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen};
@@ -245,8 +246,12 @@ fn color(settings: &Settings, note: &Notification<'_>) -> Color {
 }
 
 fn html(note: &Notification<'_>, message: &Message) -> String {
+    let trigger = note.event.trigger;
+    if trigger.is_some_and(|trigger| HipChat::ABOUT.common.own_events.contains(trigger)) {
+        return Markup::Html.render_within(&one_text(message), MESSAGE);
+    }
     let summary = message.summary.clone();
-    let description = description(note.event).filter(|_| note.extent.detail == Detail::Full);
+    let description = description(note.event, note.links).filter(|_| note.extent.detail == Detail::Full);
     let text = match (&message.body, description) {
         // As in GitLab, whatever was done to an issue or merge request.
         (_, Some(prose)) => summary.plain("\n").then(prose.excerpt(PROSE)),

@@ -49,7 +49,8 @@ mod tests {
     fn a_channel_is_identified_by_its_name_or_by_its_id() {
         let channel = |fields: &[(&str, &str)]| {
             let form = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-            let Reaction::Command(typed) = read("slack", &InboundRequest { form });
+            let request = InboundRequest { form, ..InboundRequest::default() };
+            let Reaction::Command(typed) = read("slack", &request) else { panic!("a command") };
             (typed.channel, typed.channel_names)
         };
         let named = ("#Ops".to_owned(), vec!["Ops".to_owned(), "C123".to_owned()]);

@@ -2,7 +2,7 @@
 //! (<https://developers.mattermost.com/integrate/slash-commands/custom/>).
 
 use super::form::{LIMITS, about, read};
-use crate::adapters::contract::{About, Adapter, Inbound, InboundRequest, Reaction};
+use crate::adapters::contract::{About, Adapter, Inbound, InboundKind, InboundRequest, Reaction};
 use crate::call::Failure;
 use crate::settings::Secret;
 
@@ -30,8 +30,9 @@ impl Adapter for MattermostSlashCommands {
 
 impl Inbound for MattermostSlashCommands {
     const LIMITS: &'static str = LIMITS;
+    const KIND: InboundKind = InboundKind::Commands;
 
-    fn receive(_: &Settings, request: &InboundRequest) -> Result<Reaction, Failure> {
+    fn receive(request: &InboundRequest) -> Result<Reaction, Failure> {
         Ok(read("mattermost", request))
     }
 }

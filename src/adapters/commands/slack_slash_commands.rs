@@ -2,7 +2,7 @@
 //! (<https://docs.slack.dev/interactivity/implementing-slash-commands>).
 
 use super::form::{LIMITS, about, read};
-use crate::adapters::contract::{About, Adapter, Inbound, InboundRequest, Reaction};
+use crate::adapters::contract::{About, Adapter, Inbound, InboundKind, InboundRequest, Reaction};
 use crate::call::Failure;
 use crate::settings::Secret;
 
@@ -28,8 +28,9 @@ impl Adapter for SlackSlashCommands {
 
 impl Inbound for SlackSlashCommands {
     const LIMITS: &'static str = LIMITS;
+    const KIND: InboundKind = InboundKind::Commands;
 
-    fn receive(_: &Settings, request: &InboundRequest) -> Result<Reaction, Failure> {
+    fn receive(request: &InboundRequest) -> Result<Reaction, Failure> {
         Ok(read("slack", request))
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::lines::lines;
+use super::lines::{lines, news};
 use super::recipients::{is_name_alone, resolve, server, servers, unreadable};
 use crate::adapters::contract::{
     About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
@@ -71,7 +71,8 @@ impl Adapter for Irker {
         triggers: Triggers::of(&[Trigger::Push]),
         family: Family::Chat,
         common: CommonSettings::NONE,
-    };
+    }
+    .with_own_events();
     type Settings = Settings;
 
     fn validate(settings: &Settings) -> Vec<FieldError> {
@@ -138,10 +139,11 @@ impl Deliver for Irker {
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
-        let Payload::Push(push) = &note.event.payload else {
-            return Err(Failure::Rejected("only pushes are sent to IRC".to_owned()));
+        let (message, colors) = (note.message()?, settings.colorize_messages);
+        let lines = match &note.event.payload {
+            Payload::Push(push) => lines(message, push, colors),
+            _ => news(message, colors),
         };
-        let lines = lines(note.message()?, push, settings.colorize_messages);
         if lines.is_empty() {
             return Err(Failure::Rejected("a push without commits has no lines for IRC".to_owned()));
         }

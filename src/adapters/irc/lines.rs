@@ -1,7 +1,7 @@
 //! The lines that describe a push, after GitLab's. They are short enough for IRC.
 
 use crate::event::{Commit, Push, RefChange};
-use crate::message::{Limit, Markup, Message, TEST_MARK};
+use crate::message::{Body, Limit, Markup, Message, TEST_MARK};
 
 /// An IRC message has at most 512 bytes, including the sender, the channel and the line's end
 /// (<https://www.rfc-editor.org/rfc/rfc2812#section-2.3>). A server disconnects a client that sends more.
@@ -22,6 +22,27 @@ pub(super) fn lines(message: &Message, push: &Push, colors: bool) -> Vec<String>
         Scene { project: &project.name, url: &project.url, who, branch: push.short_ref(), colors, is_test };
     let commits = push.commits.iter().take(MOST_COMMITS).map(|commit| scene.commit(commit));
     scene.change(push.change()).into_iter().chain(scene.pushed(push)).chain(commits).collect()
+}
+
+/// The most of a sentence, in bytes: an address fits beside it.
+const SENTENCE: usize = 200;
+
+/// The lines about anything else: what happened with its address, what more is known, and the beginning of a description.
+pub(super) fn news(message: &Message, colors: bool) -> Vec<String> {
+    // The headline itself says that it is a test.
+    let project = &message.project;
+    let scene = Scene { project: &project.name, url: "", who: None, branch: "", colors, is_test: false };
+    let url = message.title.as_ref().and_then(|title| title.url.as_deref()).unwrap_or_default();
+    let headline = scene.opening().theirs(Look::Plain, &message.headline().plain_text(), SENTENCE);
+    let fields = message.fields.iter().map(|field| format!("{}: {}", field.name, field.value.plain_text()));
+    let fields = fields.collect::<Vec<_>>().join(", ");
+    let description = match &message.body {
+        Body::Prose(prose) => prose.plain_text(),
+        Body::None | Body::Lines(_) => String::new(),
+    };
+    let more = [fields, description].into_iter().filter(|words| !words.trim().is_empty());
+    let more = more.map(|words| scene.line().theirs(Look::Plain, &words, LINE).text);
+    std::iter::once(headline.leading_to(url).text).chain(more).collect()
 }
 
 /// The author, where the event names one, and the place.

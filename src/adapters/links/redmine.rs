@@ -3,9 +3,8 @@
 //!
 //! Redmine's own issues have numbers alone, so of `ABC-12` the number is its issue, as in GitLab.
 
-use super::tracker::{Pages, about, keys_and_numbers};
-use crate::adapters::contract::{About, Adapter, Link, Linked};
-use crate::message::Reference;
+use super::tracker::{Names, Pages, Tracker, about, issue_links, keys_and_numbers};
+use crate::adapters::contract::{About, Adapter};
 use crate::settings::{FieldError, PageUrl};
 
 crate::settings! {
@@ -17,8 +16,6 @@ crate::settings! {
         pub issues_url: PageUrl = "https://redmine.example.com/issues/:id",
         /// The page for a new issue.
         pub new_issue_url: PageUrl = "https://redmine.example.com/projects/rocket/issues/new",
-        /// The tracker's name for people.
-        pub title: Option<String> = "Redmine of the rocket team",
         /// What the tracker is for. It is kept and shown, and has no effect.
         pub description: Option<String> = "Where the rocket team plans",
         /// Whether `#12` is an issue of this tracker too. If not, it is the forge's own, and only `ABC-12` leads here.
@@ -35,39 +32,56 @@ impl Adapter for Redmine {
     type Settings = Settings;
 
     fn validate(settings: &Settings) -> Vec<FieldError> {
-        pages(settings).errors()
+        settings.pages().errors()
     }
 }
 
-fn pages(settings: &Settings) -> Pages<'_> {
-    Pages {
-        project: &settings.project_url,
-        issues: &settings.issues_url,
-        new_issue: Some(&settings.new_issue_url),
-        title: settings.title.as_deref(),
+impl Tracker for Settings {
+    fn pages(&self) -> Pages<'_> {
+        Pages {
+            project: &self.project_url,
+            issues: &self.issues_url,
+            new_issue: Some(&self.new_issue_url),
+            title: None,
+        }
+    }
+
+    fn names(&self) -> Names {
+        keys_and_numbers(self.short_references)
     }
 }
 
-impl Link for Redmine {
-    const LEADS_TO: Linked = Linked::Tracker;
+issue_links!(Redmine);
 
-    fn references(settings: &Settings, text: &str) -> Vec<Reference> {
-        pages(settings).references(keys_and_numbers(settings.short_references), text)
+#[cfg(test)]
+mod tests {
+    use super::super::tracker::tests::{issue, links, settings};
+
+    const PAGES: [(&str, &str); 3] = [
+        ("project_url", "https://t.example/p"),
+        ("issues_url", "https://t.example/issues/:id"),
+        ("new_issue_url", "https://t.example/new"),
+    ];
+
+    #[test]
+    fn the_number_alone_names_an_issue() {
+        let tracker = settings("redmine", &PAGES);
+        assert_eq!(
+            links(&tracker, "See ABC-12, A-1 and #13."),
+            ["ABC-12 https://t.example/issues/12", "A-1 https://t.example/issues/1"]
+        );
+        for name in ["12", "#12", "ABC-12"] {
+            assert_eq!(issue(&tracker, name).as_deref(), Some("https://t.example/issues/12"), "{name}");
+        }
+        for name in ["", "#", "x", "12 ", "ABC-12-3", "%31", "12%2F..", "١٢"] {
+            assert_eq!(issue(&tracker, name), None, "{name}");
+        }
     }
 
-    fn issue(settings: &Settings, name: &str) -> Option<String> {
-        pages(settings).numbered_issue(name)
-    }
-
-    fn project(settings: &Settings) -> Option<String> {
-        pages(settings).project()
-    }
-
-    fn new_issue(settings: &Settings) -> Option<String> {
-        pages(settings).new_issue()
-    }
-
-    fn name(settings: &Settings) -> String {
-        pages(settings).name(Self::ABOUT.title)
+    #[test]
+    fn a_sign_and_a_number_are_the_forges_own_unless_the_settings_say_so() {
+        let both = settings("redmine", &[&PAGES[..], &[("short_references", "true")]].concat());
+        assert_eq!(links(&both, "#13 a#14 #15a ##16"), ["#13 https://t.example/issues/13"]);
+        assert_eq!(links(&settings("redmine", &PAGES), "#13"), [""; 0]);
     }
 }

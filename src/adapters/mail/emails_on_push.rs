@@ -10,6 +10,7 @@ use super::diffs::{self, Comparison, Diffs};
 use super::head::{self, Head};
 use super::page::{Mood, Page};
 use super::{addresses, relay, replies};
+use crate::adapters::ProjectLinks;
 use crate::adapters::contract::{
     About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
 };
@@ -20,7 +21,7 @@ use crate::event::{
     Commit, Event, Payload, Project, Push, RefChange, RefType, Trigger, Triggers, parse_time,
 };
 use crate::integration::Family;
-use crate::message::Text;
+use crate::message::{References, Text};
 use crate::settings::FieldError;
 
 /// GitLab's limit.
@@ -157,6 +158,7 @@ struct Draft {
     push: Push,
     project: Project,
     is_test: bool,
+    links: ProjectLinks,
     known: Known,
 }
 
@@ -186,6 +188,7 @@ impl Draft {
             push: push.clone(),
             project,
             is_test: note.is_test,
+            links: note.links.clone(),
             known: Known::Event,
         }
     }
@@ -218,11 +221,12 @@ impl Draft {
 
     fn page(&self, diffs: &Diffs) -> Page {
         let Self { push, project, .. } = self;
+        let references = References::new(&self.links);
         let mut page = Page::new();
         page.headline(&self.headline(), Mood::Neutral);
         match &self.known {
-            Known::Removed(compared) => self.show_removed(&mut page, compared),
-            Known::Added(compared) => self.show_added(&mut page, compared),
+            Known::Removed(compared) => self.show_removed(&mut page, compared, &references),
+            Known::Added(compared) => self.show_added(&mut page, compared, &references),
             Known::Event if push.change() == RefChange::Updated && push.commits.is_empty() => {
                 page.notice(&format!(
                     "The event lists no commits: the {} went from {} to {}.",
@@ -231,7 +235,7 @@ impl Draft {
                     short(&push.after)
                 ));
             }
-            Known::Event => self.show_commits(&mut page),
+            Known::Event => self.show_commits(&mut page, &references),
         }
         show_files(&mut page, push);
         diffs::show(&mut page, diffs);
@@ -277,13 +281,14 @@ impl Draft {
         if user.is_some() { place } else { place.plain(format!(" {was}")) }
     }
 
-    fn show_commits(&self, page: &mut Page) {
+    fn show_commits(&self, page: &mut Page, references: &References<'_>) {
         let commits = &self.push.commits;
         if commits.is_empty() {
             return;
         }
         page.heading("Commits");
         let listed = &commits[commits.len().saturating_sub(MOST_COMMITS)..];
+        let message = |commit: &Commit| references.linked(message(commit));
         let fitting = listed.iter().take_while(|commit| page.entry(&who_and_when(commit), &message(commit)));
         let shown = fitting.count() as u64;
         let more = total(&self.push).saturating_sub(shown);
@@ -293,28 +298,27 @@ impl Draft {
         }
     }
 
-    fn show_removed(&self, page: &mut Page, compared: &Comparison) {
+    fn show_removed(&self, page: &mut Page, compared: &Comparison, references: &References<'_>) {
         page.notice(&format!(
             "This was a force push that only removed commits. They are not in the {} any more:",
             self.push.ref_type().name()
         ));
-        page.list(&self.compared(compared));
+        page.list(&self.compared(compared, references));
     }
 
-    fn show_added(&self, page: &mut Page, compared: &Comparison) {
+    fn show_added(&self, page: &mut Page, compared: &Comparison, references: &References<'_>) {
         if !compared.commits.is_empty() {
             page.heading("Commits");
-            page.list(&self.compared(compared));
+            page.list(&self.compared(compared, references));
         }
     }
 
     /// The newest commits of a comparison, with links, and the number of the others.
-    fn compared(&self, compared: &Comparison) -> Vec<Text> {
+    fn compared(&self, compared: &Comparison, references: &References<'_>) -> Vec<Text> {
         let item = |commit: &diffs::Compared| {
             let page = self.page_of("commit", &commit.id).unwrap_or_default();
-            Text::new()
-                .link(short(&commit.id), page)
-                .plain(format!(": {}", head::line(&commit.title, LONGEST_NAME)))
+            let title = Text::new().plain(format!(": {}", head::line(&commit.title, LONGEST_NAME)));
+            Text::new().link(short(&commit.id), page).then(references.linked(title))
         };
         let others = compared.commits.len().saturating_sub(MOST_COMMITS);
         let mut items: Vec<Text> = compared.commits[others..].iter().map(item).collect();

@@ -13,7 +13,7 @@ use crate::adapters::tests::{Contract, is_seen};
 use crate::call::{Call, Failure, Pace, Sent};
 use crate::event::{Build, Event, Payload, Pipeline, Project, RefType, Trigger, Triggers};
 use crate::integration::Family;
-use crate::message::Text;
+use crate::message::{References, Text};
 use crate::settings::FieldError;
 
 /// GitLab's limit.
@@ -126,7 +126,7 @@ impl Deliver for PipelinesEmail {
                 ("X-GitLab-Pipeline-Status", pipeline.status.clone()),
             ],
         };
-        let page = page(&project, pipeline);
+        let page = page(&project, pipeline, &note.references());
         Ok(Call::smtp(head::written(head::blank(note, head), page), replies::read))
     }
 }
@@ -149,7 +149,7 @@ fn subject(project: &Project, pipeline: &Pipeline) -> String {
     format!("{name} | {outcome} for {what} | {sha}")
 }
 
-fn page(project: &Project, pipeline: &Pipeline) -> Page {
+fn page(project: &Project, pipeline: &Pipeline, references: &References<'_>) -> Page {
     let url = pipeline.url(project.web_url.trim_end_matches('/'));
     let mut page = Page::new();
     let (said, mood) = match pipeline.status.as_str() {
@@ -164,7 +164,7 @@ fn page(project: &Project, pipeline: &Pipeline) -> Page {
     let number = if pipeline.id > 0 { format!("#{}", pipeline.id) } else { String::new() };
     let headline = Text::new().plain("Pipeline ").link(number, url.as_str()).plain(format!(" {said}"));
     page.headline(&headline, mood);
-    page.facts(&facts(project, pipeline));
+    page.facts(&facts(project, pipeline, references));
     if let Some(errors) = &pipeline.yaml_errors {
         let errors: String = errors.chars().take(LONGEST_ERROR).collect();
         page.notice(&format!("The CI configuration is wrong: {errors}"));
@@ -179,7 +179,7 @@ fn page(project: &Project, pipeline: &Pipeline) -> Page {
     page
 }
 
-fn facts(project: &Project, pipeline: &Pipeline) -> Vec<(&'static str, Text)> {
+fn facts(project: &Project, pipeline: &Pipeline, references: &References<'_>) -> Vec<(&'static str, Text)> {
     let plain = |words: &str| Text::new().plain(head::line(words, LONGEST_NAME));
     let web = project.web_url.trim_end_matches('/');
     let kind = match pipeline.ref_type {
@@ -189,7 +189,7 @@ fn facts(project: &Project, pipeline: &Pipeline) -> Vec<(&'static str, Text)> {
     let ref_name = if pipeline.is_on_hidden_ref() { Text::new() } else { plain(&pipeline.ref_name) };
     let request = pipeline.merge_request.as_ref().filter(|request| request.iid > 0).map(|request| {
         let title = head::line(&request.title, LONGEST_NAME);
-        Text::new().link(format!("!{} {title}", request.iid), request.url.as_str())
+        references.title(&format!("!{} {title}", request.iid), &request.url)
     });
     let sha: String = pipeline.sha.chars().take(8).collect();
     let commit = pipeline.commit.as_ref();
@@ -210,7 +210,7 @@ fn facts(project: &Project, pipeline: &Pipeline) -> Vec<(&'static str, Text)> {
             upstream.unwrap_or_default(),
         ),
         ("Commit", if sha.is_empty() { Text::new() } else { Text::new().link(sha, commit_url) }),
-        ("Message", plain(&title)),
+        ("Message", references.linked(plain(&title))),
         ("Author", commit.map(|commit| plain(&commit.author.name)).unwrap_or_default()),
         ("Started by", plain(&pipeline.started_by())),
         ("Duration", pipeline.duration.map(|seconds| plain(&duration(seconds))).unwrap_or_default()),

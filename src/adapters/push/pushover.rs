@@ -16,7 +16,7 @@ use crate::call::{
     Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe, is_page,
     unavailable,
 };
-use crate::event::{Trigger, Triggers};
+use crate::event::{Event, Payload, Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::{Body, Limit, Markup, Message, Text};
 use crate::settings::{FieldError, Secret, Url};
@@ -227,7 +227,7 @@ impl Deliver for Pushover {
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         let message = note.message()?;
-        let fields = fields(settings, message);
+        let fields = fields(settings, note.event, message);
         let pairs = fields.iter().map(|(name, value)| (*name, value.as_str()));
         let request = HttpRequest::post_form(api(settings), pairs).with_secret_fields(&["token", "user"]);
         Ok(Call::http(request, read))
@@ -246,7 +246,7 @@ fn api(settings: &Settings) -> url::Url {
     url
 }
 
-fn fields(settings: &Settings, message: &Message) -> Vec<(&'static str, String)> {
+fn fields(settings: &Settings, event: &Event, message: &Message) -> Vec<(&'static str, String)> {
     let mut fields = vec![
         ("token", settings.api_key.expose().trim().to_owned()),
         ("user", settings.user_key.expose().trim().to_owned()),
@@ -266,27 +266,43 @@ fn fields(settings: &Settings, message: &Message) -> Vec<(&'static str, String)>
     if !project.full_name.is_empty() {
         fields.push(("title", Markup::Plain.label(&project.full_name, TITLE)));
     }
+    let page = message.title.as_ref().filter(|_| !is_push(event)).and_then(|title| title.url.clone());
+    let (url, name) = match page {
+        Some(page) => (page, "See more".to_owned()),
+        None => (project.url.clone(), format!("See project {}", project.full_name)),
+    };
     // An address can't be cut, so it is left out if it is too long.
-    if !project.url.is_empty() && project.url.chars().count() <= LONGEST_URL {
-        fields.push(("url", project.url.clone()));
-        let name = format!("See project {}", project.full_name);
+    if !url.is_empty() && url.chars().count() <= LONGEST_URL {
+        fields.push(("url", url));
         fields.push(("url_title", Markup::Plain.label(name.trim(), URL_TITLE)));
     }
     fields
 }
 
-/// The summary and a push's commits, without addresses, because there is one link below. The part of the summary after the
+fn is_push(event: &Event) -> bool {
+    matches!(event.payload, Payload::Push(_))
+}
+
+/// The summary, a push's commits, and what is said of an alert, without addresses, because there is one link below. The part of the summary after the
 /// project is only a link, and left out.
 fn text(message: &Message) -> String {
     let action = &message.summary.0[..message.location_span.start.min(message.summary.0.len())];
     let mut words = Text(action.to_vec()).plain_text().trim_end().to_owned();
-    if words.is_empty() {
+    // What happens without a person begins with the place.
+    if message.location_span.start <= usize::from(message.is_test) {
         words = message.headline().plain_text();
     }
-    if let Body::Lines(lines) = &message.body {
-        for line in lines {
-            words = format!("{words}\n{}", line.plain_text());
+    match &message.body {
+        Body::Lines(lines) => {
+            for line in lines {
+                words = format!("{words}\n{}", line.plain_text());
+            }
         }
+        Body::Prose(prose) => words = format!("{words}\n{}", prose.plain_text()),
+        Body::None => {}
+    }
+    for field in &message.fields {
+        words = format!("{words}\n{}: {}", field.name, field.value.plain_text());
     }
     Markup::Plain.render_within(&Text::new().plain(words), MESSAGE)
 }
@@ -338,6 +354,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::event::sample;
     use crate::settings::{Properties, Settings as _, Value};
 
     fn properties(more: &[(&str, &str)]) -> Properties {
@@ -349,7 +366,7 @@ mod tests {
     /// The form for a message.
     fn form(more: &[(&str, &str)], message: &Message) -> BTreeMap<&'static str, String> {
         let settings = Settings::read(&properties(more)).expect("valid settings");
-        fields(&settings, message).into_iter().collect()
+        fields(&settings, &sample(Trigger::Push), message).into_iter().collect()
     }
 
     fn errors(more: &[(&str, &str)]) -> Vec<String> {

@@ -6,8 +6,8 @@ use super::{
     ADAPTERS, cases, contract, header, http_call, operator, raw_cases, settings, supported,
     targets_of_changed, tellers,
 };
-use crate::adapters::Entry;
 use crate::adapters::contract::Targets;
+use crate::adapters::{Entry, ProjectLinks};
 use crate::call::Request;
 use crate::event::Trigger;
 
@@ -208,6 +208,7 @@ fn an_event_that_is_larger_than_gitlab_sends_is_refused_with_its_size() {
         target: "",
         now: jiff::Timestamp::UNIX_EPOCH,
         operator: operator(),
+        links: ProjectLinks::none(),
         may_have_been_sent: false,
         is_test: false,
         extent: crate::integration::Extent::default(),

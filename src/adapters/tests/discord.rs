@@ -10,7 +10,7 @@ use super::{
 };
 use super::{http, settings_of};
 use crate::adapters::contract::LazyMessage;
-use crate::adapters::{Notification, OperatorSettings};
+use crate::adapters::{Notification, OperatorSettings, ProjectLinks};
 use crate::call::{Answer, Failure, Sent};
 use crate::event::Trigger;
 use crate::message::{Body, Field, Message, Person, ProjectInfo, Text, Title, Tone};
@@ -444,6 +444,7 @@ fn sent_message(message: &Message) -> Json {
         target: "",
         now: Timestamp::UNIX_EPOCH,
         operator: &OperatorSettings::default(),
+        links: ProjectLinks::none(),
         may_have_been_sent: false,
         is_test: false,
         extent: crate::integration::Extent::default(),

@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Contract, body, operator};
-use crate::adapters::Entry;
 use crate::adapters::contract::{
     About, Adapter, CommonSettings, Deliver, Delivery, LazyMessage, Notification, Preview,
 };
+use crate::adapters::{Entry, ProjectLinks};
 use crate::call::{Bucket, Call, Failure, HttpRequest, Pace, Sent, by_status};
 use crate::event::{Event, EventId, Trigger, Triggers};
 use crate::integration::Family;
@@ -78,6 +78,7 @@ fn kinds_without_a_message_reach_an_adapter_that_wants_them() {
             target: &targets.send[0].name,
             now: Timestamp::UNIX_EPOCH,
             operator: operator(),
+            links: ProjectLinks::none(),
             may_have_been_sent: false,
             is_test: false,
             extent: crate::integration::Extent::default(),

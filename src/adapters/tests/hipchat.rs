@@ -7,8 +7,8 @@ use serde_json::{Value as Json, json};
 
 use super::events::{Case, tell_changed};
 use super::{answer, body, buckets as buckets_of, call_with, consequence, entry, http, kind, settings_of};
-use crate::adapters::OperatorSettings;
 use crate::adapters::contract::{LazyMessage, Notification};
+use crate::adapters::{OperatorSettings, ProjectLinks};
 use crate::call::{Answer, Failure, HttpRequest, HttpResponse, Response, Sent};
 use crate::settings::{FieldError, Properties, Value};
 
@@ -118,6 +118,7 @@ fn without_a_room_nothing_is_sent_and_a_warning_says_so() {
         target: "",
         now: Timestamp::UNIX_EPOCH,
         operator: &OperatorSettings::default(),
+        links: ProjectLinks::none(),
         may_have_been_sent: false,
         is_test: false,
         extent: crate::integration::Extent::default(),

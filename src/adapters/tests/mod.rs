@@ -1,6 +1,7 @@
 //! What every adapter must do, tested over the whole table. What the tests must know of a service, its adapter declares
 //! ([`Contract`]). What is an adapter's own beyond that is in a file of its name; Slack and Mattermost share two.
 
+mod alerts;
 mod builds;
 mod calls;
 mod declared;
@@ -11,6 +12,7 @@ mod forwarding;
 mod hipchat;
 mod invalid_settings;
 mod irker;
+mod links;
 mod mail;
 mod microsoft_teams;
 mod misleading;
@@ -30,6 +32,7 @@ use serde_json::{Value as Json, json};
 use self::declared::outcome;
 use self::events::{Case, cases, hostile, raw_cases, sample, tell_changed};
 
+pub use self::alerts::alertmanager;
 pub use self::calls::{header, http_call, http_call_of, settings_with, targets_of, targets_of_changed};
 pub use self::declared::{Contract, Differs, Expected, OwnEvent, consequence, is_seen, usual_status};
 pub use self::events::{changed, tell};
@@ -37,7 +40,7 @@ pub use self::played::{
     Played, changed_push, errors, own_event, play, play_own, play_to, sample_buckets, targets_of_own,
 };
 use super::contract::{ChannelSettings, LazyMessage, Targets};
-use super::{ADAPTERS, Entry, Notification, OperatorSettings, find, operator};
+use super::{ADAPTERS, Entry, Notification, OperatorSettings, ProjectLinks, find, operator};
 use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Request, Response, Sent};
 use crate::event::{Event, Trigger};
 use crate::settings::{Parsed, Properties, Secret, Value};
@@ -139,6 +142,7 @@ fn call_after(
         target,
         now: Timestamp::UNIX_EPOCH,
         operator,
+        links: ProjectLinks::none(),
         may_have_been_sent: before == Before::Attempt,
         is_test: false,
         extent: crate::integration::Extent::default(),
@@ -303,7 +307,7 @@ fn every_adapter_in_the_folders_is_in_the_table() {
                 continue;
             }
             let source = std::fs::read_to_string(&path).unwrap_or_default();
-            let starts = ["\n        slug: \"", "    const ABOUT: About = about(\n        \""];
+            let starts = ["\n        slug: \"", "about(\"", "about(\n        \""];
             let slugs = starts.iter().flat_map(|start| source.match_indices(start));
             for slug in slugs.map(|(at, start)| &source[at + start.len()..]) {
                 let slug = slug.split('"').next().unwrap_or_default();

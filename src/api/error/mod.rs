@@ -97,6 +97,10 @@ pub(super) enum ApiError {
     NotAnEvent(String),
     /// The store did not confirm that it has the event, for this reason.
     EventNotStored(String),
+    /// A report of alerts has more bytes than this.
+    AlertsTooLarge(usize),
+    /// The project's alerts endpoint is switched off.
+    AlertsNotActive,
 }
 
 /// What was not found.
@@ -130,13 +134,16 @@ impl ApiError {
             | Self::BodyIncomplete
             | Self::InvalidSettings(_)
             | Self::NoDefault
-            | Self::NotAnEvent(_) => StatusCode::BAD_REQUEST,
+            | Self::NotAnEvent(_)
+            | Self::AlertsTooLarge(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. }
             | Self::TokenExpired
             | Self::TokenRevoked
             | Self::WrongWebhookToken
             | Self::BadSignature(_) => StatusCode::UNAUTHORIZED,
-            Self::InsufficientScope(_) | Self::Forbidden | Self::EventNotReached => StatusCode::FORBIDDEN,
+            Self::InsufficientScope(_) | Self::Forbidden | Self::EventNotReached | Self::AlertsNotActive => {
+                StatusCode::FORBIDDEN
+            }
             Self::NotFound(_) | Self::NoSuchRoute => StatusCode::NOT_FOUND,
             Self::NoSuchMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
@@ -199,6 +206,8 @@ impl ApiError {
             Self::EventNotJson(given) => {
                 error(&format!("the content type is `{given}`; events are application/json"))
             }
+            Self::AlertsTooLarge(limit) => message(&format!("the report is larger than {limit} bytes")),
+            Self::AlertsNotActive => message("403 Forbidden: the project's alerts endpoint is switched off"),
             Self::EventNotStored(why) => message(&format!("{why}; the event was not stored, send it again")),
         }
     }
@@ -219,7 +228,10 @@ impl ApiError {
                 vec![retry_after(NO_ROOM_RETRY_AFTER), (header::CONNECTION, "close".to_owned())]
             }
             // The rest of the body could not be distinguished from the next request, so the connection ends with the answer.
-            Self::BodyTooLarge { .. } | Self::BodyTooSlow(_) | Self::BodyIncomplete => {
+            Self::BodyTooLarge { .. }
+            | Self::BodyTooSlow(_)
+            | Self::BodyIncomplete
+            | Self::AlertsTooLarge(_) => {
                 vec![(header::CONNECTION, "close".to_owned())]
             }
             _ => Vec::new(),

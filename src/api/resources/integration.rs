@@ -40,6 +40,11 @@ pub struct Integration {
 pub struct SavedIntegration {
     #[serde(flatten)]
     pub integration: Integration,
+    /// Of `alerts`: the token with which monitoring systems report alerts. It is not shown again. An addition of Forgebell,
+    /// left out for other services.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub token: Option<String>,
     /// Parameters and values that were accepted, as GitLab accepts them, and have no effect. An addition of Forgebell,
     /// left out where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -196,6 +196,8 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         holds: holds.clone(),
         outbox: store.clone(),
         watches: store.clone(),
+        alerts: store.clone(),
+        forge_url: "https://forge.example".to_owned(),
         merge_requests: store,
         tests: TestSender { transport, pace: Arc::default(), operator: Arc::default(), holds },
         commands: None,

@@ -127,7 +127,7 @@ pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Json<Deliv
     let _turn = state.turn().await;
     let mut detail = find(&*state.ledger, &named(&request)?).await?;
     let integration = state.catalog.integration(&detail.line.integration);
-    let shown = rendered(integration.as_deref(), &detail, &state.tests.operator, *now);
+    let shown = rendered(&*state.catalog, &detail, &state.tests.operator, *now);
     let line = &detail.line;
     detail.hold = None;
     if line.state == DeliveryState::Waiting {

@@ -8,6 +8,7 @@ use tracing::warn;
 use utoipa_axum::routes;
 
 use super::Route;
+use super::alert_tokens;
 use super::authorized::{Read, Upsert, Write};
 use super::extract::{IntegrationRequest, ScopeRequest};
 use super::precondition::{IfUnmodifiedSince, unmodified_since};
@@ -75,7 +76,8 @@ pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Json<Integ
 /// Set {integration} of {level}
 ///
 /// The integration becomes active. A parameter that is not sent keeps its value, but required ones have to be sent each
-/// time. Unknown parameters are ignored, and `warnings` names them.
+/// time. Unknown parameters are ignored, and `warnings` names them. For `alerts`, the answer has a new `token`, which is
+/// not shown again; the one that this made before ends.
 #[utoipa::path(
     put, path = "/{slug}", operation_id = "put{Level}{Integration}", params(IfUnmodifiedSince),
     responses(
@@ -86,6 +88,7 @@ pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Json<Integ
 pub(super) async fn put(mut request: IntegrationRequest<Upsert>) -> Result<Json<SavedIntegration>, ApiError> {
     let params = request.authorized.params().await?;
     let wanted = put_params::read(request.entry, &params)?;
+    let alerts = alert_tokens::project_of(&request)?;
     let actor = request.authorized.actor();
     let state = &request.authorized.state;
     state.catalog.put(change(&request, &actor), &wanted).await?;
@@ -102,13 +105,20 @@ pub(super) async fn put(mut request: IntegrationRequest<Upsert>) -> Result<Json<
     }
     let saved = of_these_settings(state, &request.scope, request.entry);
     state.try_again(&saved, request.authorized.now).await;
+    let token = match alerts {
+        Some(project) => {
+            let now = request.authorized.now;
+            Some(alert_tokens::Change { state, project, actor: &actor, now }.rotate().await?)
+        }
+        None => None,
+    };
     let integration = shown(&request)?;
-    Ok(Json(SavedIntegration { integration, warnings }))
+    Ok(Json(SavedIntegration { integration, token, warnings }))
 }
 
 /// Switch {integration} of {level} off
 ///
-/// Its settings are kept.
+/// Its settings are kept. For `alerts`, all alert tokens of the project are revoked.
 #[utoipa::path(
     delete, path = "/{slug}", operation_id = "delete{Level}{Integration}", params(IfUnmodifiedSince),
     responses(
@@ -118,7 +128,12 @@ pub(super) async fn put(mut request: IntegrationRequest<Upsert>) -> Result<Json<
 )]
 pub(super) async fn delete(request: IntegrationRequest<Write>) -> Result<StatusCode, ApiError> {
     let actor = request.authorized.actor();
-    request.authorized.state.catalog.deactivate(change(&request, &actor)).await?;
+    let alerts = alert_tokens::project_of(&request)?;
+    let (state, now) = (&request.authorized.state, request.authorized.now);
+    state.catalog.deactivate(change(&request, &actor)).await?;
+    if let Some(project) = alerts {
+        alert_tokens::Change { state, project, actor: &actor, now }.revoke_all().await?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -9,6 +9,7 @@
 //! whether the token may change it (403), parameters (400), and then errors of the request as a whole.
 
 mod address;
+mod alert_tokens;
 mod auth;
 mod authorized;
 mod commands;
@@ -43,8 +44,10 @@ use utoipa_axum::router::UtoipaMethodRouter;
 
 use super::State;
 use super::error::ApiError;
+use crate::adapters::contract::InboundKind;
 use crate::adapters::{ADAPTERS, Entry};
 use crate::metrics;
+pub(super) use address::project_path;
 pub use auth::LoginLimiter;
 pub(super) use auth::{Credential, Need, authenticate, check_right, record_wrong_token};
 pub use integrations::integration_object;
@@ -91,7 +94,7 @@ pub(super) enum Mount {
     Integrations(Level),
     /// The same under `services`, which is GitLab's former name of `integrations`.
     Services(Level),
-    /// What an inbound adapter receives, below this list of a project's integrations.
+    /// What an adapter of commands receives, below this list of a project's integrations.
     Inbound(&'static str, &'static Entry),
 }
 
@@ -151,7 +154,9 @@ pub(super) fn routes() -> Vec<Mounted> {
         mount(test::routes(), Mount::Services(level));
         mount(deliveries::routes(), Mount::Services(level));
     }
-    for entry in ADAPTERS.iter().filter(|entry| entry.inbound.is_some()) {
+    let of_commands =
+        |entry: &&Entry| entry.inbound.as_ref().is_some_and(|inbound| inbound.kind == InboundKind::Commands);
+    for entry in ADAPTERS.iter().filter(of_commands) {
         for list in ["integrations", "services"] {
             mount(vec![commands::route()], Mount::Inbound(list, entry));
         }

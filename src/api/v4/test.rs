@@ -11,8 +11,8 @@ use super::explain::event_in;
 use super::extract::IntegrationRequest;
 use super::page::query_parameter;
 use super::params::{Invalid, Params};
-use crate::adapters::Entry;
 use crate::adapters::contract::Targets;
+use crate::adapters::{Entry, ProjectLinks};
 use crate::api::State;
 use crate::api::error::responses::{ReadsBody, Unprocessable};
 use crate::api::error::{ApiError, Missing};
@@ -118,6 +118,8 @@ pub(super) struct Subject {
     pub(super) entry: &'static Entry,
     integration: Integration,
     secrets: Secrets,
+    /// The tracker and the wiki of the scope.
+    links: ProjectLinks,
 }
 
 impl Subject {
@@ -145,7 +147,8 @@ pub(super) fn subject(
             configured.resolved.as_ref().map_err(|errors| ApiError::InvalidSettings(errors.clone()))?;
         let id = snapshot.id_at(scope, entry.about.slug);
         let integration = resolved.integration(id, scope.name(), configured.origin.name());
-        Ok(Subject { entry, integration, secrets: secrets_of(configured) })
+        let links = snapshot.links_at(scope);
+        Ok(Subject { entry, integration, secrets: secrets_of(configured), links })
     })
 }
 
@@ -162,12 +165,12 @@ pub(super) async fn run_test(
     wanted: impl Fn(&str) -> bool,
     now: jiff::Timestamp,
 ) -> Test {
-    let Subject { entry, integration, secrets } = subject;
+    let Subject { entry, integration, secrets, links } = subject;
     let targets = subject.targets(event);
     let mut attempts = Vec::new();
     let names = targets.send.iter().map(|target| target.name.as_str());
     for target in names.filter(|target| wanted(target)).take(Test::MAX_TARGETS) {
-        let attempt = match state.tests.test(integration, entry, event, target, now).await {
+        let attempt = match state.tests.test(integration, entry, event, target, links, now).await {
             Ok(report) => {
                 if matches!(report.report.outcome, Outcome::Delivered(_))
                     && let Some(pace) = entry.pace(&integration.settings, target)

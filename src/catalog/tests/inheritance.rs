@@ -133,3 +133,32 @@ fn a_project_that_is_renamed_keeps_its_settings_and_follows_its_new_groups() {
     assert!(snapshot.directory().project_by_path("acme/web/rocket").is_none());
     assert_eq!(snapshot.directory().project_by_path("Elsewhere/Rocket").unwrap().id, 42);
 }
+
+/// A tracker's row.
+fn redmine(owner: ScopeKey, host: &str, active: bool) -> StoredIntegration {
+    let pages = [("project_url", "p"), ("issues_url", "issues/:id"), ("new_issue_url", "new")];
+    let setting =
+        |(name, page): (&str, &str)| (name.to_owned(), Value::Text(format!("https://{host}/{page}")));
+    let properties = pages.map(setting).into_iter().collect();
+    let configuration = Configuration { active, properties, ..Configuration::default() };
+    StoredIntegration { slug: "redmine".to_owned(), ..row(owner, configuration) }
+}
+
+#[test]
+fn a_projects_own_tracker_comes_before_those_above() {
+    let leads = |stored: Vec<StoredIntegration>| {
+        let links = rows(stored).links(&rocket());
+        crate::message::Links::references(&links, "ABC-1")
+            .into_iter()
+            .map(|found| found.url)
+            .collect::<Vec<_>>()
+    };
+    let everywhere = || redmine(ScopeKey::Instance, "everywhere.example", true);
+    let group = || redmine(ScopeKey::Group(GroupKey(2)), "group.example", true);
+    let own = |active| redmine(ScopeKey::Project(42), "own.example", active);
+    assert_eq!(leads(vec![everywhere(), group(), own(true)]), ["https://own.example/issues/1"]);
+    assert_eq!(leads(vec![everywhere(), group()]), ["https://group.example/issues/1"]);
+    assert_eq!(leads(vec![everywhere()]), ["https://everywhere.example/issues/1"]);
+    assert_eq!(leads(vec![everywhere(), own(false)]), [""; 0], "switched off for the project");
+    assert_eq!(leads(vec![row(ScopeKey::Instance, slack(&[]))]), [""; 0]);
+}

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
 use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -20,7 +19,11 @@ const PAGE: usize = 500;
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct RetryArgs {
     /// The deliveries' ids
-    #[arg(value_name = "NUMBER", conflicts_with_all = ["all_failed", "integration", "project", "since", "until", "state"])]
+    #[arg(
+        value_name = "NUMBER",
+        required_unless_present_any = ["all_failed", "integration", "project", "since", "until", "state"],
+        conflicts_with_all = ["all_failed", "integration", "project", "since", "until", "state"]
+    )]
     ids: Vec<i64>,
     /// All that failed
     #[arg(long)]
@@ -38,7 +41,11 @@ pub(in crate::cli) struct RetryArgs {
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct CancelArgs {
     /// The deliveries' ids
-    #[arg(value_name = "NUMBER", conflicts_with_all = ["all_waiting", "integration", "project", "since", "until"])]
+    #[arg(
+        value_name = "NUMBER",
+        required_unless_present_any = ["all_waiting", "integration", "project", "since", "until"],
+        conflicts_with_all = ["all_waiting", "integration", "project", "since", "until"]
+    )]
     ids: Vec<i64>,
     /// All that wait
     #[arg(long)]
@@ -75,7 +82,7 @@ pub(super) async fn retry(
         let state = args.state.as_deref().map_or(Some(State::Failed), state_of);
         every(store, config, args.of.filter(state), now).await?
     } else {
-        named(&args.ids, "--all-failed")?
+        args.ids.iter().copied().map(DeliveryId).collect()
     };
     let mut steps = Steps { json: args.json, results: Vec::new() };
     for id in &ids {
@@ -105,7 +112,7 @@ pub(super) async fn cancel(
     let ids = if args.all_waiting || args.of.is_set() {
         every(store, config, args.of.filter(Some(State::Waiting)), now).await?
     } else {
-        named(&args.ids, "--all-waiting")?
+        args.ids.iter().copied().map(DeliveryId).collect()
     };
     let mut steps = Steps { json: args.json, results: Vec::new() };
     for id in &ids {
@@ -121,16 +128,6 @@ pub(super) async fn cancel(
         steps.add(*id, done, result)?;
     }
     steps.end("no such delivery waits: there is nothing to cancel")
-}
-
-/// The deliveries that a command names one by one.
-fn named(ids: &[i64], all: &str) -> anyhow::Result<Vec<DeliveryId>> {
-    if ids.is_empty() {
-        bail!(
-            "name deliveries by their numbers, or say which: {all}, --integration, --project, --since or --until"
-        );
-    }
-    Ok(ids.iter().copied().map(DeliveryId).collect())
 }
 
 /// All that pass a filter, collected before anything is done with one, so that one that fails anew is not sent twice.

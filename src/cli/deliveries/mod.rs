@@ -139,8 +139,7 @@ async fn show(
     detail.hold = hold_on(store, config, &detail.line, now).await?;
     let request = if args.request {
         let (snapshot, _) = state::view(config, now).await?;
-        let integration = snapshot.integration(&detail.line.integration);
-        Some(rendered(integration.as_deref(), &detail, &config.operator, now))
+        Some(rendered(&snapshot, &detail, &config.operator, now))
     } else {
         None
     };

@@ -27,10 +27,10 @@ use clap::builder::PossibleValuesParser;
 
 use super::explain::{fresh_id, read, title};
 use super::options::Options;
-use super::say;
 use super::send::{examples_with, one_off_quietly, outcome_words, pair, targets};
+use super::{say, state};
 use crate::adapters::contract::Preview;
-use crate::adapters::{ADAPTERS, Entry, OperatorSettings};
+use crate::adapters::{ADAPTERS, Entry, OperatorSettings, ProjectLinks};
 use crate::call::{
     Answer, Call, HttpRequest, HttpResponse, Mail, Method, Request, Response, Sent, TcpRequest,
 };
@@ -38,7 +38,7 @@ use crate::catalog::{Catalog as _, Snapshot};
 use crate::daemon;
 use crate::event::{Event, Trigger, sample};
 use crate::integration::{Integration, rules};
-use crate::message::{Limit, Markup, compose};
+use crate::message::{Limit, Markup, compose_with};
 use crate::pipeline::attempt::Outgoing;
 use crate::pipeline::trace::masked;
 use crate::settings::Secrets;
@@ -52,7 +52,9 @@ const HEADLINE: Limit = Limit::Chars(500);
 #[command(after_help = "For example:\n  \
     forgebell preview payloads/push.json --to slack,discord --out preview.html\n  \
     forgebell preview --sample all --out preview.html\n\n\
-    Nothing is sent, and no settings are needed: the examples of each adapter are used.")]
+    Nothing is sent, and no settings are needed: the examples of each adapter are used. References such as `ABC-12` lead to \
+    the project's tracker, as configured, or to a tracker that `--to` names:\n  \
+    forgebell preview payloads/push.json --to slack,redmine --set short_references=true --out preview.html")]
 pub(super) struct Args {
     /// Webhook payloads (JSON); `-` reads standard input
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "samples")]
@@ -88,6 +90,8 @@ struct Shown {
     messages: Vec<Drawn>,
     /// The slugs of the adapters that do not support the event.
     unheard: Vec<String>,
+    /// Whether some references stayed words, because there were too many.
+    has_unlinked_references: bool,
 }
 
 /// One message on the page.
@@ -102,8 +106,8 @@ struct Drawn {
     wide: bool,
 }
 
-pub(super) fn run(args: &Args, options: &Options) -> anyhow::Result<ExitCode> {
-    let operator = options.config()?.operator;
+pub(super) async fn run(args: &Args, options: &Options) -> anyhow::Result<ExitCode> {
+    let config = options.config()?;
     let everyone = args.to.iter().any(|slug| slug == ALL);
     let is_named = |entry: &Entry| args.to.iter().any(|slug| slug == entry.about.slug);
     let chosen = ADAPTERS.iter().filter(|entry| everyone && entry.can_deliver() || is_named(entry));
@@ -113,9 +117,15 @@ pub(super) fn run(args: &Args, options: &Options) -> anyhow::Result<ExitCode> {
     {
         bail!("--set {key}: none of these services has such a setting");
     }
+    // Trackers and wikis get no messages: those of the others lead there.
+    let drawn: Vec<&'static Entry> = chosen.iter().copied().filter(|entry| !is_only_linked(entry)).collect();
     let mut shown = Vec::new();
     for (source, event) in events(args)? {
-        shown.push(show(&source, &event, &chosen, &args.settings, &operator)?);
+        let links = match named_links(&chosen, &args.settings, &event)? {
+            Some(links) => links,
+            None => state::links(&config, &event).await,
+        };
+        shown.push(show(&source, &event, &drawn, &args.settings, (&config.operator, &links))?);
     }
     let page = page::page(&shown);
     match &args.out {
@@ -141,20 +151,41 @@ fn events(args: &Args) -> anyhow::Result<Vec<(String, Event)>> {
     Ok(events)
 }
 
+/// The trackers and wikis among the named services, with the settings of the command line; `None` where none is named.
+fn named_links(
+    chosen: &[&'static Entry],
+    settings: &[(String, String)],
+    event: &Event,
+) -> anyhow::Result<Option<ProjectLinks>> {
+    let mut named = Vec::new();
+    for entry in chosen.iter().filter(|entry| entry.link.is_some()) {
+        let all = examples_with(entry, settings);
+        let (integration, ..) = one_off_quietly(entry, &all, event, |path| std::fs::read_to_string(path))?;
+        named.push(integration);
+    }
+    Ok((!named.is_empty()).then(|| ProjectLinks::of(&named)))
+}
+
+fn is_only_linked(entry: &Entry) -> bool {
+    entry.link.is_some() && !entry.can_deliver()
+}
+
 fn show(
     source: &str,
     event: &Event,
     chosen: &[&'static Entry],
     settings: &[(String, String)],
-    operator: &OperatorSettings,
+    (operator, links): (&OperatorSettings, &ProjectLinks),
 ) -> anyhow::Result<Shown> {
     let supports =
         |entry: &Entry| event.trigger.is_some_and(|trigger| entry.about.triggers.contains(trigger));
     let (supporting, others): (Vec<&'static Entry>, Vec<_>) =
         chosen.iter().partition(|entry| supports(entry));
-    let messages = supporting.into_iter().map(|entry| message(entry, event, settings, operator));
+    let messages = supporting.into_iter().map(|entry| message(entry, event, settings, (operator, links)));
     // The message, or the event where there is no message.
-    let headline = compose(event)
+    let composed = compose_with(event, links, None);
+    let has_unlinked_references = composed.as_ref().is_some_and(|message| message.has_unlinked_references);
+    let headline = composed
         .map(|message| Markup::Plain.label(&message.summary.plain_text(), HEADLINE))
         .filter(|words| !words.is_empty());
     Ok(Shown {
@@ -162,6 +193,7 @@ fn show(
         kind: event.trigger.map_or(event.kind(), Trigger::name).to_owned(),
         source: format!("{source}: {}", title(event)),
         messages: messages.collect::<anyhow::Result<_>>()?,
+        has_unlinked_references,
         unheard: others.iter().map(|entry| entry.about.slug.to_owned()).collect(),
     })
 }
@@ -170,7 +202,7 @@ fn message(
     entry: &'static Entry,
     event: &Event,
     settings: &[(String, String)],
-    operator: &OperatorSettings,
+    (operator, links): (&OperatorSettings, &ProjectLinks),
 ) -> anyhow::Result<Drawn> {
     let all = examples_with(entry, settings);
     let (integration, secrets, _) =
@@ -196,6 +228,7 @@ fn message(
         id: "01912d68783e7a0384675661c1243ad4",
         now: daemon::now(),
         operator,
+        links,
         may_have_been_sent: false,
         test: false,
     };

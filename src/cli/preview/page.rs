@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use super::Shown;
+use crate::message::MOST_REFERENCES;
 
 /// No scripts, no pictures, no fonts, no calls home: styles of its own, and nothing else.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
@@ -96,6 +97,13 @@ pub(super) fn page(shown: &[Shown]) -> String {
         if !event.unheard.is_empty() {
             let _ =
                 writeln!(html, "<p class=\"unheard\">Not heard by {}.</p>", esc(&event.unheard.join(", ")));
+        }
+        if event.has_unlinked_references {
+            let _ = writeln!(
+                html,
+                "<p class=\"unheard\">The first {MOST_REFERENCES} references of the message are links. The others stay as they \
+                 are written.</p>"
+            );
         }
         html.push_str("</section>\n");
     }

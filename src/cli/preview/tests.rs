@@ -227,7 +227,13 @@ fn hipchats_old_form_is_the_same_bubble() {
 /// What is drawn of the sample of this kind, with the adapter's examples.
 fn drawn_sample(slug: &str, trigger: Trigger) -> String {
     let entry = crate::adapters::find(slug).expect("an adapter");
-    let shown = show("a sample", &sample(trigger), &[entry], &[], &OperatorSettings::default());
+    let shown = show(
+        "a sample",
+        &sample(trigger),
+        &[entry],
+        &[],
+        (&OperatorSettings::default(), ProjectLinks::none()),
+    );
     shown.expect("the examples are sound").messages.remove(0).drawing
 }
 
@@ -257,8 +263,14 @@ fn what_is_said_is_shown_and_not_the_look_up_before_it() {
     );
     let alias = [("room".to_owned(), "#news:example.com".to_owned())];
     let matrix = crate::adapters::find("matrix").expect("an adapter");
-    let shown = show("a sample", &sample(Trigger::Push), &[matrix], &alias, &OperatorSettings::default())
-        .expect("sound settings");
+    let shown = show(
+        "a sample",
+        &sample(Trigger::Push),
+        &[matrix],
+        &alias,
+        (&OperatorSettings::default(), ProjectLinks::none()),
+    )
+    .expect("sound settings");
     assert!(shown.messages[0].drawing.contains("pushed 2 commits"), "{}", shown.messages[0].drawing);
 }
 
@@ -322,7 +334,10 @@ fn the_page_of_everything_has_every_message_and_no_script() {
     let operator = OperatorSettings::default();
     let events = every_payload().into_iter().chain(Trigger::ALL.map(sample));
     let shown: Vec<Shown> = events
-        .map(|event| show("a file", &event, &everyone, &[], &operator).expect("the examples are sound"))
+        .map(|event| {
+            show("a file", &event, &everyone, &[], (&operator, ProjectLinks::none()))
+                .expect("the examples are sound")
+        })
         .collect();
     for event in &shown {
         assert_eq!(event.messages.len() + event.unheard.len(), everyone.len(), "{}", event.title);
@@ -357,10 +372,48 @@ fn settings_of_ones_own_take_the_place_of_examples_and_stay_secret() {
     let entry = crate::adapters::find("slack").expect("an adapter");
     let own = [("username".to_owned(), "Quasimodo".to_owned()), ("lines_only".to_owned(), "1".to_owned())];
     let shown =
-        show("a sample", &event, &[entry], &own, &OperatorSettings::default()).expect("sound settings");
+        show("a sample", &event, &[entry], &own, (&OperatorSettings::default(), ProjectLinks::none()))
+            .expect("sound settings");
     assert!(shown.messages[0].drawing.contains("Quasimodo"), "{}", shown.messages[0].drawing);
     let webhook = [("webhook".to_owned(), "https://chat.example.com/hooks/deepsecret".to_owned())];
     let shown =
-        show("a sample", &event, &[entry], &webhook, &OperatorSettings::default()).expect("sound settings");
+        show("a sample", &event, &[entry], &webhook, (&OperatorSettings::default(), ProjectLinks::none()))
+            .expect("sound settings");
     assert!(!page::page(&[shown]).contains("deepsecret"));
+}
+
+/// What is drawn of this message with the tracker and the wiki that `--to` names.
+fn drawn_with_links(slug: &str, trigger: Trigger, change: impl FnOnce(&mut Json)) -> String {
+    let mut json = serde_json::from_slice(&sample(trigger).raw).expect("a sample is JSON");
+    change(&mut json);
+    let event = Event::decode(fresh_id(), Timestamp::UNIX_EPOCH, json.to_string().into()).expect("an event");
+    let settings = [("short_references".to_owned(), "true".to_owned())];
+    let named = ["redmine", "confluence"].map(|slug| crate::adapters::find(slug).expect("an adapter"));
+    let links = named_links(&named, &settings, &event).expect("sound settings").expect("links");
+    let entry = crate::adapters::find(slug).expect("an adapter");
+    let shown = show("a sample", &event, &[entry], &[], (&OperatorSettings::default(), &links));
+    shown.expect("the examples are sound").messages.remove(0).drawing
+}
+
+#[test]
+fn references_and_wikis_are_working_links() {
+    for slug in ["slack", "mattermost", "discord", "microsoft-teams", "telegram", "matrix", "hangouts-chat"] {
+        let drawing = drawn_with_links(slug, Trigger::Push, |push| {
+            push["commits"][0]["message"] = "Fix #12 as ABC-7 says".into();
+            push["commits"][0]["title"] = "Fix #12 as ABC-7 says".into();
+        });
+        for (words, number) in [("#12", 12), ("ABC-7", 7)] {
+            let link = format!("href=\"https://redmine.example.com/issues/{number}\"");
+            let at = drawing.find(&link).unwrap_or_else(|| panic!("{slug}: no {link} in {drawing}"));
+            assert!(drawing[at + link.len()..].split("</a>").next().is_some_and(|link| link.contains(words)));
+        }
+        let drawing = drawn_with_links(slug, Trigger::WikiPage, |_| ());
+        let wiki = "href=\"https://rocket.atlassian.net/wiki\"";
+        assert!(drawing.contains(wiki), "{slug}: no {wiki} in {drawing}");
+    }
+    assert!(
+        named_links(&[crate::adapters::find("slack").expect("an adapter")], &[], &sample(Trigger::Push))
+            .expect("sound")
+            .is_none()
+    );
 }

@@ -9,8 +9,11 @@ use serde::Serialize;
 
 use super::super::{audit, complain, say, say_json};
 use super::{TokenObject, allows, place};
+use crate::adapters::alerts::endpoint;
 use crate::config::Config;
-use crate::store::registry::{Access, NewToken, ProjectCorrection, Right, ScopeKey, StoredToken};
+use crate::store::registry::{
+    Access, Configuration, NewToken, ProjectCorrection, Right, ScopeKey, StoredToken,
+};
 use crate::store::{Registry, Store, token};
 
 #[derive(Debug, clap::Args)]
@@ -22,6 +25,7 @@ use crate::store::{Registry, Store, token};
     forgebell token create --admin --name ada\n  \
     TOKEN=$(forgebell token create --project acme/web --expires 90d)\n  \
     forgebell token create --project 42 --ingest --name 'the forge'\n  \
+    forgebell token create --project acme/web --alerts --name alertmanager\n  \
     forgebell token create --group acme --read-only --json"
 )]
 pub(in crate::cli) struct Args {
@@ -40,6 +44,9 @@ pub(in crate::cli) struct Args {
     /// It may send events, and nothing else
     #[arg(long, group = "right")]
     ingest: bool,
+    /// Monitoring systems may report alerts of the project with it, and nothing else
+    #[arg(long, group = "right", requires = "project")]
+    alerts: bool,
     /// Its name in lists and in the audit log
     #[arg(long, value_name = "NAME", default_value = "unnamed", value_parser = name)]
     name: String,
@@ -53,9 +60,10 @@ pub(in crate::cli) struct Args {
 
 impl Args {
     fn right(&self) -> Right {
-        match (self.read_only, self.ingest) {
-            (true, _) => Right::Read,
-            (_, true) => Right::Ingest,
+        match (self.read_only, self.ingest, self.alerts) {
+            (true, ..) => Right::Read,
+            (_, true, _) => Right::Ingest,
+            (.., true) => Right::Alerts,
             _ => Right::Maintain,
         }
     }
@@ -107,6 +115,9 @@ pub(super) async fn run(
     let object = format!("token {} for {place}", args.name);
     let note = audit::entry("token.create", object, &["name", "reach", "right", "expires_at"], now);
     let made = store.create_token(new, note).await?;
+    if args.alerts {
+        switch_on_alerts(store, reach, now).await?;
+    }
     if args.json {
         let object = TokenObject::new(&made, &place, now);
         say_json(&Created { object, token: secret.expose() })?;
@@ -115,6 +126,28 @@ pub(super) async fn run(
         complain(&words(&made, &place, &format!("http://{}", config.http.listen)));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Shows the project's integration `alerts` as active, as when the API makes a token. What admits an alert is the token.
+async fn switch_on_alerts(
+    store: &(impl Registry + ?Sized),
+    project: ScopeKey,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let present = store.integration(project, endpoint::SLUG).await?;
+    if present.as_ref().is_some_and(|present| present.configuration.active) {
+        return Ok(());
+    }
+    let configuration = Configuration {
+        active: true,
+        inherits: false,
+        ..present.as_ref().map(|present| present.configuration.clone()).unwrap_or_default()
+    };
+    let made_from = present.map(|present| present.revision);
+    let note = audit::entry("integration.update", format!("{project} {}", endpoint::SLUG), &["active"], now);
+    // Where someone else sets it at this moment, it is as that person wants it.
+    store.put_integration(project, endpoint::SLUG, configuration, made_from, note).await?;
+    Ok(())
 }
 
 /// What the token reaches. A project that is named by its number is added to the known ones, if it is new.
@@ -169,6 +202,14 @@ fn words(token: &StoredToken, place: &str, base: &str) -> String {
     let end = token.expires_at.map_or_else(|| "without expiry".to_owned(), |end| format!("until {end}"));
     let use_it = match (token.access.right, token.access.reach) {
         (Right::Ingest, _) => format!("events go to {base}/events, with it as PRIVATE-TOKEN"),
+        (Right::Alerts, _) => {
+            let path =
+                place.split_once('(').and_then(|(_, path)| path.strip_suffix(')')).unwrap_or("GROUP/PROJECT");
+            format!(
+                "Alertmanager posts to {base}/{path}/prometheus/alerts/notify.json, other systems to \
+                 {base}/{path}/alerts/notify.json, with it as `Authorization: Bearer …`"
+            )
+        }
         (_, ScopeKey::Project(id)) => example(base, &format!("projects/{id}/integrations")),
         (_, ScopeKey::Group(_)) => {
             let path = place.strip_prefix("group ").unwrap_or(place).replace('/', "%2F");

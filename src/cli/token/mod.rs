@@ -120,6 +120,7 @@ const fn allows(right: Right) -> &'static str {
         Right::Maintain => "see and change",
         Right::Read => "see",
         Right::Ingest => "send events of",
+        Right::Alerts => "report alerts of",
     }
 }
 

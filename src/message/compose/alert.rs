@@ -1,6 +1,9 @@
 //! Alerts.
 
-use super::{Context, Message, NAME, TITLE, Text, Tone, brief, humanized, short_field};
+use super::{
+    Body, Context, Message, NAME, PROSE, PROSE_LINES, TITLE, Text, Tone, brief, humanized, listed,
+    short_field, web_address,
+};
 use crate::event::{Alert, parse_time};
 
 pub(super) fn message(context: &Context<'_>, alert: &Alert) -> Message {
@@ -19,7 +22,34 @@ pub(super) fn message(context: &Context<'_>, alert: &Alert) -> Message {
     field("Events", if alert.events > 0 { alert.events.to_string() } else { String::new() });
     field("Status", humanized(&alert.status));
     field("Start time", moment(&alert.started_at));
-    Message { title: super::title(title, &alert.url), fields, tone: Tone::Notice, ..context.report(what) }
+    field("Environment", brief(&alert.environment, NAME));
+    field("Service", brief(&alert.service, NAME));
+    field("Monitoring tool", brief(&alert.monitoring_tool, NAME));
+    let hosts = if alert.hosts.len() == 1 { "Host" } else { "Hosts" };
+    fields.push(short_field(hosts, listed(&alert.hosts, |host| Text::new().plain(brief(host, NAME)), "")));
+    fields.push(short_field("Runbook", runbook(&alert.runbook)));
+    Message {
+        title: super::title(title, &alert.url),
+        body: description(&alert.description),
+        fields,
+        tone: Tone::Notice,
+        ..context.report(what)
+    }
+}
+
+/// Monitoring systems fill templates with plain text: what looks like markup in it is none.
+fn description(words: &str) -> Body {
+    let text = Text::new().plain(words.trim()).first_lines(PROSE_LINES).excerpt(PROSE);
+    if text.is_blank() { Body::None } else { Body::Prose(text) }
+}
+
+/// What to do about the alert: an address, or words.
+fn runbook(runbook: &str) -> Text {
+    let words = brief(runbook, TITLE);
+    match web_address(Some(runbook.trim())) {
+        Some(url) => Text::new().link(words, url),
+        None => Text::new().plain(words),
+    }
 }
 
 /// A time in UTC, since the reader's time zone is unknown; unchanged where it cannot be parsed.

@@ -72,13 +72,15 @@ fn body(context: &Context<'_>, deployment: &Deployment) -> Body {
     };
     match (deployment.short_sha.as_str(), title.as_str()) {
         ("", "") => {}
-        ("", title) => lines.push(Text::new().link(title, url)),
+        ("", title) => lines.push(context.title_link(title, &url)),
         (sha, "") => lines.push(Text::new().link(brief(sha, NAME), url)),
-        (sha, title) => lines.push(Text::new().link(brief(sha, NAME), url).plain(format!(": {title}"))),
+        (sha, title) => {
+            lines.push(Text::new().link(brief(sha, NAME), url).then(context.words(format!(": {title}"))));
+        }
     }
     let comment = deployment.decision().map_or_else(String::new, |decision| brief(decision.comment, TITLE));
     if !comment.is_empty() {
-        lines.push(Text::new().plain(format!("Comment: {comment}")));
+        lines.push(context.words(format!("Comment: {comment}")));
     }
     if lines.is_empty() { Body::None } else { Body::Lines(lines) }
 }

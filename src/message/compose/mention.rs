@@ -26,6 +26,10 @@ pub(super) fn message(context: &Context<'_>, mention: &GroupMention) -> Option<M
         source => did.plain(" in ").link(source, mention.url.as_str()),
     };
     let title = brief(&mention.title, TITLE);
-    let more = if title.is_empty() { Text::new() } else { Text::new().plain(": ").bold(title) };
+    let more = if title.is_empty() {
+        Text::new()
+    } else {
+        context.references.linked(Text::new().plain(": ").bold(title))
+    };
     Some(Message { body: context.prose(&mention.text, &mention.url), ..context.message(did, " of ", more) })
 }

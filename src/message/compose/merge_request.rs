@@ -35,7 +35,9 @@ fn object(context: &Context<'_>, merge_request: &MergeRequest) -> Text {
     let thing = if is_draft { "draft merge request" } else { "merge request" };
     match numbered('!', merge_request.iid, first_line(title)).as_str() {
         "" => Text::new().plain(format!("a {thing}")),
-        label => Text::new().plain(format!("{thing} ")).link(label, url(context, merge_request)),
+        label => Text::new()
+            .plain(format!("{thing} "))
+            .then(context.title_link(label, &url(context, merge_request))),
     }
 }
 

@@ -25,8 +25,12 @@ mod wiki_page;
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use super::links::References;
 use super::markup::{address, clean, start};
-use super::{Base, Body, Field, Message, Person, ProjectInfo, Span, Text, Title, Tone, capitalised, prose};
+use super::{
+    Base, Body, Field, Links, Message, NoLinks, Person, ProjectInfo, Span, Text, Title, Tone, capitalised,
+    prose,
+};
 use crate::event::{Event, Payload, Project, RefType, User};
 
 /// Titles as long as GitLab itself allows for issues.
@@ -43,28 +47,35 @@ const MOST_NAMES: usize = 10;
 /// The longest value of a short field: about three lines in half of the width.
 const BESIDE_OTHERS: usize = 80;
 
-/// The message about an event; `None` for kinds that have no message.
+/// The message about an event of a project whose tracker and wiki are the forge's; `None` for kinds that have no message.
 pub fn compose(event: &Event) -> Option<Message> {
-    compose_at_most(event, None)
+    compose_with(event, &NoLinks, None)
 }
 
-/// The message about an event. Of a push it lists at most so many commits.
-pub fn compose_at_most(event: &Event, max_commits: Option<usize>) -> Option<Message> {
-    let context = Context { max_commits, ..Context::of(event) };
+/// The message about an event of a project with these links; `None` for kinds that have no message. Of a push it lists at
+/// most so many commits.
+pub fn compose_with(event: &Event, links: &dyn Links, max_commits: Option<usize>) -> Option<Message> {
+    let references = References::new(links);
+    let context = Context { max_commits, ..Context::of(event, &references) };
+    let message = message(&context, event)?;
+    Some(Message { has_unlinked_references: references.has_more(), ..message })
+}
+
+fn message(context: &Context<'_>, event: &Event) -> Option<Message> {
     let mut message = match &event.payload {
-        Payload::Push(push) => push::message(&context, push),
-        Payload::Issue(issue) => issue::message(&context, issue),
-        Payload::MergeRequest(merge_request) => merge_request::message(&context, merge_request),
-        Payload::Note(note) => return note::message(&context, note),
-        Payload::Pipeline(pipeline) => pipeline::message(&context, pipeline),
-        Payload::WikiPage(page) => wiki_page::message(&context, page),
-        Payload::Deployment(deployment) => deployment::message(&context, deployment),
-        Payload::Alert(alert) => alert::message(&context, alert),
-        Payload::Vulnerability(found) => vulnerability::message(&context, found),
-        Payload::GroupMention(mention) => return mention::message(&context, mention),
-        Payload::Release(release) => release::message(&context, release),
-        Payload::FeatureFlag(flag) => feature_flag::message(&context, flag),
-        Payload::Milestone(milestone) => milestone::message(&context, milestone, event.group.as_ref()),
+        Payload::Push(push) => push::message(context, push),
+        Payload::Issue(issue) => issue::message(context, issue),
+        Payload::MergeRequest(merge_request) => merge_request::message(context, merge_request),
+        Payload::Note(note) => return note::message(context, note),
+        Payload::Pipeline(pipeline) => pipeline::message(context, pipeline),
+        Payload::WikiPage(page) => wiki_page::message(context, page),
+        Payload::Deployment(deployment) => deployment::message(context, deployment),
+        Payload::Alert(alert) => alert::message(context, alert),
+        Payload::Vulnerability(found) => vulnerability::message(context, found),
+        Payload::GroupMention(mention) => return mention::message(context, mention),
+        Payload::Release(release) => release::message(context, release),
+        Payload::FeatureFlag(flag) => feature_flag::message(context, flag),
+        Payload::Milestone(milestone) => milestone::message(context, milestone, event.group.as_ref()),
         Payload::Job(_)
         | Payload::Emoji(_)
         | Payload::AccessToken(_)
@@ -80,13 +91,13 @@ pub fn compose_at_most(event: &Event, max_commits: Option<usize>) -> Option<Mess
 
 /// The description of the issue or merge request that an event is about, for services that show it whatever was done;
 /// `None` where there is none.
-pub fn description(event: &Event) -> Option<Text> {
+pub fn description(event: &Event, links: &dyn Links) -> Option<Text> {
     let (markdown, page_url) = match &event.payload {
         Payload::Issue(issue) => (&issue.description, &issue.url),
         Payload::MergeRequest(merge_request) => (&merge_request.description, &merge_request.url),
         _ => return None,
     };
-    let text = Context::of(event).text(markdown, page_url);
+    let text = Context::of(event, &References::new(links)).text(markdown, page_url);
     (!text.is_blank()).then_some(text)
 }
 
@@ -95,15 +106,16 @@ struct Context<'a> {
     project: Option<&'a Project>,
     project_info: ProjectInfo,
     author: Option<Person>,
+    references: &'a References<'a>,
     /// The most commits of a push that are listed, where the integration sets it.
     max_commits: Option<usize>,
 }
 
 impl<'a> Context<'a> {
-    fn of(event: &'a Event) -> Self {
+    fn of(event: &'a Event, references: &'a References<'a>) -> Self {
         let project_info = event.project.as_ref().map(project_info).unwrap_or_default();
         let author = event.user().and_then(|user| person(user, event.project.as_ref()));
-        Self { project: event.project.as_ref(), project_info, author, max_commits: None }
+        Self { project: event.project.as_ref(), project_info, author, references, max_commits: None }
     }
 
     /// A sentence about what was done to something: `Ada merged merge request !5` or, where the event does not say who
@@ -188,7 +200,17 @@ impl<'a> Context<'a> {
             project_path: self.project.map_or("", |project| &project.path_with_namespace),
             default_branch: self.project.and_then(|project| project.default_branch.as_deref()).unwrap_or(""),
         };
-        prose(markdown, &base)
+        self.references.linked(prose(markdown, &base))
+    }
+
+    /// What people wrote on one line, such as a commit's title.
+    fn words(&self, words: impl Into<String>) -> Text {
+        self.references.linked(Text::new().plain(words))
+    }
+
+    /// A title that people wrote, linked to its page. References in it lead to their issues.
+    fn title_link(&self, words: &str, url: &str) -> Text {
+        self.references.title(words, url)
     }
 }
 

@@ -13,7 +13,11 @@ pub(super) fn message(context: &Context<'_>, note: &Note) -> Option<Message> {
         Noteable::Other(_) => return None,
     };
     let title = brief(note.on.title(), TITLE);
-    let more = if title.is_empty() { Text::new() } else { Text::new().plain(": ").bold(title) };
+    let more = if title.is_empty() {
+        Text::new()
+    } else {
+        context.references.linked(Text::new().plain(": ").bold(title))
+    };
     let did = did(context, note, &on);
     Some(Message { body: context.prose(&note.note, &note.url), ..context.message(did, " in ", more) })
 }

@@ -158,12 +158,12 @@ fn fields(
         let title = brief(commit.title(), TITLE);
         let title = if title.is_empty() { commit.short_id().to_owned() } else { title };
         if !title.is_empty() {
-            fields.push(short_field("Commit", Text::new().link(title, commit.url.as_str())));
+            fields.push(short_field("Commit", context.title_link(&title, &commit.url)));
         }
     }
     if let Some(request) = pipeline.merge_request.as_ref().filter(|request| request.iid > 0) {
         let label = super::numbered('!', request.iid, &request.title);
-        fields.push(short_field("Merge request", Text::new().link(label, request.url.as_str())));
+        fields.push(short_field("Merge request", context.title_link(&label, &request.url)));
     }
     if let Some(upstream) = &pipeline.upstream {
         let name = if pipeline.is_child() { "Parent pipeline" } else { "Upstream pipeline" };

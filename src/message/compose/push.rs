@@ -77,6 +77,6 @@ fn line(context: &Context<'_>, commit: &Commit) -> Text {
     if !commit.id.is_empty() {
         line = line.link(commit.short_id(), url).plain(": ");
     }
-    line = line.plain(if title.is_empty() { "(no message)" } else { &title });
+    line = line.then(context.words(if title.is_empty() { "(no message)" } else { &title }));
     if author.is_empty() { line } else { line.plain(format!(" - {author}")) }
 }

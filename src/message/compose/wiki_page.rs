@@ -1,6 +1,7 @@
-//! Wiki pages.
+//! Wiki pages. The page's link is the forge's: the page was changed there. Where the project has its wiki elsewhere, the
+//! message leads there too, as GitLab's sidebar does.
 
-use super::{Body, Context, Message, TITLE, Text, brief};
+use super::{Body, Context, Message, NAME, TITLE, Text, brief};
 use crate::event::WikiPage;
 
 /// How much is shown of the commit message, which is usually one line.
@@ -20,11 +21,16 @@ pub(super) fn message(context: &Context<'_>, page: &WikiPage) -> Message {
         title => Text::new().plain("wiki page ").link(title, page.url.as_str()),
     };
     let did = context.deed(done, object, &format!("was {done}"));
-    let more = match page.diff_url.as_deref() {
-        Some(url) if !deleted => Text::new().plain(" (").link("Compare changes", url).plain(")"),
-        _ => Text::new(),
+    let changes = page.diff_url.as_deref().filter(|url| !deleted && !url.is_empty());
+    let changes = changes.map(|url| Text::new().link("Compare changes", url));
+    let wiki =
+        context.references.links.wiki().map(|wiki| Text::new().link(brief(&wiki.name, NAME), wiki.url));
+    let links: Vec<Text> = changes.into_iter().chain(wiki).collect();
+    let more = match links.as_slice() {
+        [] => Text::new(),
+        _ => Text::new().plain(" (").then(Text::join(links, ", ")).plain(")"),
     };
-    let words = Text::new().plain(brief(&page.message, MESSAGE));
+    let words = context.words(brief(&page.message, MESSAGE));
     let body = if words.is_blank() { Body::None } else { Body::Prose(words) };
     Message { body, ..context.message(did, " in ", more) }
 }

@@ -47,6 +47,11 @@ pub(super) trait Dialect: Copy {
     /// escape for it.
     fn link(self, words: &str, address: &str, out: &mut String);
 
+    /// Whether references in people's words are links. Where a link is its text and its address, they stay words.
+    fn links_references(self) -> bool {
+        true
+    }
+
     /// Writes a link that shows its own address. `spelled` is the address as people wrote it; `after` is the character
     /// that follows it.
     fn bare_link(self, spelled: &str, address: &str, after: Option<char>, out: &mut String);

@@ -69,6 +69,10 @@ impl Dialect for Irc {
         out.push(')');
     }
 
+    fn links_references(self) -> bool {
+        false
+    }
+
     /// Writes the encoded address, not the one that people wrote: IRC clients end an address at unusual letters.
     fn bare_link(self, _: &str, address: &str, _: Option<char>, out: &mut String) {
         self.address(address, out);

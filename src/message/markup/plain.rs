@@ -28,6 +28,10 @@ impl Dialect for Plain {
         }
     }
 
+    fn links_references(self) -> bool {
+        false
+    }
+
     fn bare_link(self, spelled: &str, _: &str, _: Option<char>, out: &mut String) {
         out.push_str(spelled);
     }

@@ -33,6 +33,10 @@ impl Dialect for Quiet {
         out.push(')');
     }
 
+    fn links_references(self) -> bool {
+        false
+    }
+
     fn bare_link(self, spelled: &str, address: &str, _: Option<char>, out: &mut String) {
         Plain.bare_link(spelled, address, None, out);
     }

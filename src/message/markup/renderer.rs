@@ -118,6 +118,14 @@ impl<D: Dialect> Renderer<D> {
                 Span::Link { text: words, url, style } => {
                     self.link(words, url, *style, first_char(&spans[next..]));
                 }
+                Span::Reference { text: words, url, style } => {
+                    let after = first_char(&spans[next..]);
+                    if self.dialect.links_references() {
+                        self.link(words, url, *style, after);
+                    } else {
+                        self.words(words, *style, after);
+                    }
+                }
                 Span::Code(code) => self.code(code, first_char(&spans[next..])),
                 Span::CodeBlock(code) => self.code_block(code),
                 Span::Quote(quoted) => self.quote(quoted),
@@ -476,14 +484,18 @@ const fn is_harmless(byte: u8) -> bool {
 fn first_char(spans: &[Span]) -> Option<char> {
     let is_written = |span: &&Span| match span {
         Span::Text { text, .. } => first(text).is_some(),
-        Span::Link { text, url, .. } => first(text).or_else(|| first(url)).is_some(),
+        Span::Link { text, url, .. } | Span::Reference { text, url, .. } => {
+            first(text).or_else(|| first(url)).is_some()
+        }
         Span::Code(code) | Span::CodeBlock(code) => !clean(code).trim().is_empty(),
         Span::Quote(quoted) => !quoted.is_blank(),
     };
     match spans.iter().find(is_written)? {
         Span::Text { text, .. } => first(text),
         // A link whose address is dropped is written as its text, on one line.
-        Span::Link { text, url, .. } => one_line(text).chars().next().or_else(|| first(url)),
+        Span::Link { text, url, .. } | Span::Reference { text, url, .. } => {
+            one_line(text).chars().next().or_else(|| first(url))
+        }
         Span::Code(_) => Some('`'),
         Span::CodeBlock(_) | Span::Quote(_) => None,
     }

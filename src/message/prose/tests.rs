@@ -263,7 +263,7 @@ proptest! {
                     prop_assert!(!text.is_empty() && url.starts_with("https://"));
                 }
                 Span::Text { text, .. } => prop_assert!(!text.contains("\n\n\n"), "{:?}", text),
-                Span::Code(_) | Span::CodeBlock(_) | Span::Quote(_) => {}
+                Span::Reference { .. } | Span::Code(_) | Span::CodeBlock(_) | Span::Quote(_) => {}
             }
         }
         for markup in ALL {

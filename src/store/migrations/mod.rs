@@ -26,6 +26,7 @@ pub(super) const STEPS: &[Step] = steps![
     "0006_quarantine_sender",
     "0007_watches",
     "0008_merge_requests",
+    "0009_alerts",
 ];
 
 /// The version of the schema that this program works with.

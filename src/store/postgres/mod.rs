@@ -14,6 +14,7 @@
 //!
 //! A session is set up once for each connection, so a pooler that assigns connections per transaction does not work.
 
+mod alerts;
 mod connection;
 mod holds;
 mod ledger;
@@ -41,10 +42,11 @@ use super::merge_requests::MergeRequests;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
-    Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId,
-    DeliveryLine, Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger,
-    NewQuarantined, NewWatch, NodeId, Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined,
-    Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
+    AlertReport, Alerts, Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter,
+    DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease,
+    Ledger, NewQuarantined, NewWatch, NodeId, NotedAlert, Outbox, Overview, Portion, Quarantine,
+    QuarantineUse, Quarantined, Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept,
+    Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -348,5 +350,16 @@ impl Watches for Postgres {
 
     async fn commit_statuses(&self, project_id: i64, sha: &str) -> Result<Vec<Watch>> {
         watches::of_commit(&self.people, project_id, sha).await
+    }
+}
+
+#[async_trait]
+impl Alerts for Postgres {
+    async fn note_alerts(
+        &self,
+        reports: Vec<AlertReport>,
+        now: Timestamp,
+    ) -> Result<Vec<Option<NotedAlert>>> {
+        alerts::note(&self.writer, &reports, now).await
     }
 }

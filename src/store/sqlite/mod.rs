@@ -5,6 +5,7 @@
 //! [`claim`], [`settle`], [`leases`], [`holds`], [`ledger`], [`sweep`], [`quarantine`], [`registry`]. [`lanes`] keeps the
 //! order within lanes. [`schema`] opens and migrates the file, [`key_file`] has the key beside it, [`place`] watches over both.
 
+mod alerts;
 mod claim;
 mod enqueue;
 mod holds;
@@ -37,10 +38,11 @@ use super::merge_requests::MergeRequests;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
-    Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId,
-    DeliveryLine, Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger,
-    NewQuarantined, NewWatch, NodeId, Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined,
-    Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
+    AlertReport, Alerts, Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter,
+    DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease,
+    Ledger, NewQuarantined, NewWatch, NodeId, NotedAlert, Outbox, Overview, Portion, Quarantine,
+    QuarantineUse, Quarantined, Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept,
+    Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -329,5 +331,21 @@ impl Watches for Sqlite {
     async fn commit_statuses(&self, project_id: i64, sha: &str) -> Result<Vec<Watch>> {
         let sha = sha.to_owned();
         self.ledger.call(move |connection| watches::of_commit(connection, project_id, &sha)).await
+    }
+}
+
+#[async_trait]
+impl Alerts for Sqlite {
+    async fn note_alerts(
+        &self,
+        reports: Vec<AlertReport>,
+        now: Timestamp,
+    ) -> Result<Vec<Option<NotedAlert>>> {
+        let report = |AlertReport { key, title, event }| {
+            let event = event.map(|event| EventRow::new(&event, now, None));
+            alerts::Report { key, title, event }
+        };
+        let reports = reports.into_iter().map(report).collect();
+        self.writer.call(move |connection| alerts::note(connection, reports, now)).await
     }
 }

@@ -3,6 +3,7 @@
 //! Each test is a function over any [`Backend`]. The list at the end runs all of them over each store, which is set up as in
 //! production. What only one store promises is tested beside that store.
 
+mod alerts;
 mod configured;
 mod events;
 mod extremes;
@@ -242,6 +243,12 @@ macro_rules! promises {
                     a_result_is_announced_once_and_with_the_end_of_the_watch,
                     a_watch_begins_with_the_outcome_of_the_delivery_that_triggered_the_build,
                     watches_that_ended_are_swept_with_what_was_delivered,
+                }
+                alerts::{
+                    an_alert_is_news_once_until_it_ended_and_fires_again,
+                    the_alerts_of_one_report_are_noted_in_order_and_in_one_commit,
+                    alerts_of_two_keys_do_not_know_of_each_other,
+                    alerts_that_are_no_longer_reported_are_swept,
                 }
                 merge_requests::{
                     an_open_merge_request_is_found_by_its_branch_until_it_ends,

@@ -25,6 +25,7 @@
 //! The harness uses real sockets and processes in real time. A test that uses it can't stop the clock
 //! (`tokio::time::pause`), since every bound would then be exceeded at once.
 
+pub mod alertmanager;
 pub mod api;
 pub mod attack;
 pub mod authority;

@@ -23,6 +23,16 @@ fn with(more: (&'static str, &'static str)) -> Vec<(&'static str, &'static str)>
 }
 
 #[test]
+fn a_child_pipeline_does_not_take_its_parents_place() {
+    let targets = targets_of_changed("github", &SETTINGS, Trigger::Pipeline, |json| {
+        json["object_attributes"]["sha"] = SHA.into();
+        json["object_attributes"]["source"] = "parent_pipeline".into();
+    });
+    assert_eq!(targets.send, []);
+    assert!(targets.left_out[0].contains("the parent's status counts"), "{:?}", targets.left_out);
+}
+
+#[test]
 fn every_status_has_githubs_state_or_sends_nothing() {
     for (status, state) in [
         ("created", Some("pending")),

@@ -149,7 +149,9 @@ impl Blocks {
         let mut words = Text::new();
         for span in &text.0 {
             match span {
-                Span::Text { .. } | Span::Link { .. } | Span::Code(_) => words.0.push(span.clone()),
+                Span::Text { .. } | Span::Link { .. } | Span::Reference { .. } | Span::Code(_) => {
+                    words.0.push(span.clone());
+                }
                 Span::CodeBlock(code) => {
                     self.words(&std::mem::take(&mut words), quoted);
                     self.code(code);
@@ -246,6 +248,9 @@ fn simple_span(span: &Span) -> Span {
         Span::Text { text, style } => Span::Text { text: text.clone(), style: plain(*style) },
         Span::Link { text, url, style } => {
             Span::Link { text: text.clone(), url: url.clone(), style: plain(*style) }
+        }
+        Span::Reference { text, url, style } => {
+            Span::Reference { text: text.clone(), url: url.clone(), style: plain(*style) }
         }
         Span::Code(code) | Span::CodeBlock(code) => Span::Text { text: code.clone(), style: Style::PLAIN },
         Span::Quote(text) => Span::Text { text: text.plain_text(), style: Style::PLAIN },

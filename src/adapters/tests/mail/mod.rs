@@ -12,7 +12,7 @@ use super::events::{Case, changed, tell, tell_changed};
 use super::{buckets, entry, operator, settings_of, target_names};
 use crate::adapters::contract::LazyMessage;
 use crate::adapters::mail::{addresses, replies};
-use crate::adapters::{Notification, OperatorSettings};
+use crate::adapters::{Notification, OperatorSettings, ProjectLinks};
 use crate::call::{Answer, Call, Failure, Mail, Request, Sent, SmtpReply, SmtpStage};
 use crate::settings::{Parsed, Properties, Value};
 
@@ -38,6 +38,7 @@ fn call_in(slug: &str, settings: &Parsed, case: &Case, operator: &OperatorSettin
         target: "ada@example.com",
         now: Timestamp::UNIX_EPOCH,
         operator,
+        links: ProjectLinks::none(),
         may_have_been_sent: false,
         is_test: false,
         extent: crate::integration::Extent::default(),

@@ -117,6 +117,7 @@ fn a_failure_of_the_forge_is_not_the_servers() {
         target: "",
         now: jiff::Timestamp::UNIX_EPOCH,
         operator: &operator,
+        links: crate::adapters::ProjectLinks::none(),
         may_have_been_sent: false,
         is_test: false,
         extent: crate::integration::Extent::default(),

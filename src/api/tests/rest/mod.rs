@@ -1,6 +1,7 @@
 //! The Integrations API, over a real connection and a real store.
 
 mod access;
+mod alerts;
 mod bodies;
 mod describe;
 mod holds;

@@ -8,6 +8,8 @@
 //! nothing about a guess, because any change to the guess changes the whole digest unpredictably.
 
 use axum::http::{HeaderMap, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 
 use crate::api::error::ApiError;
@@ -45,6 +47,19 @@ impl Credential {
         Self::new(token, false)
     }
 
+    /// The token in an `Authorization` of the scheme `Bearer`.
+    pub(in crate::api) fn bearer(authorization: &str) -> Option<Self> {
+        after_bearer(authorization).and_then(|token| Self::new(token, true))
+    }
+
+    /// The token as the password in an `Authorization` of the scheme `Basic`; the user does not matter.
+    pub(in crate::api) fn basic_password(authorization: &str) -> Option<Self> {
+        let (scheme, login) = authorization.trim().split_once(' ')?;
+        let login = STANDARD.decode(login.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+        let login = String::from_utf8(login).ok()?;
+        Self::new(login.split_once(':')?.1, false)
+    }
+
     /// The token of a request. Its possible places and their order are GitLab's.
     pub(in crate::api) fn of(headers: &HeaderMap, params: &Params) -> Option<Self> {
         let text = |name: &str| params.text(name).ok().flatten();
@@ -59,7 +74,7 @@ impl Credential {
     }
 
     /// The digest under which the store keeps this token.
-    fn hash(&self) -> [u8; 32] {
+    pub(in crate::api) fn hash(&self) -> [u8; 32] {
         token::hash(self.token.expose())
     }
 }
@@ -100,8 +115,10 @@ pub(in crate::api) fn check_right(right: Right, need: Need) -> Result<(), ApiErr
         | (Need::Read, Right::Maintain | Right::Read)
         | (Need::Write, Right::Maintain)
         | (Need::Ingest, Right::Maintain | Right::Ingest) => Ok(()),
-        (Need::Read, Right::Ingest) => Err(ApiError::InsufficientScope("api read_api")),
-        (Need::Write, _) | (Need::Ingest, Right::Read) => Err(ApiError::InsufficientScope("api")),
+        (Need::Read, Right::Ingest | Right::Alerts) => Err(ApiError::InsufficientScope("api read_api")),
+        (Need::Write, _) | (Need::Ingest, Right::Read | Right::Alerts) => {
+            Err(ApiError::InsufficientScope("api"))
+        }
     }
 }
 
@@ -204,7 +221,24 @@ mod tests {
         assert_eq!(allowed(Right::Maintain), [true, true, true]);
         assert_eq!(allowed(Right::Read), [true, false, false]);
         assert_eq!(allowed(Right::Ingest), [false, false, true]);
+        assert_eq!(allowed(Right::Alerts), [false, false, false], "it has an address of its own");
         assert_eq!(check_right(Right::Read, Need::Write), Err(ApiError::InsufficientScope("api")));
+    }
+
+    #[test]
+    fn monitoring_systems_send_it_as_bearer_or_as_a_password() {
+        assert_eq!(sent(Credential::bearer("Bearer a")), ("a".to_owned(), true));
+        for login in ["OmE=", "YWRhOmE="] {
+            assert_eq!(
+                sent(Credential::basic_password(&format!("basic {login}"))).0,
+                "a",
+                "`:a` and `ada:a`"
+            );
+        }
+        for none in ["Basic", "Basic %%%", "Basic YQ==", "Basic YTo=", "Basic /zo=", "Bearer OmE="] {
+            assert_eq!(Credential::basic_password(none), None, "{none}");
+        }
+        assert_eq!(Credential::bearer("Basic OmE="), None);
     }
 
     #[test]

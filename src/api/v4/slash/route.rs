@@ -38,14 +38,15 @@ pub(in crate::api::v4) async fn trigger(
         let project = address::project(path.id())?;
         find(snapshot, &project, ScopeKey::Instance, Unknown::IsMissing).ok()
     });
-    let Some((scope, settings)) = authenticate(&state.catalog, entry, scope, &params)? else {
+    let Some(scope) = authenticate(&state.catalog, entry, scope, &params)? else {
         record_wrong_token(&state, &head, now)?;
         return Err(ApiError::NotFound(Missing::Integration));
     };
-    let inbound = InboundRequest { form: params.form() };
-    let Reaction::Command(command) = entry
-        .receive(&settings, &inbound)
-        .map_err(|failure| ApiError::Unprocessable(failure.why().to_owned()))?;
+    let inbound = InboundRequest { form: params.form(), ..InboundRequest::default() };
+    let reaction =
+        entry.receive(&inbound).map_err(|failure| ApiError::Unprocessable(failure.why().to_owned()))?;
+    // Only adapters of commands have this route.
+    let Reaction::Command(command) = reaction else { return Err(ApiError::NoSuchRoute) };
     let handler = CommandHandler {
         catalog: &state.catalog,
         ledger: &*state.ledger,

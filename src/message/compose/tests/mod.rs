@@ -1,6 +1,7 @@
 //! The messages about the events in `payloads`, and about events that lack some of their fields.
 
 mod code;
+mod links;
 mod missing;
 mod planning;
 mod reported;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use pulldown_cmark::{Event, Parser, Tag};
 
 use super::{readers, tag_readers};
-use crate::message::{Markup, Text};
+use crate::message::{Markup, Span, Style, Text};
 
 /// An address of a web page, with all characters that RFC 3986 allows
 /// (<https://www.rfc-editor.org/rfc/rfc3986#appendix-A>), and square brackets where browsers accept them.
@@ -125,6 +125,24 @@ proptest! {
                 _ => url.clone(),
             };
             let rendered = markup.render(&Text::new().link("the page", url.as_str()));
+            prop_assert_eq!(read_link(markup, &rendered), expected, "{:?} {:?}", markup, rendered);
+        }
+    }
+
+    /// The same for references, except that they stay words where a link would be words and an address.
+    #[test]
+    fn the_address_of_a_reference_is_read_back_unchanged(url in addresses()) {
+        for markup in ALL {
+            let (text, style) = ("the page".to_owned(), Style::PLAIN);
+            let rendered = markup.render(&Text(vec![Span::Reference { text, url: url.clone(), style }]));
+            let expected = match markup {
+                Markup::Plain | Markup::Quiet | Markup::Irc { .. } => {
+                    prop_assert_eq!(rendered, "the page");
+                    continue;
+                }
+                Markup::Mattermost | Markup::Discord | Markup::Markdown => in_markdown(&url),
+                _ => url.clone(),
+            };
             prop_assert_eq!(read_link(markup, &rendered), expected, "{:?} {:?}", markup, rendered);
         }
     }

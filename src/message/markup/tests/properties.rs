@@ -183,6 +183,7 @@ fn texts() -> impl Strategy<Value = Text> {
         3 => (words_and_addresses(), Just(Style::PLAIN)).prop_map(|(text, style)| Span::Text { text, style }),
         2 => (words(), styles()).prop_map(|(text, style)| Span::Text { text, style }),
         2 => (words(), urls(), styles()).prop_map(|(text, url, style)| Span::Link { text, url, style }),
+        2 => (words(), urls(), styles()).prop_map(|(text, url, style)| Span::Reference { text, url, style }),
         1 => words().prop_map(Span::Code),
         1 => words().prop_map(Span::CodeBlock),
     ];
@@ -295,7 +296,7 @@ proptest! {
                 // The reader does not tell code from text in quotes. Except for those, all text must be present.
                 let expected = all_words(&text);
                 let all_there = comparable(&seen.words);
-                if !text.0.iter().any(|span| matches!(span, Span::Link { .. } | Span::Quote(_))) {
+                if !text.0.iter().any(|span| matches!(span, Span::Link { .. } | Span::Reference { .. } | Span::Quote(_))) {
                     prop_assert_eq!(all_there, expected, "{:?} {:?}", markup, &rendered);
                 }
             }
