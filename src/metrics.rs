@@ -56,6 +56,7 @@ const API_REQUESTS: &str = "forgebell_api_requests_total";
 const ALERTS: &str = "forgebell_alerts_total";
 const ALERTS_REFUSED: &str = "forgebell_alert_reports_refused_total";
 const BUILD_STATUS: &str = "forgebell_build_status_requests_total";
+const PROBES: &str = "forgebell_probes_total";
 const HTTP_CONNECTIONS: &str = "forgebell_http_connections";
 const HTTP_REFUSED: &str = "forgebell_http_refused_total";
 const BUILD: &str = "forgebell_build_info";
@@ -67,7 +68,7 @@ pub const SERIES: &[Series] = &[
         kind: Kind::Counter,
         unit: Unit::Count,
         help: "Events that arrived, by source, kind and result: dispatched, unmatched (no integration takes it), \
-               muted (every integration that takes it is muted), watched (only build services take it that are asked and sent \
+               muted (every integration that takes it is muted), watched (only services take it that are asked and sent \
                nothing), unrouted (a kind that no integration takes), \
                quarantined (could not be decoded, or the store does not take it).",
         labels: &["source", "kind", "result"],
@@ -113,6 +114,13 @@ pub const SERIES: &[Series] = &[
         unit: Unit::Count,
         help: "Integrations that were switched off because their address does not exist any more, by adapter.",
         labels: &["adapter"],
+    },
+    Series {
+        name: PROBES,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Questions whether a service can be reached, by adapter and result: reached, not_reached. Tests are not counted.",
+        labels: &["adapter", "result"],
     },
     Series {
         name: BUILD_STATUS,
@@ -317,6 +325,11 @@ pub fn build_status(adapter: &'static str, answer: &'static str) {
     counter!(BUILD_STATUS, "adapter" => adapter, "answer" => answer).increment(1);
 }
 
+/// Counts a question whether a service can be reached.
+pub fn probe(adapter: &'static str, result: &'static str) {
+    counter!(PROBES, "adapter" => adapter, "result" => result).increment(1);
+}
+
 /// Counts an attempt that will be followed by another one.
 pub fn retry(adapter: &'static str) {
     counter!(RETRIES, "adapter" => adapter).increment(1);
@@ -417,6 +430,7 @@ mod tests {
         entry_to_acceptance("slack", Duration::from_millis(50));
         switched_off("slack");
         build_status("teamcity", "running");
+        probe("redmine", "reached");
         api_request("/api/v4/version".to_owned(), "GET".to_owned(), 200);
         quarantine_refused("all");
         http_connections(1);

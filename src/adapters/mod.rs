@@ -97,6 +97,7 @@ pub mod irc {
 /// Trackers and wikis that messages lead to. They share these modules:
 ///
 /// - `address`: addresses of issues, made of a pattern with `:id`.
+/// - `project_page`: whether a tracker can be reached.
 /// - `tracker`: pages, and names of issues, of trackers whose settings are addresses.
 /// - `wiki`: what the wikis share.
 pub mod links {
@@ -109,6 +110,7 @@ pub mod links {
     pub mod external_wiki;
     pub mod linear;
     pub mod phorge;
+    mod project_page;
     pub mod redmine;
     mod tracker;
     mod wiki;
@@ -183,7 +185,7 @@ use mail::{emails_on_push, pipelines_email};
 pub use builds::open_requests::starts_build as open_request_starts_build;
 pub use contract::Notification;
 pub use operator::OperatorSettings;
-pub use project_links::ProjectLinks;
+pub use project_links::{Linking, ProjectLinks};
 pub use redact::secrets_of;
 
 /// Every adapter, by slug.
@@ -194,19 +196,26 @@ pub static ADAPTERS: &[Entry] = &[
         .probes::<trackers::asana::Asana>(),
     Entry::of::<trackers::assembla::Assembla>().delivers::<trackers::assembla::Assembla>(),
     Entry::of::<bamboo::Bamboo>().delivers::<bamboo::Bamboo>().status::<bamboo::Bamboo>(),
-    Entry::of::<links::bugzilla::Bugzilla>().links::<links::bugzilla::Bugzilla>(),
+    Entry::of::<links::bugzilla::Bugzilla>()
+        .links::<links::bugzilla::Bugzilla>()
+        .probes::<links::bugzilla::Bugzilla>(),
     Entry::of::<buildkite::Buildkite>().delivers::<buildkite::Buildkite>().status::<buildkite::Buildkite>(),
     Entry::of::<chat::campfire::Campfire>().delivers::<chat::campfire::Campfire>(),
-    Entry::of::<links::clickup::ClickUp>().links::<links::clickup::ClickUp>(),
+    Entry::of::<links::clickup::ClickUp>()
+        .links::<links::clickup::ClickUp>()
+        .probes::<links::clickup::ClickUp>(),
     Entry::of::<links::confluence::Confluence>().links::<links::confluence::Confluence>(),
     Entry::of::<links::custom_issue_tracker::CustomIssueTracker>()
-        .links::<links::custom_issue_tracker::CustomIssueTracker>(),
+        .links::<links::custom_issue_tracker::CustomIssueTracker>()
+        .probes::<links::custom_issue_tracker::CustomIssueTracker>(),
     Entry::of::<datadog::Datadog>().delivers::<datadog::Datadog>(),
     Entry::of::<discord::Discord>().delivers::<discord::Discord>(),
     Entry::of::<drone_ci::DroneCi>().delivers::<drone_ci::DroneCi>().status::<drone_ci::DroneCi>(),
     Entry::of::<emails_on_push::EmailsOnPush>().delivers::<emails_on_push::EmailsOnPush>(),
-    Entry::of::<links::ewm::Ewm>().links::<links::ewm::Ewm>(),
-    Entry::of::<links::external_wiki::ExternalWiki>().links::<links::external_wiki::ExternalWiki>(),
+    Entry::of::<links::ewm::Ewm>().links::<links::ewm::Ewm>().probes::<links::ewm::Ewm>(),
+    Entry::of::<links::external_wiki::ExternalWiki>()
+        .links::<links::external_wiki::ExternalWiki>()
+        .probes::<links::external_wiki::ExternalWiki>(),
     Entry::of::<chat::flowdock::Flowdock>().delivers::<chat::flowdock::Flowdock>(),
     Entry::of::<trackers::gemnasium::Gemnasium>().delivers::<trackers::gemnasium::Gemnasium>(),
     Entry::of::<github::GitHub>().delivers::<github::GitHub>(),
@@ -218,7 +227,7 @@ pub static ADAPTERS: &[Entry] = &[
         .delivers::<jenkins_deprecated::JenkinsDeprecated>()
         .status::<jenkins_deprecated::JenkinsDeprecated>(),
     Entry::of::<trackers::jira::Jira>().delivers::<trackers::jira::Jira>().links::<trackers::jira::Jira>().probes::<trackers::jira::Jira>(),
-    Entry::of::<links::linear::Linear>().links::<links::linear::Linear>(),
+    Entry::of::<links::linear::Linear>().links::<links::linear::Linear>().probes::<links::linear::Linear>(),
     Entry::of::<chat::matrix::Matrix>().delivers::<chat::matrix::Matrix>(),
     Entry::of::<mattermost::Mattermost>().delivers::<mattermost::Mattermost>(),
     Entry::of::<mattermost_slash_commands::MattermostSlashCommands>()
@@ -226,7 +235,7 @@ pub static ADAPTERS: &[Entry] = &[
     Entry::of::<microsoft_teams::MicrosoftTeams>().delivers::<microsoft_teams::MicrosoftTeams>(),
     Entry::of::<mock_ci::MockCi>().status::<mock_ci::MockCi>(),
     Entry::of::<packagist::Packagist>().delivers::<packagist::Packagist>(),
-    Entry::of::<links::phorge::Phorge>().links::<links::phorge::Phorge>(),
+    Entry::of::<links::phorge::Phorge>().links::<links::phorge::Phorge>().probes::<links::phorge::Phorge>(),
     Entry::of::<pipelines_email::PipelinesEmail>().delivers::<pipelines_email::PipelinesEmail>(),
     Entry::of::<trackers::pivotaltracker::PivotalTracker>()
         .delivers::<trackers::pivotaltracker::PivotalTracker>(),
@@ -235,7 +244,9 @@ pub static ADAPTERS: &[Entry] = &[
         .probes::<alerts::prometheus::Prometheus>(),
     Entry::of::<chat::pumble::Pumble>().delivers::<chat::pumble::Pumble>(),
     Entry::of::<push::pushover::Pushover>().delivers::<push::pushover::Pushover>(),
-    Entry::of::<links::redmine::Redmine>().links::<links::redmine::Redmine>(),
+    Entry::of::<links::redmine::Redmine>()
+        .links::<links::redmine::Redmine>()
+        .probes::<links::redmine::Redmine>(),
     Entry::of::<slack::Slack>().delivers::<slack::Slack>(),
     Entry::of::<slack_slash_commands::SlackSlashCommands>()
         .inbound::<slack_slash_commands::SlackSlashCommands>(),
@@ -244,7 +255,9 @@ pub static ADAPTERS: &[Entry] = &[
     Entry::of::<chat::telegram::Telegram>().delivers::<chat::telegram::Telegram>(),
     Entry::of::<chat::unify_circuit::UnifyCircuit>().delivers::<chat::unify_circuit::UnifyCircuit>(),
     Entry::of::<chat::webex_teams::WebexTeams>().delivers::<chat::webex_teams::WebexTeams>(),
-    Entry::of::<links::youtrack::YouTrack>().links::<links::youtrack::YouTrack>(),
+    Entry::of::<links::youtrack::YouTrack>()
+        .links::<links::youtrack::YouTrack>()
+        .probes::<links::youtrack::YouTrack>(),
 ];
 
 /// The adapter with this slug. Dashes and underscores are equivalent.

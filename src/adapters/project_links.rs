@@ -15,12 +15,32 @@ pub struct ProjectLinks {
 
 /// One of them.
 #[derive(Clone, Debug)]
-struct Linking {
-    entry: &'static Entry,
+pub struct Linking {
+    pub entry: &'static Entry,
     settings: Parsed,
 }
 
 impl Linking {
+    /// Its name for people.
+    pub fn name(&self) -> String {
+        self.links().map(|links| links.name(&self.settings)).unwrap_or_default()
+    }
+
+    /// See [`Link::issue`](super::contract::Link::issue).
+    pub fn issue(&self, name: &str) -> Option<String> {
+        self.links()?.issue(&self.settings, name)
+    }
+
+    /// See [`Link::project`](super::contract::Link::project).
+    pub fn project(&self) -> Option<String> {
+        self.links()?.project(&self.settings)
+    }
+
+    /// See [`Link::new_issue`](super::contract::Link::new_issue).
+    pub fn new_issue(&self) -> Option<String> {
+        self.links()?.new_issue(&self.settings)
+    }
+
     fn links(&self) -> Option<&'static Links> {
         self.entry.link.as_ref()
     }
@@ -31,6 +51,11 @@ impl ProjectLinks {
     pub fn none() -> &'static Self {
         static NONE: ProjectLinks = ProjectLinks { tracker: None, wiki: None };
         &NONE
+    }
+
+    /// The tracker.
+    pub fn tracker(self) -> Option<Linking> {
+        self.tracker
     }
 
     /// The first active tracker and the first active wiki among these integrations.

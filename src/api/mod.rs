@@ -53,7 +53,7 @@ use crate::store::{Alerts, DestinationKey, Inbox, Ledger, Outbox, Quarantine, Wa
 
 use error::ApiError;
 pub use server::serve;
-pub use v4::{LoginLimiter, integration_object};
+pub use v4::{LoginLimiter, Probed, health_of, integration_object, probed};
 pub use webhook_signature::SigningKeys;
 
 /// `[http]`: the HTTP server.

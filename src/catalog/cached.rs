@@ -31,6 +31,8 @@ pub struct CachedCatalog {
     changes: watch::Sender<u64>,
     /// Which addresses may be set.
     url_policy: Arc<UrlPolicy<'static>>,
+    /// Trackers are set one at a time.
+    trackers: Mutex<()>,
 }
 
 impl CachedCatalog {
@@ -46,6 +48,7 @@ impl CachedCatalog {
             requested: AtomicU64::new(0),
             changes: watch::Sender::new(0),
             url_policy: Arc::new(UrlPolicy::allow_all()),
+            trackers: Mutex::default(),
         };
         catalog.refresh().await?;
         Ok(catalog)
@@ -60,6 +63,10 @@ impl CachedCatalog {
     /// Which addresses may be set.
     pub fn url_policy(&self) -> &Arc<UrlPolicy<'static>> {
         &self.url_policy
+    }
+
+    pub(super) fn trackers(&self) -> &Mutex<()> {
+        &self.trackers
     }
 
     /// Reads the present snapshot. Writers wait meanwhile, so `look` must be short.

@@ -8,7 +8,7 @@
 //! [`CachedCatalog`] keeps a snapshot in step with the store and the files; the pipeline reads it through [`Catalog`].
 //! `change` computes a new configuration from an old one and a request, `url_policy` finds addresses in it that would
 //! never be called (both pure), and `update` writes it. `file_notes` knows since when the files' integrations are as they
-//! are.
+//! are. `trackers` refuses a second issue tracker of a project.
 //!
 //! Absent here: HTTP, TOML and SQL.
 
@@ -22,6 +22,7 @@ mod resolved;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod trackers;
 mod update;
 mod url_policy;
 
@@ -42,6 +43,7 @@ pub use configured::{Configured, ConfiguredAt, FIRST_DERIVED_ID, Noted, Origin, 
 pub use directory::{Directory, ResolvedScope};
 pub use resolved::{Resolved, sort_secrets};
 pub use snapshot::{Inheritance, Snapshot};
+pub use trackers::is_tracker;
 pub use update::{Actor, Change, ChangeError};
 use url_policy::refused_urls;
 pub use url_policy::{BlockedUrl, PermittedHosts, Rule, UrlPolicy, blocked_urls};

@@ -8,9 +8,11 @@ use super::configured::{Configured, Origin};
 use super::directory::provisional_number;
 use super::file_notes::{self, Unnoted};
 use super::snapshot::{Inheritance, Snapshot};
+use super::trackers::is_tracker;
 use super::url_policy::warn_of_blocked_urls;
 use super::{CachedCatalog, Catalog as _, ResolvedScope};
 use crate::adapters::Entry;
+use crate::settings::FieldError;
 use crate::store::StoreError;
 use crate::store::registry::{
     AuditEntry, Configuration, Corrected, Learned, Mute, ProjectCorrection, Put, ScopeKey, SeenProject,
@@ -64,13 +66,26 @@ impl CachedCatalog {
     /// # Errors
     /// Why nothing was changed.
     pub async fn put(&self, change: Change<'_>, request: &Request) -> Result<(), ChangeError> {
+        // Of two trackers that are set at once, the second one has to see the first.
+        let _alone = if is_tracker(change.entry) { Some(self.trackers().lock().await) } else { None };
         self.change(change, "integration.update", |inheritance| {
             let url_policy = &**self.url_policy();
-            let next = change::put(change.entry, inheritance, request, url_policy);
-            next.inspect(|next| warn_of_blocked_urls(change.entry, next, url_policy))
-                .map_err(ChangeError::Invalid)
+            let next =
+                change::put(change.entry, inheritance, request, url_policy).map_err(ChangeError::Invalid)?;
+            if let Some(refused) = self.refused_tracker(change, &next) {
+                return Err(ChangeError::Invalid(InvalidChange::Settings(vec![refused])));
+            }
+            warn_of_blocked_urls(change.entry, &next, url_policy);
+            Ok(next)
         })
         .await
+    }
+
+    /// Why a tracker can't be set like this, if there is another one. What only inherits is not refused, as in GitLab.
+    fn refused_tracker(&self, change: Change<'_>, next: &Configuration) -> Option<FieldError> {
+        let is_own = next.active && !next.inherits;
+        let refused = || self.read(|state| state.refused_tracker(change.scope, change.entry));
+        if is_own { refused() } else { None }
     }
 
     /// Deactivates an integration; its settings stay.

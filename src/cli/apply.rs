@@ -165,6 +165,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_second_tracker_of_a_project_is_refused_unless_the_files_or_prune_take_the_first_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Sqlite::open(&folder.path().join("forgebell.db"), Keyring::none()).unwrap());
+        let catalog = CachedCatalog::open(store).await.unwrap();
+        let tracker = |slug: &str, more: &str| {
+            format!(
+                "[[integration]]\nproject = 42\nadapter = '{slug}'\nproject_url = 'https://t.example/p'\n\
+                 issues_url = 'https://t.example/:id'\nnew_issue_url = 'https://t.example/new'\n{more}\n"
+            )
+        };
+        let wanted = |text: String| {
+            provision::read(&[("a.toml".into(), text)], &|_| unreachable!("no file is named"))
+                .expect("valid settings")
+        };
+        apply(&catalog, &wanted(tracker("redmine", ""))).await;
+        let other = wanted(tracker("bugzilla", ""));
+        let planned = |wanted: &Provisioned, prune| catalog.read(|state| plan(wanted, state, prune));
+        let refused = planned(&other, false).unwrap_err().to_string();
+        assert!(refused.starts_with("bugzilla of project 42: the project uses redmine"), "{refused}");
+        assert_eq!(planned(&other, true).unwrap().len(), 2, "redmine is switched off");
+        let both = wanted(tracker("bugzilla", "") + &tracker("redmine", "active = false"));
+        assert_eq!(planned(&both, false).unwrap().len(), 2);
+        assert_eq!(planned(&wanted(tracker("bugzilla", "active = false")), false).unwrap().len(), 1);
+    }
+
+    #[tokio::test]
     async fn unchanged_settings_end_the_holds_that_they_led_to() {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Sqlite::open(&folder.path().join("forgebell.db"), Keyring::none()).unwrap());

@@ -14,8 +14,8 @@ use serde::Serialize;
 use super::options::Options;
 use super::table::{Table, age, cut, printable, wrapped};
 use super::{audit, complain, say, say_json, state};
-use crate::adapters::{self, Entry};
-use crate::api::{integration_object, resources};
+use crate::adapters::{self, Entry, ProjectLinks};
+use crate::api::{Probed, health_of, integration_object, probed, resources};
 use crate::catalog::{Configured, ResolvedScope, Snapshot};
 use crate::config::Config;
 use crate::daemon;
@@ -25,7 +25,7 @@ use crate::pipeline::explain::named;
 use crate::pipeline::holds::{HoldSet, Holds};
 use crate::pipeline::retry::Outcome;
 use crate::settings::Secrets;
-use crate::store::Store;
+use crate::store::{NewHealth, Store, Watches};
 
 const REASON: usize = 60;
 const WIDTH: usize = 100;
@@ -159,11 +159,13 @@ struct Listed {
     object: resources::IntegrationBasic,
     #[serde(skip)]
     is_configured_active: bool,
+    #[serde(skip)]
+    probed: Option<Probed>,
 }
 
 async fn list(config: &Config, args: &ListArgs, now: Timestamp) -> anyhow::Result<ExitCode> {
     let (snapshot, holds) = state::view(config, now).await?;
-    let lines = match scope(args) {
+    let mut lines = match scope(args) {
         None => all(&snapshot, &holds),
         Some(scope) => {
             let Some(resolved) = snapshot.known(&scope) else {
@@ -173,12 +175,24 @@ async fn list(config: &Config, args: &ListArgs, now: Timestamp) -> anyhow::Resul
             here.filter_map(|entry| listed(&snapshot, &resolved, entry.about.slug, &holds)).collect()
         }
     };
+    read_health(config, &mut lines).await?;
     if args.json {
         say_json(&lines)?;
     } else {
         say(&table(&lines, now))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Adds what the store knows of the services that are asked whether they can be reached.
+async fn read_health(config: &Config, lines: &mut [Listed]) -> anyhow::Result<()> {
+    let asked: Vec<_> = lines.iter_mut().map(|line| line.probed.take()).collect();
+    if asked.iter().any(Option::is_some) && state::is_there(&config.store) {
+        let store = state::open(&config.store).await?;
+        let health = health_of(&*store as &dyn Watches, &asked).await;
+        lines.iter_mut().zip(health).for_each(|(line, health)| line.object.tail.health = health);
+    }
+    Ok(())
 }
 
 fn scope(args: &ListArgs) -> Option<Scope> {
@@ -206,6 +220,7 @@ fn listed(snapshot: &Snapshot, scope: &ResolvedScope, slug: &str, holds: &HoldSe
         project: scope.path().map(str::to_owned),
         object: resources::IntegrationBasic { head, tail },
         is_configured_active: configured.configuration.active,
+        probed: probed(snapshot, scope, slug),
     })
 }
 
@@ -216,7 +231,11 @@ fn table(lines: &[Listed], now: Timestamp) -> String {
     let mut table = Table::new(["INTEGRATION", "PROJECT", "STATE", "CHANGED", "FROM", "NOTE"]);
     for line in lines {
         let resources::IntegrationBasic { head, tail } = &line.object;
-        let note = tail.switched_off.first().map(|off| off.reason.clone()).unwrap_or_default();
+        let off = tail.switched_off.first().map(|off| off.reason.clone());
+        let not_reached = tail.health.as_ref().filter(|health| !health.reached);
+        let not_reached = not_reached
+            .map(|health| format!("not reached since {}: {}", age(health.since.0, now), health.note));
+        let note = off.or(not_reached).unwrap_or_default();
         table.row([
             line.integration.clone(),
             line.project.clone().unwrap_or_default(),
@@ -245,11 +264,14 @@ async fn show(config: &Config, args: &ShowArgs, now: Timestamp) -> anyhow::Resul
     let (snapshot, holds) = state::view(config, now).await?;
     let scope = args.id.resolved(&snapshot);
     let slug = args.id.entry.about.slug;
-    let shown = integration_object(&snapshot, &scope, slug, &holds).ok_or_else(|| args.id.missing())?;
+    let mut shown = integration_object(&snapshot, &scope, slug, &holds).ok_or_else(|| args.id.missing())?;
+    let mut listed = [listed(&snapshot, &scope, slug, &holds).ok_or_else(|| args.id.missing())?];
+    read_health(config, &mut listed).await?;
+    let [listed] = listed;
+    shown.tail.health.clone_from(&listed.object.tail.health);
     if args.json {
         say_json(&shown)?;
     } else {
-        let listed = listed(&snapshot, &scope, slug, &holds).ok_or_else(|| args.id.missing())?;
         say(&page(&listed, &shown, now))?;
     }
     Ok(ExitCode::SUCCESS)
@@ -272,6 +294,11 @@ fn page(listed: &Listed, shown: &resources::Integration, now: Timestamp) -> Stri
             fact(name, &value);
         }
     }
+    if let Some(health) = &tail.health {
+        let state = if health.reached { "reached" } else { "NOT REACHED" };
+        let (since, asked) = (age(health.since.0, now), age(health.checked_at.0, now));
+        fact("health", &format!("{state} since {since}, asked {asked}: {}", health.note));
+    }
     for off in &tail.switched_off {
         let targets =
             if off.targets.is_empty() { String::new() } else { format!(" {}", off.targets.join(", ")) };
@@ -287,6 +314,7 @@ fn page(listed: &Listed, shown: &resources::Integration, now: Timestamp) -> Stri
 struct Subject {
     integration: Integration,
     secrets: Secrets,
+    links: ProjectLinks,
 }
 
 fn subject(snapshot: &Snapshot, name: &Name) -> anyhow::Result<Subject> {
@@ -300,7 +328,8 @@ fn subject(snapshot: &Snapshot, name: &Name) -> anyhow::Result<Subject> {
     })?;
     let id = snapshot.id_at(&scope, slug);
     let integration = resolved.integration(id, scope.name(), configured.origin.name());
-    Ok(Subject { integration, secrets: secrets_of(configured) })
+    let links = snapshot.links_at(&scope);
+    Ok(Subject { integration, secrets: secrets_of(configured), links })
 }
 
 fn secrets_of(configured: &Configured) -> Secrets {
@@ -311,15 +340,30 @@ fn secrets_of(configured: &Configured) -> Secrets {
 async fn test(config: &Config, args: &TestArgs, now: Timestamp) -> anyhow::Result<ExitCode> {
     let (snapshot, holds) = state::view(config, now).await?;
     let entry = args.id.entry;
-    let Subject { integration, secrets } = subject(&snapshot, &args.id)?;
-    let event = sample_event(entry, args.trigger.as_deref())?;
-    let links = snapshot.links_at(&args.id.resolved(&snapshot));
+    let Subject { integration, secrets, links } = subject(&snapshot, &args.id)?;
     let held = Holds::default();
     held.sync(holds.current(), now);
     let sender = daemon::test_sender(config, &held)?;
+    let store = if state::is_there(&config.store) { Some(state::open(&config.store).await?) } else { None };
+    if let Some(probe) = entry.probe.as_ref().filter(|_| !entry.can_deliver() || args.trigger.is_none()) {
+        let attempt = match sender.probe(&integration, probe, now).await {
+            Ok(report) => {
+                let attempt = resources::TestAttempt::of_probe(&report, &secrets);
+                if let Some(store) = &store {
+                    let (reached, note) = (attempt.success, attempt.outcome.note.clone());
+                    let integration = integration.id.clone();
+                    store.note_health(NewHealth { integration, reached, note, at: now }).await?;
+                }
+                attempt
+            }
+            Err(wait) => resources::TestAttempt::throttled("", wait),
+        };
+        return tested(args, &resources::Test::of_probe(attempt), store.as_deref(), &integration.id, now)
+            .await;
+    }
+    let event = sample_event(entry, args.trigger.as_deref())?;
     let channels = event.trigger.map(|trigger| integration.channels.for_trigger(trigger)).unwrap_or_default();
     let targets = entry.targets(&integration.settings, &event, channels);
-    let store = if state::is_there(&config.store) { Some(state::open(&config.store).await?) } else { None };
     let mut attempts = Vec::new();
     for target in targets.send.iter().map(|target| target.name.as_str()).take(resources::Test::MAX_TARGETS) {
         let attempt = match sender.test(&integration, entry, &event, target, &links, now).await {
@@ -333,14 +377,25 @@ async fn test(config: &Config, args: &TestArgs, now: Timestamp) -> anyhow::Resul
         };
         attempts.push(attempt);
     }
-    if let Some(store) = &store {
-        store.note(audit::entry("integration.test", integration.id.to_string(), &[], now)).await?;
-    }
     let test = resources::Test::new(&event, attempts, &targets.left_out);
+    tested(args, &test, store.as_deref(), &integration.id, now).await
+}
+
+/// Notes a test in the audit log, and prints its result.
+async fn tested(
+    args: &TestArgs,
+    test: &resources::Test,
+    store: Option<&dyn Store>,
+    integration: &IntegrationId,
+    now: Timestamp,
+) -> anyhow::Result<ExitCode> {
+    if let Some(store) = store {
+        store.note(audit::entry("integration.test", integration.to_string(), &[], now)).await?;
+    }
     if args.json {
-        say_json(&test)?;
+        say_json(test)?;
     } else {
-        say(&test_words(&test))?;
+        say(&test_words(test))?;
     }
     Ok(if test.success { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -351,7 +406,9 @@ fn sample_event(entry: &Entry, wanted: Option<&str>) -> anyhow::Result<Event> {
     let usual = [Trigger::Push, Trigger::Pipeline].into_iter().chain(takes.iter());
     let mut kinds = usual.filter(|trigger| takes.contains(*trigger));
     let found = match wanted {
-        None => kinds.next().context("nothing was sent: the service is told of no events")?,
+        None => kinds.next().context(
+            "nothing was sent: the service is sent no events and can't be asked whether it is reached",
+        )?,
         Some(name) => kinds
             .find(|trigger| trigger.name() == name)
             .ok_or_else(|| anyhow!("{} takes no event of the kind {name}", entry.about.title))?,

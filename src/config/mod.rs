@@ -51,6 +51,8 @@ pub struct Config {
     pub retry: crate::pipeline::retry::Config,
     /// `[builds]`: how often build services are asked.
     pub builds: crate::pipeline::status_poller::Config,
+    /// `[probes]`: when services are asked whether they can be reached.
+    pub probes: crate::pipeline::status_poller::Config,
     /// The maximum age of an event when it is sent, by the adapter's slug (with dashes), where it differs from the
     /// adapter's default. `forgebell check` reports slugs that no adapter has.
     pub max_age: BTreeMap<String, Duration>,
@@ -177,7 +179,8 @@ impl Config {
         let rate_limits = tree.section("rate_limits", rules::rate_limits);
         let delivery = tree.section("delivery", rules::delivery);
         let retry = tree.section("retry", rules::retry);
-        let builds = tree.section("builds", rules::builds);
+        let builds = tree.section("builds", rules::asked);
+        let probes = tree.section("probes", rules::asked);
         let max_age = tree.section("max_age", rules::max_age);
         let service_hosts = tree.section("service_hosts", rules::service_hosts);
         let provision = tree.section("provision", rules::none);
@@ -202,6 +205,7 @@ impl Config {
                 delivery: delivery?,
                 retry: retry?,
                 builds: builds?,
+                probes: probes?,
                 max_age: max_age?.by_slug(),
                 service_hosts: service_hosts?.by_slug(),
                 provision: provision?,

@@ -11,7 +11,7 @@ use crate::pipeline::Config as Delivery;
 use crate::pipeline::amqp::CommandsConfig as Commands;
 use crate::pipeline::amqp::Config as Amqp;
 use crate::pipeline::retry::Config as Retry;
-use crate::pipeline::status_poller::Config as Builds;
+use crate::pipeline::status_poller::Config as Asked;
 use crate::store::Config as Store;
 use crate::wire::Config as Wire;
 use crate::wire::pace::Config as RateLimits;
@@ -178,12 +178,13 @@ pub(super) fn retry(config: &Retry) -> Vec<Problem> {
     ])
 }
 
-pub(super) fn builds(config: &Builds) -> Vec<Problem> {
+/// `[builds]` and `[probes]`.
+pub(super) fn asked(config: &Asked) -> Vec<Problem> {
     broken(&[
         (config.first_pause > NONE, "first_pause", ABOVE_0),
-        (config.second_pause >= config.first_pause, "second_pause", "must not be below builds.first_pause"),
-        (config.longest_pause >= config.first_pause, "longest_pause", "must not be below builds.first_pause"),
-        (config.give_up_after >= config.first_pause, "give_up_after", "must not be below builds.first_pause"),
+        (config.second_pause >= config.first_pause, "second_pause", "must not be below first_pause"),
+        (config.longest_pause >= config.first_pause, "longest_pause", "must not be below first_pause"),
+        (config.give_up_after >= config.first_pause, "give_up_after", "must not be below first_pause"),
     ])
 }
 

@@ -35,7 +35,7 @@ use crate::pipeline::attempt::Attempter;
 use crate::pipeline::bounded_quarantine::{BoundedQuarantine, Bounds};
 use crate::pipeline::condition::Condition;
 use crate::pipeline::deliver::{Deliverer, DelivererHandle, Deps};
-use crate::pipeline::dispatch::Dispatcher;
+use crate::pipeline::dispatch::{Dispatcher, FirstPauses};
 use crate::pipeline::inbox_source::InboxSource;
 use crate::store::{Inbox, Ledger, NodeId, Outbox, Quarantine, Store, Watches};
 use crate::{api, metrics, provision};
@@ -115,7 +115,7 @@ pub async fn run(
     let mut delivering = tasks.spawn(deliverer.run(stop_delivering.clone()));
 
     let junk = junk(&config, &store);
-    let dispatcher = dispatcher(&store, &junk, of_dispatch, &handle, &condition);
+    let dispatcher = dispatcher(&store, &junk, of_dispatch, &handle, &condition, first_pauses(&config));
     let stop_sources = CancellationToken::new();
     let inbox_source = InboxSource::new(Arc::clone(&store) as Arc<dyn Inbox>, Arc::clone(&arrived));
     let (mut sources, broker) = start_sources(&config, dispatcher, inbox_source, &stop_sources, &tasks);
@@ -214,6 +214,10 @@ fn end_holds(
     }
 }
 
+fn first_pauses(config: &Config) -> FirstPauses {
+    FirstPauses { build: config.builds.first_pause, probe: config.probes.first_pause }
+}
+
 fn junk(config: &Config, store: &Arc<dyn Store>) -> Arc<BoundedQuarantine> {
     let bounds = Bounds { messages: config.store.quarantine_messages, bytes: config.store.quarantine_bytes };
     Arc::new(BoundedQuarantine::new(Arc::clone(store) as Arc<dyn Quarantine>, bounds))
@@ -225,6 +229,7 @@ fn dispatcher(
     attempts: Attempter,
     deliverer: &DelivererHandle,
     condition: &Condition,
+    pauses: FirstPauses,
 ) -> Dispatcher {
     Dispatcher {
         catalog: attempts.catalog,
@@ -235,7 +240,7 @@ fn dispatcher(
         watches: Arc::clone(store) as Arc<dyn Watches>,
         deliverer: deliverer.clone(),
         condition: condition.clone(),
-        first_build_pause: attempts.first_build_pause,
+        pauses,
         clock: attempts.clock,
     }
 }

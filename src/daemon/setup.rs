@@ -128,7 +128,7 @@ pub(super) fn attempter(
     }
 }
 
-/// What asks build services, with the transport and the pace of attempts.
+/// What asks services after events, with the transport and the pace of attempts.
 pub(super) fn status_poller(
     config: &Config,
     attempts: &Attempter,
@@ -138,6 +138,8 @@ pub(super) fn status_poller(
 ) -> StatusPoller {
     StatusPoller {
         config: config.builds.clone(),
+        probes: config.probes.clone(),
+        operator: Arc::clone(&attempts.operator),
         watches: Arc::clone(store) as Arc<dyn Watches>,
         catalog: Arc::clone(&attempts.catalog),
         transport: Arc::clone(&attempts.transport),

@@ -10,7 +10,7 @@ use crate::adapters;
 use crate::event::{Event, Payload, Project, RefChange};
 use crate::integration::Integration;
 use crate::pipeline::after;
-use crate::store::NewWatch;
+use crate::store::{NewWatch, WatchKind};
 
 /// A commit's hash has at most this many digits (SHA-256).
 const LONGEST_SHA: usize = 64;
@@ -33,6 +33,7 @@ pub(super) fn watch_of(
         return None;
     }
     Some(NewWatch {
+        kind: WatchKind::Build,
         integration: integration.id.clone(),
         project_id: project.id,
         project: project.path_with_namespace.clone(),

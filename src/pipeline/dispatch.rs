@@ -24,6 +24,7 @@ use super::deliver::DelivererHandle;
 use super::halves;
 use super::holds::{HoldSet, Holds};
 use super::open_requests::seen;
+use super::probe_watch::probe_of;
 use super::source::{Inbound, Source};
 use super::store_calls::{self, NotWritten};
 use crate::adapters;
@@ -54,9 +55,17 @@ pub struct Dispatcher {
     pub watches: Arc<dyn Watches>,
     pub deliverer: DelivererHandle,
     pub condition: Condition,
-    /// The pause between the trigger of a build and the first question after it.
-    pub first_build_pause: Duration,
+    pub pauses: FirstPauses,
     pub clock: Clock,
+}
+
+/// The pauses before services are asked for the first time.
+#[derive(Clone, Copy, Debug)]
+pub struct FirstPauses {
+    /// Between the trigger of a build and the first question after it.
+    pub build: Duration,
+    /// Between a push and the question whether a service can be reached. Pushes in this time lead to one question.
+    pub probe: Duration,
 }
 
 /// What is to be done with one inbound message.
@@ -66,7 +75,7 @@ pub enum Plan {
     Deliver {
         dispatched: Dispatched,
         received_at: Timestamp,
-        /// Builds to be watched at services that are only asked.
+        /// Builds to be watched at services that are only asked, and services to be probed.
         watches: Vec<NewWatch>,
     },
     /// No integration wants it; `result` is the metric's label that says why.
@@ -136,8 +145,7 @@ impl Dispatcher {
     async fn dispatch(&self, source: &'static str, batch: Vec<Inbound>, stop: &CancellationToken) -> bool {
         let now = self.clock.now();
         let holds = self.holds.snapshot();
-        let pause = self.first_build_pause;
-        let plan = |inbound| plan_or_bug(source, inbound, &*self.catalog, &holds, pause, now);
+        let plan = |inbound| plan_or_bug(source, inbound, &*self.catalog, &holds, self.pauses, now);
         let mut plans: Vec<_> = batch.into_iter().map(plan).collect();
         if self.learn(source, &mut plans, now, stop).await.is_err() {
             return false;
@@ -178,7 +186,7 @@ impl Dispatcher {
             match refusal(answer) {
                 Ok(None) => {}
                 Ok(Some(why)) => {
-                    error!(source, why, "the store does not take a watch for a build; it is not asked for");
+                    error!(source, why, "the store does not take a watch; nothing is asked after this event");
                 }
                 Err(_) => return false,
             }
@@ -416,11 +424,11 @@ fn plan_or_bug(
     inbound: Inbound,
     catalog: &dyn Catalog,
     holds: &HoldSet,
-    pause: Duration,
+    pauses: FirstPauses,
     now: Timestamp,
 ) -> Plan {
     let kept = inbound.clone();
-    let planned = AssertUnwindSafe(|| plan(source, inbound, catalog, holds, pause, now));
+    let planned = AssertUnwindSafe(|| plan(source, inbound, catalog, holds, pauses, now));
     std::panic::catch_unwind(planned).unwrap_or_else(|_| {
         let Inbound { id, received_at, raw, origin, .. } = kept;
         let reason = "a bug of ours: reading it ended in a panic".to_owned();
@@ -431,14 +439,13 @@ fn plan_or_bug(
     })
 }
 
-/// What is to be done with one inbound message. `pause` lies between the trigger of a build and the first question after
-/// it. Pure.
+/// What is to be done with one inbound message. Pure.
 pub fn plan(
     source: &'static str,
     inbound: Inbound,
     catalog: &dyn Catalog,
     holds: &HoldSet,
-    pause: Duration,
+    pauses: FirstPauses,
     now: Timestamp,
 ) -> Plan {
     let Inbound { id, occurred_at, received_at, raw, refused, origin, .. } = inbound;
@@ -461,10 +468,9 @@ pub fn plan(
         return Plan::Drop { event, seen: None, result: "unrouted", origin, watches: Vec::new() };
     }
     let verdicts = verdicts(&event, catalog, holds, now);
-    let watched = verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Sends { .. }));
-    let watched = watched.filter(|(integration, _)| is_only_asked(integration));
+    let told = verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Sends { .. }));
     let watches: Vec<_> =
-        watched.filter_map(|(integration, _)| watch_of(integration, &event, pause, now)).collect();
+        told.flat_map(|(integration, _)| watches(integration, &event, pauses, now)).collect();
     let seen = seen(&event, verdicts.iter().map(|(integration, _)| integration));
     let is_muted = verdicts.iter().any(|(_, verdict)| matches!(verdict, Verdict::Muted { .. }));
     let deliveries: Vec<_> = verdicts.into_iter().flat_map(|(_, verdict)| verdict.deliveries()).collect();
@@ -555,8 +561,17 @@ pub fn verdicts(
     verdicts
 }
 
-fn is_only_asked(integration: &Integration) -> bool {
-    adapters::find(integration.slug).is_some_and(adapters::Entry::is_only_asked)
+/// What is asked after an event that an integration takes. The build that a delivery triggers is not among it: see
+/// [`super::attempt`].
+fn watches(
+    integration: &Integration,
+    event: &Event,
+    pauses: FirstPauses,
+    now: Timestamp,
+) -> impl Iterator<Item = NewWatch> {
+    let is_only_asked = adapters::find(integration.slug).is_some_and(adapters::Entry::is_only_asked);
+    let build = is_only_asked.then(|| watch_of(integration, event, pauses.build, now)).flatten();
+    build.into_iter().chain(probe_of(integration, event, pauses.probe, now))
 }
 
 /// One delivery per target, and why there are no others.
@@ -565,7 +580,9 @@ fn deliveries(integration: &Integration, event: &Event) -> (Vec<NewDelivery>, Ve
         return (Vec::new(), Vec::new()); // an integration is made from its adapter's entry, and wants only what has a trigger
     };
     if entry.is_only_asked() {
-        return (Vec::new(), vec!["nothing is sent to it; it is asked what became of the build".to_owned()]);
+        let asked =
+            if entry.status.is_some() { "what became of the build" } else { "whether it can be reached" };
+        return (Vec::new(), vec![format!("nothing is sent to it; it is asked {asked}")]);
     }
     let targets = entry.targets(&integration.settings, event, integration.channels.for_trigger(trigger));
     let new = |target: Target| NewDelivery {

@@ -10,8 +10,9 @@
 //!   which pace. All writes to the store go through the `outbox_writer`, in order.
 //! - [`attempt`] makes one attempt: message, call, send, read.
 //! - [`retry`] decides, purely, what follows from it, and [`holds`] remembers what must wait because of it.
-//! - [`status_poller`] asks build services what became of the builds that deliveries triggered.
-//! - [`test_send`] makes an attempt as a test, and reports everything that went over the wire.
+//! - [`status_poller`] asks build services what became of the builds that deliveries triggered, and trackers whether they
+//!   can be reached.
+//! - [`test_send`] makes an attempt or a probe as a test, and reports everything that went over the wire.
 //! - [`standing`] says what is wrong now, purely; [`addresses`] which addresses are dead; [`parts`] asks the broker, the mail relay and
 //!   the forge whether they answer.
 //! - [`explain`] says what dispatch would do, [`trace`] shows what went over the wire, and [`quarantine`] tries again what
@@ -34,6 +35,7 @@ pub mod inbox_source;
 mod open_requests;
 mod outbox_writer;
 pub mod parts;
+mod probe_watch;
 pub mod quarantine;
 pub mod rendered;
 pub mod retry;

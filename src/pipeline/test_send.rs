@@ -1,5 +1,8 @@
-//! A test: the real attempt, by the same functions, with a message that says that it is a test. What went over the wire
-//! comes back with it, so that people can see why nothing arrives. The store keeps nothing of it.
+//! A test: the real attempt, by the same functions, with a message that says that it is a test; or, for services that are
+//! sent no events, a [`Probe`]. What went over the wire comes back with it, so that people can see why nothing
+//! arrives. The store keeps nothing of an attempt.
+//!
+//! [`Probe`]: crate::adapters::contract::Probe
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,10 +10,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::attempt::{Outgoing, Report, attempt};
+use super::attempt::{End, Outgoing, Ran, Report, attempt, run};
 use super::holds::Holds;
-use crate::adapters::{Entry, OperatorSettings, ProjectLinks};
-use crate::call::{Request, Response};
+use crate::adapters::{Entry, OperatorSettings, Probes, ProjectLinks};
+use crate::call::{Failure, Health, Pace as CallPace, Request, Response};
 use crate::event::Event;
 use crate::integration::Integration;
 use crate::wire::pace::Pace;
@@ -27,6 +30,17 @@ pub struct Exchange {
 #[derive(Debug)]
 pub struct TestReport {
     pub report: Report,
+    pub exchanges: Vec<Exchange>,
+}
+
+/// How a probe went, with everything that went over the wire.
+#[derive(Debug)]
+pub struct ProbeReport {
+    pub result: Result<Health, Failure>,
+    /// The HTTP status of the last answer.
+    pub status: Option<u16>,
+    /// `None` where nothing was sent.
+    pub took: Option<Duration>,
     pub exchanges: Vec<Exchange>,
 }
 
@@ -54,10 +68,7 @@ impl TestSender {
         now: Timestamp,
     ) -> Result<TestReport, Duration> {
         if let Some(pace) = entry.pace(&integration.settings, target) {
-            if let Some(until) = self.holds.buckets_until(pace.buckets(), now) {
-                return Err(until.duration_since(now).try_into().unwrap_or_default());
-            }
-            self.pace.admit(&pace)?;
+            self.admit(&pace, now)?;
         }
         let id = event.id.to_string();
         let outgoing = Outgoing {
@@ -72,10 +83,47 @@ impl TestSender {
             may_have_been_sent: false,
             test: true,
         };
-        let recorder = Recorder { transport: &*self.transport, exchanges: Mutex::default() };
+        let recorder = self.recorder();
         let report = attempt(&recorder, outgoing).await;
-        let exchanges = recorder.exchanges.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(TestReport { report, exchanges })
+        Ok(TestReport { report, exchanges: recorder.exchanges() })
+    }
+
+    /// Asks the service whether it can be reached and takes the settings, if its pace allows that now.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub async fn probe(
+        &self,
+        integration: &Integration,
+        probe: &Probes,
+        now: Timestamp,
+    ) -> Result<ProbeReport, Duration> {
+        self.admit(&probe.pace(&integration.settings), now)?;
+        let recorder = self.recorder();
+        let (result, status, took) = match probe.probe(&integration.settings, now, &self.operator) {
+            Err(failure) => (Err(failure), None, None),
+            Ok(call) => {
+                let Ran { end, status, took, answer: _ } = run(&recorder, call, probe.calls).await;
+                let result = match end {
+                    End::Done(health) => Ok(health),
+                    End::Skipped(why) | End::NotNeeded(why) => Err(Failure::Rejected(why)),
+                    End::Failed(failure) => Err(failure),
+                };
+                (result, status, Some(took))
+            }
+        };
+        Ok(ProbeReport { result, status, took, exchanges: recorder.exchanges() })
+    }
+
+    fn admit(&self, pace: &CallPace, now: Timestamp) -> Result<(), Duration> {
+        if let Some(until) = self.holds.buckets_until(pace.buckets(), now) {
+            return Err(until.duration_since(now).try_into().unwrap_or_default());
+        }
+        self.pace.admit(pace)
+    }
+
+    fn recorder(&self) -> Recorder<'_> {
+        Recorder { transport: &*self.transport, exchanges: Mutex::default() }
     }
 }
 
@@ -83,6 +131,12 @@ impl TestSender {
 struct Recorder<'a> {
     transport: &'a dyn Transport,
     exchanges: Mutex<Vec<Exchange>>,
+}
+
+impl Recorder<'_> {
+    fn exchanges(self) -> Vec<Exchange> {
+        self.exchanges.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[async_trait]

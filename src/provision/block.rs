@@ -10,7 +10,9 @@ use super::scope;
 use super::text::{Table, simple};
 use crate::adapters::Entry as Adapter;
 use crate::adapters::common_settings::BRANCHES;
-use crate::catalog::{BlockedUrl, Configured, ConfiguredAt, Resolved, UrlPolicy, blocked_urls, sort_secrets};
+use crate::catalog::{
+    BlockedUrl, Configured, ConfiguredAt, Resolved, UrlPolicy, blocked_urls, is_tracker, sort_secrets,
+};
 use crate::event::{Trigger, Triggers};
 use crate::integration::{BranchFilter, Channels, Scope};
 use crate::settings::{FieldError, Value, read_bool};
@@ -33,6 +35,8 @@ pub(super) struct BlockKey {
     pub(super) slug: &'static str,
     pub(super) label: String,
     pub(super) location: Location,
+    /// A project has at most one of these.
+    pub(super) is_active_tracker: bool,
 }
 
 pub(super) fn read(context: ReadContext<'_>, file: &Path, table: &Table<'_>) -> BlockResult {
@@ -88,6 +92,7 @@ pub(super) fn read(context: ReadContext<'_>, file: &Path, table: &Table<'_>) -> 
         slug,
         label: problems.label.clone().unwrap_or_default(),
         location: Location { file: file.to_owned(), line: table.line },
+        is_active_tracker: active && !inherits && is_tracker(adapter),
     });
     let origin: Arc<str> = file.display().to_string().into();
     let scope = scope.filter(|_| !problems.has_errors());

@@ -175,12 +175,24 @@ impl Reading {
             .filter_map(|project| Some((project.path.as_ref()?.to_ascii_lowercase(), project.id?)))
             .collect();
         let mut known = HashMap::new();
-        for BlockKey { scope, slug, label, location } in &self.blocks {
+        let mut trackers: HashMap<String, (&str, &Location)> = HashMap::new();
+        for BlockKey { scope, slug, label, location, is_active_tracker } in &self.blocks {
+            let is_of_project = matches!(scope, Scope::ProjectId(_) | Scope::ProjectPath(_));
             let number = match scope {
                 Scope::ProjectPath(path) => numbers.get(&path.to_ascii_lowercase()),
                 _ => None,
             };
             let scope = number.map_or_else(|| scope.canonical(), i64::to_string);
+            if *is_active_tracker && is_of_project {
+                match trackers.get(&scope) {
+                    Some((other, first)) if other != slug => self.problems.push(Problem {
+                        integration: Some(label.clone()),
+                        ..second_tracker(location, other, first)
+                    }),
+                    Some(_) => {}
+                    None => _ = trackers.insert(scope.clone(), (slug, location)),
+                }
+            }
             match known.get(&(scope.clone(), *slug)) {
                 Some(first) => self.problems.push(Problem {
                     integration: Some(label.clone()),
@@ -194,6 +206,14 @@ impl Reading {
 
 fn repeated(location: &Location, first: &Location) -> Problem {
     location.error(format!("is configured twice, first at {first}"))
+}
+
+/// GitLab's rule.
+fn second_tracker(location: &Location, other: &str, first: &Location) -> Problem {
+    let problem = format!(
+        "is another active issue tracker of a project that uses {other}, see {first}; only one can be active at a time"
+    );
+    location.error(problem).remedy("write active = false in one of the two")
 }
 
 fn unknown_table(source: &Source<'_>, name: &str, line: usize) -> Problem {

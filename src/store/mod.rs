@@ -46,6 +46,7 @@
 
 mod alerts;
 mod columns;
+mod health;
 mod holds;
 mod ledger;
 pub mod merge_requests;
@@ -74,6 +75,7 @@ use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::Secret;
 
 pub use alerts::{AlertChange, AlertReport, Alerts, NotedAlert};
+pub use health::{HealthRecord, NewHealth};
 pub use holds::{Hold, HoldCause, HoldKey};
 pub use ledger::{
     Cancel, DeliveryDetail, DeliveryFilter, DeliveryLine, Depth, Ledger, Retention, State, StoredAttempt,
@@ -83,7 +85,7 @@ use merge_requests::{MergeRequests, SeenMergeRequest};
 pub use overview::{DeadLetters, Overview, WaitingGroup};
 use registry::AuditEntry;
 pub use registry::Registry;
-pub use watches::{ClaimedWatches, NewWatch, SettledWatch, Watch, Watches};
+pub use watches::{ClaimedWatches, NewWatch, SettledWatch, Watch, WatchKind, Watches};
 
 /// Where the store is, and how long it keeps what is settled.
 #[derive(Clone, Debug, Deserialize)]

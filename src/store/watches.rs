@@ -1,4 +1,5 @@
-//! Builds that were triggered and whose outcome is asked for: see `pipeline::status_poller`.
+//! What is asked for after events: the outcome of builds, and whether services can be reached. See
+//! `pipeline::status_poller`.
 //!
 //! A watch waits in the store until it is due. A claim puts it off for a while, so that no other node asks meanwhile, and
 //! so that it is due again if the node that claimed it ends.
@@ -7,15 +8,42 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::Result;
+use super::{HealthRecord, NewHealth, Result, StoreError};
 use crate::call::{BuildState, CommitStatus};
 use crate::digest::Digest;
 use crate::event::Event;
 use crate::integration::IntegrationId;
 
-/// A build to be watched. It is the build of one integration for one commit on one branch or tag.
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WatchKind {
+    /// What became of a build.
+    Build,
+    /// Whether the service can be reached. There is one such watch for an integration, without commit and ref.
+    Probe,
+}
+
+impl WatchKind {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Probe => "probe",
+        }
+    }
+
+    /// # Errors
+    /// This version knows no such kind.
+    pub(super) fn of_name(name: &str) -> Result<Self> {
+        let known = [Self::Build, Self::Probe].into_iter().find(|kind| kind.name() == name);
+        known.ok_or_else(|| StoreError::Broken(format!("a watch is of the unknown kind {name}")))
+    }
+}
+
+/// A build to be watched, which is the build of one integration for one commit on one branch or tag; or a service to be
+/// probed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewWatch {
+    pub kind: WatchKind,
     pub integration: IntegrationId,
     pub project_id: i64,
     /// The project's full path.
@@ -38,10 +66,11 @@ impl NewWatch {
     }
 }
 
-/// A build that is watched, or whose outcome is known.
+/// A build that is watched, or whose outcome is known; or a service that is probed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watch {
     pub number: i64,
+    pub kind: WatchKind,
     pub integration: IntegrationId,
     pub project_id: i64,
     pub project: String,
@@ -82,7 +111,7 @@ pub struct SettledWatch {
     pub announce: Option<Event>,
 }
 
-/// Builds that are watched.
+/// What is asked for after events, and what the answers were.
 #[async_trait]
 pub trait Watches: Send + Sync {
     /// Begins to watch builds. A build that is watched already stays as it is. One whose watch has ended was triggered
@@ -103,6 +132,13 @@ pub trait Watches: Send + Sync {
 
     /// What is known of a commit's builds, the oldest first.
     async fn commit_statuses(&self, project_id: i64, sha: &str) -> Result<Vec<Watch>>;
+
+    /// Writes what a service answered that was asked whether it can be reached. An older answer than the last one changes
+    /// nothing.
+    async fn note_health(&self, health: NewHealth) -> Result<()>;
+
+    /// What is known of these integrations' services, in any order.
+    async fn health(&self, integrations: &[IntegrationId]) -> Result<Vec<HealthRecord>>;
 }
 
 /// A state as it was written.

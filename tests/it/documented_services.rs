@@ -53,6 +53,9 @@ async fn python_gitlab_and_curl_set_every_documented_parameter_and_read_it_back(
     daemon.stop().await;
 }
 
+/// Services whose test is a question, which the API does not ask yet. Take out what is asked.
+const NOT_ASKED: &[&str] = &["asana", "prometheus", "redmine"];
+
 /// What a test of a service needs.
 struct Tested {
     slug: &'static str,
@@ -74,9 +77,9 @@ fn tested(
     Tested { slug, settings, path, status, body }
 }
 
-/// The address of a chat service's webhook.
-fn webhook(slug: &'static str, status: u16, body: &'static str) -> Tested {
-    tested(slug, json!({ "webhook": "{at}/hook" }), "/hook", status, body)
+/// A chat service with a webhook at this path.
+fn webhook(slug: &'static str, path: &'static str, status: u16, body: &'static str) -> Tested {
+    tested(slug, json!({ "webhook": format!("{{at}}{path}") }), path, status, body)
 }
 
 /// A tracker that people are led to.
@@ -134,7 +137,7 @@ fn over_http() -> Vec<Tested> {
         ),
         tracker("custom-issue-tracker"),
         tested("datadog", json!({ "api_key": "k3y", "api_url": "{at}/in" }), "/in", 202, "{}"),
-        webhook("discord", 204, ""),
+        webhook("discord", "/api/webhooks/1/t0ken", 200, r#"{"id":"1"}"#),
         tested("drone-ci", json!({ "token": "t", "drone_url": "{at}" }), "/hook", 200, r#"{"id":7}"#),
         tracker("ewm"),
         tested("external-wiki", json!({ "external_wiki_url": "{at}/wiki" }), "/wiki", 200, "welcome"),
@@ -146,7 +149,13 @@ fn over_http() -> Vec<Tested> {
             201,
             r#"{"id":1}"#,
         ),
-        webhook("hangouts-chat", 200, r#"{"name":"spaces/A/messages/B"}"#),
+        tested(
+            "hangouts-chat",
+            json!({ "webhook": "{at}/v1/spaces/A/messages?key=k&token=t" }),
+            "/v1/spaces/A/messages",
+            200,
+            r#"{"name":"spaces/A/messages/B"}"#,
+        ),
         tested(
             "hipchat",
             json!({ "token": "t", "room": "dev", "server": "{at}" }),
@@ -168,10 +177,10 @@ fn over_http() -> Vec<Tested> {
             200,
             "",
         ),
-        webhook("mattermost", 200, "ok"),
+        webhook("mattermost", "/hooks/abc", 200, "ok"),
         tested(
             "microsoft-teams",
-            json!({ "webhook": "{at}/hook", "webhook_kind": "workflow" }),
+            json!({ "webhook": "{at}/hook", "webhook_kind": "workflows" }),
             "/hook",
             202,
             "",
@@ -205,7 +214,7 @@ fn over_http() -> Vec<Tested> {
             r#"{"status":1}"#,
         ),
         tracker("redmine"),
-        webhook("slack", 200, "ok"),
+        webhook("slack", "/services/T0/B0/x", 200, "ok"),
         tested(
             "teamcity",
             with(login, json!({ "teamcity_url": "{at}", "build_type": "A_B" })),
@@ -213,8 +222,8 @@ fn over_http() -> Vec<Tested> {
             200,
             r#"<build id="7" state="queued"/>"#,
         ),
-        webhook("unify-circuit", 200, "{}"),
-        webhook("webex-teams", 204, ""),
+        webhook("unify-circuit", "/rest/v2/webhooks/incoming/1", 200, "{}"),
+        webhook("webex-teams", "/v1/webhooks/incoming/x", 204, ""),
         tracker("youtrack"),
     ]
 }
@@ -238,7 +247,10 @@ const ELSEWHERE: [&str; 1] = ["jira"];
 async fn test(admin: &Caller, project: i64, slug: &str, settings: Value) -> (bool, Value) {
     let integration = format!("/projects/{project}/integrations/{slug}");
     admin.put(&format!("/projects/{project}"), json!({})).await;
-    admin.put(&integration, settings).await;
+    let (status, answer) = admin.ask("PUT", &integration, Some(settings)).await;
+    if status != 200 {
+        return (false, answer);
+    }
     let (status, answer) = admin.ask("POST", &format!("{integration}/test"), None).await;
     (status == 200 && answer["success"] == true, answer)
 }
@@ -283,7 +295,7 @@ async fn every_documented_service_that_can_be_tested_is_tested_by_the_api() {
         }
     };
     for Tested { slug, settings, path, status, body } in over_http() {
-        if MISSING.contains(&slug) {
+        if MISSING.contains(&slug) || NOT_ASKED.contains(&slug) {
             note(slug, (true, Value::Null));
             continue;
         }

@@ -35,6 +35,7 @@ mod open_requests;
 mod pipeline;
 mod places;
 mod python_gitlab;
+mod reachable;
 mod rest;
 mod services;
 mod slash;

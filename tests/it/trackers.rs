@@ -227,6 +227,29 @@ async fn squash_tm_gets_issues_and_no_other_events() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_address_of_squash_tm_does_not_get_the_token_of_the_old_one() {
+    let (old, new) = (Receiver::start().await, Receiver::start().await);
+    let [asked_old, asked_new] = [&old, &new].map(|service| service.at("/hook").answer(Answer::status(200)));
+    let home = unlimited("");
+    let (daemon, admin) = administered(&home).await;
+    admin.put("/projects/42", json!({})).await;
+    const SQUASH: &str = "/projects/42/integrations/squash-tm";
+    let test = async || {
+        let (status, answer) = admin.ask("POST", &format!("{SQUASH}/test"), None).await;
+        assert_eq!((status, &answer["success"]), (200, &json!(true)), "{answer}");
+    };
+    let set = admin.put(SQUASH, json!({ "url": asked_old.url(), "token": "squ4sh-t0ken" })).await;
+    assert_eq!((set["properties"].get("token"), &set["properties"]["url"]), (None, &json!(asked_old.url())));
+    test().await;
+    assert_eq!(asked_old.received()[0].query, "token=squ4sh-t0ken");
+    assert_eq!(asked_old.received()[0].header("x-gitlab-event"), Some("Test Configuration Hook"));
+    admin.put(SQUASH, json!({ "url": asked_new.url() })).await;
+    test().await;
+    assert_eq!(asked_new.received()[0].query, "", "another host does not get the secret");
+    daemon.stop().await;
+}
+
 // ---- Gemnasium -------------------------------------------------------------------------------------------------------
 
 /// A push that touched these files.

@@ -23,7 +23,7 @@ impl Adapter for MattermostSlashCommands {
     const ABOUT: About = about(
         "mattermost-slash-commands",
         "Mattermost slash commands",
-        "Answers commands from Mattermost: status, test, mute and unmute.",
+        "Answers commands from Mattermost: status, test, mute, unmute, issue show and issue new.",
     );
     type Settings = Settings;
 }

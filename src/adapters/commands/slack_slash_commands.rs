@@ -21,7 +21,7 @@ impl Adapter for SlackSlashCommands {
     const ABOUT: About = about(
         "slack-slash-commands",
         "Slack slash commands",
-        "Answers commands from Slack: status, test, mute and unmute.",
+        "Answers commands from Slack: status, test, mute, unmute, issue show and issue new.",
     );
     type Settings = Settings;
 }

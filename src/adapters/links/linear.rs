@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::project_page::ProjectPage;
 use super::tracker::about;
 use crate::adapters::contract::{About, Adapter, Link, Linked};
 use crate::adapters::references::{pattern, references, whole};
@@ -50,6 +51,8 @@ fn page(settings: &Settings, key: &str) -> Option<String> {
     let has_letter = key.bytes().any(|byte| byte.is_ascii_uppercase());
     has_letter.then(|| format!("{workspace}/issue/{key}"))
 }
+
+impl ProjectPage for Linear {}
 
 impl Link for Linear {
     const LEADS_TO: Linked = Linked::Tracker;

@@ -7,7 +7,7 @@ use regex::Regex;
 use super::address;
 use crate::adapters::contract::{About, CommonSettings};
 use crate::adapters::references::{pattern, references, whole};
-use crate::event::Triggers;
+use crate::event::{Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::{MOST_REFERENCES, Reference};
 use crate::settings::{FieldError, PageUrl};
@@ -18,7 +18,8 @@ pub(super) const fn about(slug: &'static str, title: &'static str, summary: &'st
         slug,
         title,
         summary,
-        triggers: Triggers::of(&[]),
+        // They are asked whether they can be reached.
+        triggers: Triggers::of(&[Trigger::Push]),
         family: Family::Hook,
         common: CommonSettings::NONE,
     }
@@ -47,9 +48,11 @@ pub(super) trait Tracker {
     }
 }
 
-/// Implements [`Link`](crate::adapters::contract::Link) for an adapter whose settings are a [`Tracker`].
+/// Implements [`Link`](crate::adapters::contract::Link) for an adapter whose settings are a [`Tracker`], and its probe.
 macro_rules! issue_links {
     ($adapter:ty) => {
+        impl super::project_page::ProjectPage for $adapter {}
+
         impl $crate::adapters::contract::Link for $adapter {
             const LEADS_TO: $crate::adapters::contract::Linked = $crate::adapters::contract::Linked::Tracker;
 

@@ -18,6 +18,7 @@ mod microsoft_teams;
 mod misleading;
 mod own_events;
 mod played;
+mod probes;
 mod slack_mattermost;
 mod slack_mattermost_answers;
 mod sparse_events;

@@ -111,6 +111,8 @@ pub(super) enum Missing {
     Integration,
     Delivery,
     Quarantined,
+    ExternalTracker,
+    ExternalIssue,
 }
 
 impl Missing {
@@ -121,6 +123,8 @@ impl Missing {
             Self::Integration => "Integration",
             Self::Delivery => "Delivery",
             Self::Quarantined => "Quarantined Message",
+            Self::ExternalTracker => "External Issue Tracker",
+            Self::ExternalIssue => "External Issue",
         }
     }
 }

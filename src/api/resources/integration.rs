@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
@@ -13,6 +14,7 @@ use super::{Moment, slugs};
 use crate::adapters::Entry;
 use crate::pipeline::addresses;
 use crate::settings::Value;
+use crate::store::HealthRecord;
 
 /// An integration as lists show it. The keys up to `inherited` are GitLab's, in GitLab's order.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -80,6 +82,34 @@ pub struct IntegrationTail {
     pub origin: Option<String>,
     /// Its addresses that the service reported as dead. Nothing is sent to them, and messages wait.
     pub switched_off: Vec<DeadAddress>,
+    /// Whether the service can be reached; null where it is not asked that, or was not since the settings were changed.
+    #[schema(required)]
+    pub health: Option<IntegrationHealth>,
+}
+
+/// Whether a service can be reached: what it answered last. A tracker is asked after pushes, others by tests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct IntegrationHealth {
+    pub reached: bool,
+    /// Since when it has been so.
+    pub since: Moment,
+    /// When it was asked last.
+    pub checked_at: Moment,
+    /// What it answered, or why it was not reached.
+    pub note: String,
+}
+
+impl IntegrationHealth {
+    /// Of settings that have been as they are since `set_at`. What was asked before says nothing of them.
+    pub(in crate::api) fn of(record: &HealthRecord, set_at: Timestamp) -> Option<Self> {
+        let HealthRecord { reached, note, since, checked_at, .. } = record;
+        (*checked_at >= set_at).then(|| Self {
+            reached: *reached,
+            since: Moment((*since).max(set_at)),
+            checked_at: Moment(*checked_at),
+            note: note.clone(),
+        })
+    }
 }
 
 /// An address that the service reported as dead. A save, a successful test or a retry of a delivery ends that.

@@ -5,6 +5,7 @@
 
 mod commit_status;
 mod delivery;
+mod external_tracker;
 mod flags;
 mod integration;
 mod introduction;
@@ -23,9 +24,10 @@ use crate::store::Quarantined as StoredQuarantined;
 use crate::store::registry::{AuditLine, StoredGroup, StoredProject, Visibility};
 pub use commit_status::CommitStatus;
 pub use delivery::{Attempt, Delivery, DeliveryDetail, Hold};
+pub use external_tracker::{ExternalIssue, ExternalTracker};
 pub use integration::{
-    DeadAddress, FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationTail,
-    SavedIntegration, ShownProperties, ShownValue,
+    DeadAddress, FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead,
+    IntegrationHealth, IntegrationTail, SavedIntegration, ShownProperties, ShownValue,
 };
 pub use introduction::{Kas, Metadata, User};
 pub use status::{Status, StatusDeadLetters, StatusHeld, StatusPart};

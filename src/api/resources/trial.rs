@@ -14,7 +14,7 @@ use crate::pipeline::attempt::Report;
 use crate::pipeline::dispatch::Verdict as Decision;
 use crate::pipeline::explain::{muted, reasons, why_nothing};
 use crate::pipeline::retry::Outcome;
-use crate::pipeline::test_send::{self, TestReport};
+use crate::pipeline::test_send::{self, ProbeReport, TestReport};
 use crate::pipeline::trace::{answer_json, quotable, request_json};
 use crate::settings::Secrets;
 use crate::store::NewDelivery;
@@ -22,7 +22,7 @@ use crate::store::NewDelivery;
 /// The result of a test of an integration.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Test {
-    /// Whether every target accepted the message.
+    /// Whether every target accepted the message. Of a service that is sent none: whether it was reached.
     pub success: bool,
     #[schema(required)]
     pub trigger: Option<&'static str>,
@@ -35,6 +35,13 @@ pub struct Test {
 impl Test {
     /// The most targets of one test; a list of recipients may have more.
     pub const MAX_TARGETS: usize = 10;
+
+    pub fn of_probe(attempt: TestAttempt) -> Self {
+        let TestAttempt { success, outcome, .. } = &attempt;
+        let message =
+            if *success { outcome.note.clone() } else { format!("{}: {}", outcome.outcome, outcome.note) };
+        Self { success: *success, trigger: None, message, attempts: vec![attempt] }
+    }
 
     pub fn new(event: &Event, attempts: Vec<TestAttempt>, left_out: &[String]) -> Self {
         let failed = attempts.iter().find(|attempt| !attempt.success);
@@ -64,16 +71,26 @@ pub struct TestAttempt {
 
 impl TestAttempt {
     pub fn new(target: &str, tested: &TestReport, secrets: &Secrets) -> Self {
-        let quotable = quotable(secrets, tested.exchanges.iter().map(|exchange| &exchange.request));
-        let exchange = |exchange: &test_send::Exchange| Exchange {
-            request: secrets.mask_json(request_json(&exchange.request)),
-            answer: answer_json(&exchange.answer, &quotable),
-        };
         Self {
             outcome: AttemptOutcome::new(target, &tested.report, secrets),
             success: matches!(tested.report.outcome, Outcome::Delivered(_)),
-            exchanges: tested.exchanges.iter().map(exchange).collect(),
+            exchanges: shown(&tested.exchanges, secrets),
         }
+    }
+
+    pub fn of_probe(probed: &ProbeReport, secrets: &Secrets) -> Self {
+        let (outcome, note) = match &probed.result {
+            Ok(health) => ("reached", &*health.answer),
+            Err(failure) => (failure.consequence(), failure.why()),
+        };
+        let outcome = AttemptOutcome {
+            target: String::new(),
+            outcome,
+            status: probed.status,
+            latency_ms: probed.took.map(milliseconds),
+            note: secrets.mask_echo(note.to_owned()),
+        };
+        Self { outcome, success: probed.result.is_ok(), exchanges: shown(&probed.exchanges, secrets) }
     }
 
     /// No attempt, because the service's rate limit does not allow one before `wait` is over.
@@ -90,6 +107,19 @@ impl TestAttempt {
     }
 }
 
+fn shown(exchanges: &[test_send::Exchange], secrets: &Secrets) -> Vec<Exchange> {
+    let quotable = quotable(secrets, exchanges.iter().map(|exchange| &exchange.request));
+    let exchange = |exchange: &test_send::Exchange| Exchange {
+        request: secrets.mask_json(request_json(&exchange.request)),
+        answer: answer_json(&exchange.answer, &quotable),
+    };
+    exchanges.iter().map(exchange).collect()
+}
+
+fn milliseconds(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// How an attempt at one target ended.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct AttemptOutcome {
@@ -99,7 +129,7 @@ pub struct AttemptOutcome {
     pub status: Option<u16>,
     #[schema(required)]
     pub latency_ms: Option<u64>,
-    /// Why it was not accepted.
+    /// Why it was not accepted. Of a service that was only asked whether it can be reached: its answer.
     pub note: String,
 }
 
@@ -109,7 +139,7 @@ impl AttemptOutcome {
             target: target.to_owned(),
             outcome: report.outcome.name(),
             status: report.status,
-            latency_ms: report.took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+            latency_ms: report.took.map(milliseconds),
             note: secrets.mask_echo(report.outcome.note().to_owned()),
         }
     }

@@ -11,6 +11,7 @@ use super::Route;
 use super::alert_tokens;
 use super::authorized::{Read, Upsert, Write};
 use super::extract::{IntegrationRequest, ScopeRequest};
+use super::integration_health::{Probed, health_of, probed};
 use super::precondition::{IfUnmodifiedSince, unmodified_since};
 use super::properties::shown_properties;
 use super::put_params;
@@ -48,14 +49,19 @@ pub(super) async fn list(
     ScopeRequest { authorized, scope }: ScopeRequest<Read>,
 ) -> Json<Vec<IntegrationBasic>> {
     let holds = authorized.state.holds.snapshot();
-    let mut active: Vec<Integration> = authorized.state.catalog.read(|snapshot| {
+    let found: Vec<(Integration, Option<Probed>)> = authorized.state.catalog.read(|snapshot| {
         let active = ADAPTERS.iter().filter_map(|entry| {
-            let integration = object(&scope, snapshot.inheritance(&scope, entry.about.slug))?;
-            let applies = integration.head.active.then(|| snapshot.at(&scope, entry.about.slug))?;
-            Some(with_dead_addresses(integration, applies.as_deref(), &holds))
+            let slug = entry.about.slug;
+            let integration = object(&scope, snapshot.inheritance(&scope, slug))?;
+            let applies = integration.head.active.then(|| snapshot.at(&scope, slug))?;
+            let integration = with_dead_addresses(integration, applies.as_deref(), &holds);
+            Some((integration, probed(snapshot, &scope, slug)))
         });
         active.collect()
     });
+    let (mut active, probed): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+    let health = health_of(&*authorized.state.watches, &probed).await;
+    active.iter_mut().zip(health).for_each(|(integration, health)| integration.tail.health = health);
     // In the order in which they were made. Those without a row of their own come last.
     active.sort_by_key(|integration| integration.head.id.min(FIRST_DERIVED_ID));
     Json(active.into_iter().map(|Integration { head, tail, .. }| IntegrationBasic { head, tail }).collect())
@@ -70,7 +76,8 @@ pub(super) async fn list(
     )
 )]
 pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Json<Integration>, ApiError> {
-    shown(&request).map(Json)
+    let shown = shown(&request)?;
+    Ok(Json(with_health(&request.authorized.state, shown).await))
 }
 
 /// Set {integration} of {level}
@@ -112,7 +119,8 @@ pub(super) async fn put(mut request: IntegrationRequest<Upsert>) -> Result<Json<
         }
         None => None,
     };
-    let integration = shown(&request)?;
+    let shown = shown(&request)?;
+    let integration = with_health(&request.authorized.state, shown).await;
     Ok(Json(SavedIntegration { integration, token, warnings }))
 }
 
@@ -143,15 +151,19 @@ fn change<'a, I>(request: &'a IntegrationRequest<I>, actor: &'a Actor) -> catalo
     catalog::Change { scope, entry, unless_changed_since, actor, now: authorized.now }
 }
 
-fn shown<I>(request: &IntegrationRequest<I>) -> Result<Integration, ApiError> {
-    let slug = request.entry.about.slug;
-    let holds = request.authorized.state.holds.snapshot();
-    let shown = request
-        .authorized
-        .state
-        .catalog
-        .read(|snapshot| integration_object(snapshot, &request.scope, slug, &holds));
+fn shown<I>(request: &IntegrationRequest<I>) -> Result<(Integration, Option<Probed>), ApiError> {
+    let IntegrationRequest { authorized, scope, entry } = request;
+    let (slug, holds) = (entry.about.slug, authorized.state.holds.snapshot());
+    let shown = authorized.state.catalog.read(|snapshot| {
+        let integration = integration_object(snapshot, scope, slug, &holds)?;
+        Some((integration, probed(snapshot, scope, slug)))
+    });
     shown.ok_or(ApiError::NotFound(Missing::Integration))
+}
+
+async fn with_health(state: &State, (mut integration, probed): (Integration, Option<Probed>)) -> Integration {
+    integration.tail.health = health_of(&*state.watches, &[probed]).await.pop().flatten();
+    integration
 }
 
 /// An integration of a scope with its dead addresses, as the API shows it, also for commands.
@@ -226,6 +238,7 @@ fn object(scope: &ResolvedScope, inheritance: Inheritance<'_>) -> Option<Integra
                 Origin::Stored { .. } => None,
             },
             switched_off: Vec::new(),
+            health: None,
         },
     })
 }
@@ -344,7 +357,7 @@ mod tests {
             r#","vulnerability_events":false,"group_mention_events":false,"#,
             r#""group_confidential_mention_events":false,"archive_trace_events":false,"#,
             r#""subgroup_events":true,"project_events":true,"release_events":false,"feature_flag_events":false,"#,
-            r#""milestone_events":false,"origin":null,"switched_off":[]}"#,
+            r#""milestone_events":false,"origin":null,"switched_off":[],"health":null}"#,
         );
         assert_eq!(tail, expected);
         let Integration { head, tail, .. } = integration;

@@ -16,7 +16,9 @@ mod commands;
 mod commit_statuses;
 mod deliveries;
 mod explain;
+mod external_tracker;
 mod extract;
+mod integration_health;
 mod integrations;
 mod meta;
 mod page;
@@ -50,6 +52,7 @@ use crate::metrics;
 pub(super) use address::project_path;
 pub use auth::LoginLimiter;
 pub(super) use auth::{Credential, Need, authenticate, check_right, record_wrong_token};
+pub use integration_health::{Probed, health_of, probed};
 pub use integrations::integration_object;
 use params::BODY_LIMIT;
 pub(super) use params::Params;
@@ -164,6 +167,7 @@ pub(super) fn routes() -> Vec<Mounted> {
     for routes in [
         projects::routes(),
         commit_statuses::routes(),
+        external_tracker::routes(),
         explain::routes(),
         quarantine::routes(),
         status::routes(),

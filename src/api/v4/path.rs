@@ -1,4 +1,4 @@
-//! The parameters in a request's path: `id`, `slug`, `delivery_id`, `sha`.
+//! The parameters in a request's path: `id`, `slug`, `delivery_id`, `sha`, `reference`.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -26,6 +26,10 @@ impl PathParams {
 
     pub(super) fn sha(&self) -> &str {
         self.text("sha")
+    }
+
+    pub(super) fn reference(&self) -> &str {
+        self.text("reference")
     }
 
     /// A number from one up; `None` where the text is not such a number.
@@ -68,6 +72,9 @@ pub(in crate::api) fn described(path: &str, name: &str) -> (&'static str, Parame
         (Some("quarantine"), "id") => ("quarantined", "The message's number.", number()),
         (_, "slug") => ("slug", "The service, with dashes or underscores.", slugs()),
         (_, "sha") => ("commit", "The commit's whole hash.", text()),
+        (_, "reference") => {
+            ("issue", "The issue as people call it, `ABC-12`; `#12` is written as `%2312`.", text())
+        }
         (_, "delivery_id") => ("delivery", "The delivery's number.", number()),
         _ => panic!("{{{name}}} in {path} has no description"),
     };

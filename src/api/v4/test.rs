@@ -1,6 +1,7 @@
 //! `POST …/integrations/:slug/test`: a real attempt, marked as a test, with every request and answer.
 
 use axum::Json;
+use tracing::warn;
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa_axum::routes;
@@ -12,7 +13,7 @@ use super::extract::IntegrationRequest;
 use super::page::query_parameter;
 use super::params::{Invalid, Params};
 use crate::adapters::contract::Targets;
-use crate::adapters::{Entry, ProjectLinks};
+use crate::adapters::{Entry, Probes, ProjectLinks};
 use crate::api::State;
 use crate::api::error::responses::{ReadsBody, Unprocessable};
 use crate::api::error::{ApiError, Missing};
@@ -22,7 +23,7 @@ use crate::event::{Event, Project, Trigger, sample, sample_in};
 use crate::integration::Integration;
 use crate::pipeline::retry::Outcome;
 use crate::settings::Secrets;
-use crate::store::DeliveryFilter;
+use crate::store::{DeliveryFilter, NewHealth};
 
 /// The routes of one level; see [`super::integrations::routes`].
 pub(super) fn routes() -> Vec<Route> {
@@ -42,7 +43,8 @@ impl IntoParams for TestQuery {
 /// Test an integration
 ///
 /// Sends one message, marked as a test, by the same code as real ones: of the event in the body, if the token reaches its
-/// project, else of a sample that names the integration's project. The answer comes after the service's.
+/// project, else of a sample that names the integration's project. A service that is sent no events is asked whether it can
+/// be reached, and the answer is kept as the integration's health. The answer comes after the service's.
 #[utoipa::path(
     post, path = "/{slug}/test", operation_id = "test{Level}Integration", params(TestQuery),
     request_body(
@@ -55,18 +57,28 @@ impl IntoParams for TestQuery {
     )
 )]
 pub(super) async fn test(mut request: IntegrationRequest<Write>) -> Result<Json<Test>, ApiError> {
-    let trigger = trigger(request.authorized.query()?, request.entry)?;
+    let query = request.authorized.query()?;
+    let names_trigger = matches!(query.text("trigger"), Ok(Some(_)));
+    let trigger = trigger(query, request.entry)?;
     let body = request.authorized.body().await?;
     let IntegrationRequest { authorized, scope, entry } = request;
     let (state, now) = (&authorized.state, authorized.now);
     let subject = subject(state, &scope, entry)?;
+    let is_chosen = names_trigger || !body.is_empty();
+    if let Some(probe) = entry.probe.as_ref().filter(|_| !entry.can_deliver() || !is_chosen) {
+        return Ok(Json(run_probe(state, &subject, probe, now).await));
+    }
     let event = match (body.is_empty(), trigger) {
         // A mail with diffs asks the forge about the event's project with a token that reaches all projects: so the
         // event has to be one that this request's token reaches.
         (false, _) => event_in(state, authorized.reach(), body, now)?,
         (true, Some(trigger)) => sample_of(state, &scope, &subject, trigger).await,
         (true, None) => {
-            return Err(ApiError::Unprocessable("it hears of nothing that could be a test".to_owned()));
+            let untestable = format!(
+                "{} can't be tested: it is sent no events, and it can't be asked anything",
+                entry.about.title
+            );
+            return Err(ApiError::Unprocessable(untestable));
         }
     };
     Ok(Json(run_test(state, &subject, &event, |_| true, now).await))
@@ -185,6 +197,25 @@ pub(super) async fn run_test(
         attempts.push(attempt);
     }
     Test::new(event, attempts, &targets.left_out)
+}
+
+/// Asks the service whether it can be reached, and notes the answer.
+async fn run_probe(state: &State, subject: &Subject, probe: &Probes, now: jiff::Timestamp) -> Test {
+    let Subject { integration, secrets, .. } = subject;
+    let attempt = match state.tests.probe(integration, probe, now).await {
+        Ok(report) => {
+            let attempt = TestAttempt::of_probe(&report, secrets);
+            let note = attempt.outcome.note.clone();
+            let health =
+                NewHealth { integration: integration.id.clone(), reached: attempt.success, note, at: now };
+            if let Err(error) = state.watches.note_health(health).await {
+                warn!(%error, integration = %integration.id, "the result of a test was not kept as the integration's health");
+            }
+            attempt
+        }
+        Err(wait) => TestAttempt::throttled("", wait),
+    };
+    Test::of_probe(attempt)
 }
 
 /// The kind of sample: as requested, else a push, a pipeline, or the first kind that the adapter supports.

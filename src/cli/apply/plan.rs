@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use anyhow::bail;
 
-use crate::adapters::Entry;
-use crate::catalog::{ConfiguredAt, Origin, Snapshot};
+use crate::adapters::{ADAPTERS, Entry};
+use crate::catalog::{Configured, ConfiguredAt, Origin, Snapshot, is_tracker};
 use crate::cli::table::printable;
 use crate::integration::Scope;
 use crate::provision::Provisioned;
@@ -89,7 +89,7 @@ fn group_step(path: &str, id: Option<i64>, present: &Snapshot) -> Option<Step> {
 }
 
 fn integration_steps(wanted: &Provisioned, present: &Snapshot, prune: bool) -> anyhow::Result<Vec<Step>> {
-    let rows: BTreeMap<_, _> = present
+    let rows: Rows<'_> = present
         .all_configured()
         .into_iter()
         .filter(|(_, configured)| matches!(configured.origin, Origin::Stored { .. }))
@@ -110,6 +110,16 @@ fn integration_steps(wanted: &Provisioned, present: &Snapshot, prune: bool) -> a
             bail!("{} of {scope} is configured twice: by its id and by its path", entry.about.slug);
         }
     }
+    for placed in &wanted.integrations {
+        let scope = numbered(&placed.scope, wanted, present);
+        if let Some(other) = other_tracker(&scope, placed, &rows, &named, prune, present) {
+            let slug = placed.configured.slug();
+            bail!(
+                "{slug} of {scope}: the project uses {other}, and only one issue tracker can be active at a time: add {other} \
+                 to the files with active = false, or switch it off by the API"
+            );
+        }
+    }
     if prune {
         for (key, (scope, configured)) in rows.iter().filter(|(key, _)| !named.contains(*key)) {
             let before = &configured.configuration;
@@ -124,6 +134,35 @@ fn integration_steps(wanted: &Provisioned, present: &Snapshot, prune: bool) -> a
         }
     }
     Ok(steps)
+}
+
+/// The rows of the store, by scope and slug.
+type Rows<'a> = BTreeMap<(String, &'static str), (Scope, &'a Configured)>;
+
+/// The other tracker that a project would go on using, where the files set an active one.
+fn other_tracker(
+    scope: &Scope,
+    placed: &ConfiguredAt,
+    rows: &Rows<'_>,
+    named: &BTreeSet<(String, &'static str)>,
+    prune: bool,
+    present: &Snapshot,
+) -> Option<&'static str> {
+    let Configuration { active, inherits, .. } = placed.configured.configuration;
+    let is_of_project = matches!(scope, Scope::ProjectId(_) | Scope::ProjectPath(_));
+    if !active || inherits || !is_of_project || !is_tracker(placed.configured.entry) {
+        return None;
+    }
+    let others =
+        ADAPTERS.iter().filter(|other| is_tracker(other) && other.about.slug != placed.configured.slug());
+    others.map(|other| other.about.slug).find(|other| {
+        let key = (scope.canonical(), *other);
+        // What the files name, they decide. What is pruned is not used any more.
+        let is_decided = named.contains(&key) || prune && rows.contains_key(&key);
+        let of_file = provisioned(scope, other, present).is_some();
+        let is_used = rows.get(&key).is_some_and(|(_, configured)| configured.is_active()) || of_file;
+        !is_decided && is_used
+    })
 }
 
 /// Whether the files set a default that applies there where there is no integration of its own.

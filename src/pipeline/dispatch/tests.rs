@@ -8,8 +8,7 @@ use crate::pipeline::source::Receipt;
 use crate::settings::{Properties, Secret, Value};
 use crate::store::registry::{Changes, Configuration, ScopeKey, StoredIntegration};
 
-/// The pause before the first question after a build.
-const PAUSE: Duration = Duration::from_secs(5);
+const PAUSES: FirstPauses = FirstPauses { build: Duration::from_secs(5), probe: Duration::from_secs(10) };
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -55,7 +54,7 @@ fn told(mutes: Vec<Mute>, second: i64) -> Vec<String> {
         origin: Origin::Broker { digest: None, redelivered: false },
         receipt: Receipt { generation: 0, number: 0 },
     };
-    match plan("test", inbound, &catalog(mutes), &HoldSet::default(), PAUSE, at(second)) {
+    match plan("test", inbound, &catalog(mutes), &HoldSet::default(), PAUSES, at(second)) {
         Plan::Deliver { dispatched, .. } => {
             let deliveries = dispatched.deliveries.into_iter();
             deliveries.map(|new| format!("{} {}", new.integration, new.target)).collect()
@@ -125,7 +124,7 @@ fn remembered(slug: &str, active: bool, change: impl FnOnce(&mut serde_json::Val
         origin: Origin::Broker { digest: None, redelivered: false },
         receipt: Receipt { generation: 0, number: 0 },
     };
-    match plan("test", inbound, &snapshot, &HoldSet::default(), PAUSE, at(5)) {
+    match plan("test", inbound, &snapshot, &HoldSet::default(), PAUSES, at(5)) {
         Plan::Drop { seen, result: "unmatched", .. } => seen.map(|seen| {
             assert_eq!(seen.seen_at, at(3), "when the forge sent it");
             format!(
@@ -166,7 +165,7 @@ fn a_message_that_its_source_refuses_goes_to_quarantine_with_the_reason() {
         origin: Origin::Broker { digest: None, redelivered: false },
         receipt: Receipt { generation: 0, number: 0 },
     };
-    match plan("test", inbound, &catalog(Vec::new()), &HoldSet::default(), PAUSE, at(1)) {
+    match plan("test", inbound, &catalog(Vec::new()), &HoldSet::default(), PAUSES, at(1)) {
         Plan::Quarantine { item, .. } => {
             assert_eq!(
                 (item.reason.as_str(), &item.raw[..]),

@@ -1,13 +1,16 @@
-//! Asks build services what became of the builds that were triggered.
+//! Asks services what follows from events: what became of builds, and whether a tracker can be reached.
 //!
 //! A delivery to a build service leaves a [`Watch`] in the store, in the commit that records the
-//! delivery; a push leaves one for a service that is only asked. [`StatusPoller`] claims the watches that are due, asks at
+//! delivery; a push leaves one for a service that is only asked, or that is [probed](crate::adapters::contract::Probe) after
+//! pushes. [`StatusPoller`] claims the watches that are due, asks at
 //! the pace of the service, and writes what the service said. Nothing waits in a task: a watch is a row with a due time,
 //! and nodes that share a store share the work.
 //!
 //! `schedule` decides when to ask again, and `announcement` turns a result into an event for people. Both are pure.
+//! `probing` asks whether services can be reached.
 
 mod announcement;
+mod probing;
 mod schedule;
 
 use std::sync::Arc;
@@ -24,12 +27,12 @@ use super::attempt::{End, run};
 use super::holds::Holds;
 use super::{Clock, after, store_calls};
 use crate::adapters::contract::BuiltCommit;
-use crate::adapters::{self, Entry};
+use crate::adapters::{self, Entry, OperatorSettings};
 use crate::call::{CommitStatus, Failure};
 use crate::catalog::Catalog;
-use crate::integration::Integration;
+use crate::integration::{Integration, IntegrationId};
 use crate::metrics;
-use crate::store::{SettledWatch, Watch, Watches};
+use crate::store::{SettledWatch, Watch, WatchKind, Watches};
 use crate::wire::Transport;
 use crate::wire::pace::Pace;
 pub use announcement::announcement;
@@ -48,9 +51,12 @@ const HIDDEN_FOR: Duration = Duration::from_secs(180);
 /// How long a watch waits whose integration this node does not know, although another node may know it.
 const UNKNOWN_INTEGRATION: Duration = Duration::from_secs(20);
 
-/// Asks build services about commits.
+/// Asks build services about commits, and services whether they can be reached.
 pub struct StatusPoller {
     pub config: Config,
+    /// When services are asked whether they can be reached.
+    pub probes: Config,
+    pub operator: Arc<OperatorSettings>,
     pub watches: Arc<dyn Watches>,
     pub catalog: Arc<dyn Catalog>,
     pub transport: Arc<dyn Transport>,
@@ -62,9 +68,9 @@ pub struct StatusPoller {
 }
 
 /// What came of one watch that was due.
-enum Answered {
+enum Answered<T> {
     /// The service said this.
-    Status(CommitStatus),
+    Said(T),
     /// The service did not say anything useful.
     Failed { why: String, wait: Option<Duration> },
     /// It is too early to ask. This does not count as a question.
@@ -111,6 +117,9 @@ impl StatusPoller {
 
     async fn follow(&self, watch: Watch) {
         let integration = self.catalog.integration(&watch.integration);
+        if watch.kind == WatchKind::Probe {
+            return self.follow_probe(watch, integration.as_deref()).await;
+        }
         let answered = self.ask(&watch, integration.as_deref()).await;
         let now = self.clock.now();
         let mut settled = settle(&watch, &answered, &self.config, now);
@@ -128,26 +137,42 @@ impl StatusPoller {
         }
     }
 
-    async fn ask(&self, watch: &Watch, integration: Option<&Integration>) -> Answered {
+    /// The integration that is asked for. The error is what came of the watch without one.
+    fn current<'a, T>(
+        &self,
+        id: &IntegrationId,
+        integration: Option<&'a Integration>,
+    ) -> Result<&'a Integration, Answered<T>> {
         let Some(integration) = integration else {
-            if self.catalog.hangs_on_files(&watch.integration) {
-                return Answered::Early(after(self.clock.now(), UNKNOWN_INTEGRATION));
+            if self.catalog.hangs_on_files(id) {
+                return Err(Answered::Early(after(self.clock.now(), UNKNOWN_INTEGRATION)));
             }
-            return Answered::Over("the integration was removed".to_owned());
+            return Err(Answered::Over("the integration was removed".to_owned()));
         };
         if !integration.active {
-            return Answered::Over("the integration is not active any more".to_owned());
+            return Err(Answered::Over("the integration is not active any more".to_owned()));
         }
+        Ok(integration)
+    }
+
+    /// When the service may be asked, if not now. Otherwise the question is counted.
+    fn must_wait(&self, pace: &crate::call::Pace) -> Option<Timestamp> {
+        let now = self.clock.now();
+        let held = self.holds.buckets_until(pace.buckets(), now);
+        held.or_else(|| self.pace.admit(pace).err().map(|wait| after(now, wait)))
+    }
+
+    async fn ask(&self, watch: &Watch, integration: Option<&Integration>) -> Answered<CommitStatus> {
+        let integration = match self.current(&watch.integration, integration) {
+            Ok(integration) => integration,
+            Err(answered) => return answered,
+        };
         let Some(asked) = adapters::find(integration.slug).and_then(|entry: &Entry| entry.status.as_ref())
         else {
             return Answered::Over(format!("{} is not asked for builds", integration.slug));
         };
-        let (now, pace) = (self.clock.now(), asked.pace(&integration.settings));
-        if let Some(until) = self.holds.buckets_until(pace.buckets(), now) {
+        if let Some(until) = self.must_wait(&asked.pace(&integration.settings)) {
             return Answered::Early(until);
-        }
-        if let Err(wait) = self.pace.admit(&pace) {
-            return Answered::Early(after(now, wait));
         }
         let commit = BuiltCommit { sha: &watch.sha, ref_name: &watch.ref_name, project: &watch.project };
         let end = match asked.status(&integration.settings, &commit) {
@@ -155,7 +180,7 @@ impl StatusPoller {
             Err(failure) => End::Failed(failure),
         };
         let answered = match end {
-            End::Done(status) => Answered::Status(status),
+            End::Done(status) => Answered::Said(status),
             End::Skipped(why) | End::NotNeeded(why) => Answered::Failed { why, wait: None },
             End::Failed(failure) => failed(&failure),
         };
@@ -164,11 +189,11 @@ impl StatusPoller {
     }
 }
 
-impl Answered {
+impl Answered<CommitStatus> {
     /// The answer in one word of a fixed set, for metrics.
     const fn name(&self) -> &'static str {
         match self {
-            Self::Status(status) => status.state.name(),
+            Self::Said(status) => status.state.name(),
             Self::Failed { .. } => "failed",
             Self::Early(_) => "early",
             Self::Over(_) => "over",
@@ -176,7 +201,7 @@ impl Answered {
     }
 }
 
-fn failed(failure: &Failure) -> Answered {
+fn failed<T>(failure: &Failure) -> Answered<T> {
     let wait = match failure {
         Failure::Throttled { wait, .. } | Failure::Unavailable { wait, .. } => *wait,
         _ => None,
@@ -185,7 +210,7 @@ fn failed(failure: &Failure) -> Answered {
 }
 
 /// What follows from an answer. Pure. Announcements are added by the caller.
-fn settle(watch: &Watch, answered: &Answered, config: &Config, now: Timestamp) -> SettledWatch {
+fn settle(watch: &Watch, answered: &Answered<CommitStatus>, config: &Config, now: Timestamp) -> SettledWatch {
     let settled = SettledWatch {
         number: watch.number,
         polls: watch.polls + 1,
@@ -200,10 +225,10 @@ fn settle(watch: &Watch, answered: &Answered, config: &Config, now: Timestamp) -
         Some(wait.map_or(next, |wait| next.max(after(now, wait))))
     };
     match answered {
-        Answered::Status(status) if status.state.is_final() => {
+        Answered::Said(status) if status.state.is_final() => {
             SettledWatch { seen: Some(status.clone()), ..settled }
         }
-        Answered::Status(status) => {
+        Answered::Said(status) => {
             let again = again(None);
             let note = if again.is_none() { config.given_up() } else { String::new() };
             SettledWatch { seen: Some(status.clone()), note, again, ..settled }

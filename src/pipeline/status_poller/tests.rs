@@ -24,6 +24,7 @@ fn config() -> Config {
 fn watch() -> Watch {
     Watch {
         number: 3,
+        kind: WatchKind::Build,
         integration: IntegrationId::new("acme/web:teamcity"),
         project_id: 7,
         project: "acme/web".to_owned(),
@@ -41,11 +42,11 @@ fn watch() -> Watch {
     }
 }
 
-fn said(state: BuildState) -> Answered {
-    Answered::Status(CommitStatus { state, page: Some("https://ci.example/build/1".to_owned()) })
+fn said(state: BuildState) -> Answered<CommitStatus> {
+    Answered::Said(CommitStatus { state, page: Some("https://ci.example/build/1".to_owned()) })
 }
 
-fn settled(answered: &Answered, now: i64) -> SettledWatch {
+fn settled(answered: &Answered<CommitStatus>, now: i64) -> SettledWatch {
     settle(&watch(), answered, &config(), at(now))
 }
 

@@ -5,6 +5,7 @@ mod files;
 mod problems;
 mod secrets;
 mod settings;
+mod trackers;
 
 use std::io;
 use std::path::{Path, PathBuf};

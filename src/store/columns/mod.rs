@@ -1,8 +1,9 @@
 //! The representation of values in columns, which both stores share.
 //!
 //! Times are milliseconds. This module has events, deliveries and quarantine; [`registry`] has the configuration,
-//! [`watches`] the builds that are watched.
+//! [`watches`] what is asked for, and [`health`] whether services can be reached.
 
+pub(super) mod health;
 pub(super) mod registry;
 pub(super) mod watches;
 

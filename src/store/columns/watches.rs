@@ -5,12 +5,13 @@ use bytes::Bytes;
 use super::{Cells, TableRow, moment, rows};
 use crate::integration::IntegrationId;
 use crate::store::Result;
-use crate::store::watches::{Watch, seen};
+use crate::store::watches::{Watch, WatchKind, seen};
 
 rows! {
     /// A row of `watches`, as [`watch_columns`] selects it.
     WatchRow {
         number: i64,
+        kind: String,
         integration: String,
         project_id: i64,
         project: String,
@@ -30,8 +31,8 @@ rows! {
 /// The columns of [`WatchRow`].
 macro_rules! watch_columns {
     () => {
-        "number, integration, project_id, project, sha, ref_name, project_json, since, polls, state, page, note,
-         checked_at, ended_at"
+        "number, kind, integration, project_id, project, sha, ref_name, project_json, since, polls, state, page,
+         note, checked_at, ended_at"
     };
 }
 pub(in crate::store) use watch_columns;
@@ -40,6 +41,7 @@ impl WatchRow {
     pub fn read(self) -> Result<Watch> {
         Ok(Watch {
             number: self.number,
+            kind: WatchKind::of_name(&self.kind)?,
             integration: IntegrationId::new(self.integration),
             project_id: self.project_id,
             project: self.project,

@@ -27,6 +27,7 @@ pub(super) const STEPS: &[Step] = steps![
     "0007_watches",
     "0008_merge_requests",
     "0009_alerts",
+    "0010_health",
 ];
 
 /// The version of the schema that this program works with.

@@ -5,7 +5,7 @@ use tokio_postgres::types::ToSql;
 
 use super::connection::Connection;
 use super::rows::{self, RowState, bytes, moment, ms, select_holds};
-use super::{alerts, merge_requests, watches};
+use super::{alerts, health, merge_requests, watches};
 use crate::store::columns::{
     AttemptRow, DeadRow, LineRow, QUARANTINE_USE, QuarantineRow, QuarantineUseRow, TableRow as _, WaitingRow,
     dead_columns, key_of, line_columns, quarantine_columns, waiting_columns,
@@ -169,6 +169,7 @@ pub(super) async fn sweep(connection: &Connection, retention: Retention, limit: 
     swept.events += events.unsigned_abs();
     swept.more |= found == most;
     swept.more |= watches::sweep(connection, before, most).await? == most;
+    swept.more |= health::sweep(connection, before, most).await? == most;
     swept.more |= alerts::sweep(connection, before, most).await? == most;
     let before = ms(retention.merge_requests_before);
     swept.more |= merge_requests::sweep(connection, before, most).await? == most;

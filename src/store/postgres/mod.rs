@@ -16,6 +16,7 @@
 
 mod alerts;
 mod connection;
+mod health;
 mod holds;
 mod ledger;
 mod merge_requests;
@@ -43,10 +44,10 @@ use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
     AlertReport, Alerts, Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter,
-    DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease,
-    Ledger, NewQuarantined, NewWatch, NodeId, NotedAlert, Outbox, Overview, Portion, Quarantine,
-    QuarantineUse, Quarantined, Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept,
-    Watch, Watches,
+    DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, HealthRecord, Hold, HoldKey, Inbox,
+    LatestWaits, Lease, Ledger, NewHealth, NewQuarantined, NewWatch, NodeId, NotedAlert, Outbox, Overview,
+    Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled, SettledWatch, StoreError,
+    StoredEvent, Swept, Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -350,6 +351,14 @@ impl Watches for Postgres {
 
     async fn commit_statuses(&self, project_id: i64, sha: &str) -> Result<Vec<Watch>> {
         watches::of_commit(&self.people, project_id, sha).await
+    }
+
+    async fn note_health(&self, health: NewHealth) -> Result<()> {
+        health::note(&self.writer, &health).await
+    }
+
+    async fn health(&self, integrations: &[IntegrationId]) -> Result<Vec<HealthRecord>> {
+        health::of(&self.people, integrations).await
     }
 }
 

@@ -12,11 +12,12 @@ use crate::store::watches::{ClaimedWatches, NewWatch, SettledWatch, Watch};
 
 pub(super) async fn watch(connection: &Connection, mut watches: Vec<NewWatch>) -> Result<()> {
     const WATCH: &str =
-        "INSERT INTO watches AS w (key, integration, project_id, project, sha, ref_name, project_json, since, due)
+        "INSERT INTO watches AS w
+             (key, integration, project_id, project, sha, ref_name, project_json, since, due, kind)
          SELECT DISTINCT ON (key) * FROM unnest(
              $1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::bigint[],
-             $9::bigint[]
-         ) AS new (key, integration, project_id, project, sha, ref_name, project_json, since, due)
+             $9::bigint[], $10::text[]
+         ) AS new (key, integration, project_id, project, sha, ref_name, project_json, since, due, kind)
          ON CONFLICT (key) DO UPDATE SET project_json = excluded.project_json, since = excluded.since,
              due = excluded.due, polls = 0, state = NULL, page = NULL, note = '', checked_at = NULL, ended_at = NULL
          WHERE w.ended_at IS NOT NULL";
@@ -31,8 +32,9 @@ pub(super) async fn watch(connection: &Connection, mut watches: Vec<NewWatch>) -
     let json: Vec<&[u8]> = watches.iter().map(|watch| watch.project_json.as_ref()).collect();
     let since: Vec<i64> = watches.iter().map(|watch| ms(watch.since)).collect();
     let due: Vec<i64> = watches.iter().map(|watch| ms(watch.due)).collect();
-    let columns: [&(dyn tokio_postgres::types::ToSql + Sync); 9] =
-        [&keys, &integrations, &project_ids, &projects, &shas, &refs, &json, &since, &due];
+    let kinds: Vec<&str> = watches.iter().map(|watch| watch.kind.name()).collect();
+    let columns: [&(dyn tokio_postgres::types::ToSql + Sync); 10] =
+        [&keys, &integrations, &project_ids, &projects, &shas, &refs, &json, &since, &due, &kinds];
     connection.query(WATCH, &columns).await.map(drop)
 }
 

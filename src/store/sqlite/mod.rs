@@ -8,6 +8,7 @@
 mod alerts;
 mod claim;
 mod enqueue;
+mod health;
 mod holds;
 mod inbox;
 mod key_file;
@@ -39,10 +40,10 @@ use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
     AlertReport, Alerts, Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter,
-    DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease,
-    Ledger, NewQuarantined, NewWatch, NodeId, NotedAlert, Outbox, Overview, Portion, Quarantine,
-    QuarantineUse, Quarantined, Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept,
-    Watch, Watches,
+    DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, HealthRecord, Hold, HoldKey, Inbox,
+    LatestWaits, Lease, Ledger, NewHealth, NewQuarantined, NewWatch, NodeId, NotedAlert, Outbox, Overview,
+    Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled, SettledWatch, StoreError,
+    StoredEvent, Swept, Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -331,6 +332,15 @@ impl Watches for Sqlite {
     async fn commit_statuses(&self, project_id: i64, sha: &str) -> Result<Vec<Watch>> {
         let sha = sha.to_owned();
         self.ledger.call(move |connection| watches::of_commit(connection, project_id, &sha)).await
+    }
+
+    async fn note_health(&self, health: NewHealth) -> Result<()> {
+        self.writer.call(move |connection| health::note(connection, &health)).await
+    }
+
+    async fn health(&self, integrations: &[IntegrationId]) -> Result<Vec<HealthRecord>> {
+        let integrations = integrations.to_vec();
+        self.ledger.call(move |connection| health::of(connection, &integrations)).await
     }
 }
 

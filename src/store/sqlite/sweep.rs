@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, params};
 
 use super::rows::{self, RowState, change, ms, prepare};
-use super::{alerts, merge_requests, watches};
+use super::{alerts, health, merge_requests, watches};
 use crate::store::{Result, Retention, State, Swept};
 
 pub(super) fn sweep(connection: &Connection, retention: Retention, limit: usize) -> Result<Swept> {
@@ -82,6 +82,8 @@ impl Sweeping<'_> {
 
     fn watches(&mut self, before: i64) -> Result<()> {
         let gone = watches::sweep(self.connection, before, self.limit)?;
+        self.count(gone);
+        let gone = health::sweep(self.connection, before, self.limit)?;
         self.count(gone);
         Ok(())
     }

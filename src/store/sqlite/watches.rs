@@ -13,8 +13,8 @@ pub(super) fn watch(connection: &Connection, watches: &[NewWatch]) -> Result<()>
     for watch in watches {
         change(
             connection,
-            "INSERT INTO watches (key, integration, project_id, project, sha, ref_name, project_json, since, due)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+            "INSERT INTO watches (key, integration, project_id, project, sha, ref_name, project_json, since, due, kind)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
              ON CONFLICT (key) DO UPDATE SET project_json = excluded.project_json, since = excluded.since,
                  due = excluded.due, polls = 0, state = NULL, page = NULL, note = '', checked_at = NULL, ended_at = NULL
              WHERE ended_at IS NOT NULL",
@@ -28,6 +28,7 @@ pub(super) fn watch(connection: &Connection, watches: &[NewWatch]) -> Result<()>
                 watch.project_json.as_ref(),
                 ms(watch.since),
                 ms(watch.due),
+                watch.kind.name(),
             ],
         )?;
     }

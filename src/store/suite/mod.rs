@@ -243,6 +243,9 @@ macro_rules! promises {
                     a_result_is_announced_once_and_with_the_end_of_the_watch,
                     a_watch_begins_with_the_outcome_of_the_delivery_that_triggered_the_build,
                     watches_that_ended_are_swept_with_what_was_delivered,
+                    pushes_within_the_pause_are_one_question_and_a_later_one_is_another,
+                    the_health_of_a_service_is_its_last_answer_and_since_when_it_is_so,
+                    health_that_is_too_old_is_swept,
                 }
                 alerts::{
                     an_alert_is_news_once_until_it_ended_and_fires_again,

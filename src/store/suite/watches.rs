@@ -1,4 +1,4 @@
-//! Builds that are watched.
+//! Builds that are watched, and services that are probed.
 
 use jiff::Timestamp;
 
@@ -7,11 +7,13 @@ use super::fixtures::{Case, Change, at, delivery, event, settled as settled_deli
 use crate::call::{BuildState, CommitStatus};
 use crate::integration::IntegrationId;
 use crate::store::{
-    Inbox, Ledger, NewState, NewWatch, Portion, Retention, Settled, SettledWatch, State, Watch, Watches,
+    HealthRecord, Inbox, Ledger, NewHealth, NewState, NewWatch, Portion, Retention, Settled, SettledWatch,
+    State, Watch, WatchKind, Watches,
 };
 
 fn new(ref_name: &str, due: Timestamp) -> NewWatch {
     NewWatch {
+        kind: WatchKind::Build,
         integration: IntegrationId::new("acme/web:teamcity"),
         project_id: 7,
         project: "acme/web".to_owned(),
@@ -112,4 +114,92 @@ pub(super) async fn watches_that_ended_are_swept_with_what_was_delivered<B: Back
     case.store.sweep(retention(at(10)), 10).await.unwrap();
     let left = case.store.commit_statuses(7, "cafe").await.unwrap();
     assert_eq!(left.iter().map(|watch| &*watch.ref_name).collect::<Vec<_>>(), ["dev"]);
+}
+
+/// The question whether an integration's service can be reached, due at this moment.
+fn probe(slug: &str, due: Timestamp) -> NewWatch {
+    NewWatch {
+        kind: WatchKind::Probe,
+        integration: IntegrationId::new(format!("acme/web:{slug}")),
+        sha: String::new(),
+        project_json: "".into(),
+        ..new("", due)
+    }
+}
+
+pub(super) async fn pushes_within_the_pause_are_one_question_and_a_later_one_is_another<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let claim = async |now| case.store.claim_watches(now, at(1_000), 100).await.unwrap().watches;
+    for second in 0..10 {
+        case.store.watch(vec![probe("redmine", at(10 + second)), probe("bugzilla", at(10))]).await.unwrap();
+    }
+    let claimed = claim(at(10)).await;
+    assert_eq!(claimed.len(), 2, "one for each integration");
+    assert!(claimed.iter().all(|watch| watch.kind == WatchKind::Probe));
+    case.store.watch(vec![probe("redmine", at(30))]).await.unwrap();
+    assert_eq!(claim(at(999)).await, [], "it is being asked");
+    for watch in claimed {
+        let end = SettledWatch { seen: None, ..settled(&watch, BuildState::Pending, None) };
+        case.store.settle_watch(end).await.unwrap();
+    }
+    assert_eq!(claim(at(999)).await, []);
+    case.store.watch(vec![probe("redmine", at(30))]).await.unwrap();
+    let again = claim(at(30)).await;
+    assert_eq!((again.len(), again[0].polls), (1, 0));
+}
+
+fn answer(slug: &str, reached: bool, note: &str, second: i64) -> NewHealth {
+    let integration = IntegrationId::new(format!("acme/web:{slug}"));
+    NewHealth { integration, reached, note: note.to_owned(), at: at(second) }
+}
+
+/// What is known of a service: whether it is reached, what it answered, since when, and when it was asked last.
+async fn health<B: Backend>(case: &Case<B>, slug: &str) -> Option<(bool, String, Timestamp, Timestamp)> {
+    let integration = IntegrationId::new(format!("acme/web:{slug}"));
+    let mut found = case.store.health(&[integration]).await.unwrap();
+    assert!(found.len() <= 1);
+    found
+        .pop()
+        .map(|HealthRecord { reached, note, since, checked_at, .. }| (reached, note, since, checked_at))
+}
+
+pub(super) async fn the_health_of_a_service_is_its_last_answer_and_since_when_it_is_so<B: Backend>() {
+    let case = Case::<B>::new().await;
+    assert_eq!(health(&case, "redmine").await, None);
+    let refused = "could not connect: \u{1f514}";
+    for (reached, note, second) in [
+        (true, "answered 200", 10),
+        (true, "answered 500", 20),
+        (false, refused, 30),
+        (false, "timed out", 40),
+    ] {
+        case.store.note_health(answer("redmine", reached, note, second)).await.unwrap();
+    }
+    case.store.note_health(answer("bugzilla", true, "answered 404", 5)).await.unwrap();
+    let case = case.reopened().await;
+    assert_eq!(health(&case, "redmine").await, Some((false, "timed out".to_owned(), at(30), at(40))));
+    case.store.note_health(answer("redmine", true, "late", 35)).await.unwrap();
+    let kept = health(&case, "redmine").await.unwrap();
+    assert_eq!((kept.0, kept.3), (false, at(40)), "an older answer changes nothing");
+    case.store.note_health(answer("redmine", true, "answered 302", 50)).await.unwrap();
+    assert_eq!(health(&case, "redmine").await, Some((true, "answered 302".to_owned(), at(50), at(50))));
+    let both = ["redmine", "bugzilla", "ewm"].map(|slug| IntegrationId::new(format!("acme/web:{slug}")));
+    assert_eq!(case.store.health(&both).await.unwrap().len(), 2);
+    assert_eq!(case.store.health(&[]).await.unwrap(), []);
+}
+
+pub(super) async fn health_that_is_too_old_is_swept<B: Backend>() {
+    let case = Case::<B>::new().await;
+    for (slug, second) in [("redmine", 5), ("bugzilla", 9)] {
+        case.store.note_health(answer(slug, true, "answered 200", second)).await.unwrap();
+    }
+    let retention = Retention {
+        settled_before: at(9),
+        dead_letters_before: at(0),
+        quarantine_before: at(0),
+        merge_requests_before: at(0),
+    };
+    case.store.sweep(retention, 10).await.unwrap();
+    assert_eq!(health(&case, "redmine").await, None);
+    assert!(health(&case, "bugzilla").await.is_some());
 }

@@ -72,10 +72,13 @@ async fn what_is_read_can_be_sent_back_and_changes_nothing() {
         let fields = entry.fields.iter().filter(|field| field.required || !only_required);
         fields.map(|field| (field.name.to_owned(), field.example.into())).collect()
     };
-    for (entry, only_required) in ADAPTERS.iter().flat_map(|entry| [(entry, true), (entry, false)]) {
-        let path = format!("/projects/42/integrations/{}", entry.about.slug);
+    // Each has a project of its own, because a project has one tracker only.
+    let all =
+        (1..).zip(ADAPTERS).flat_map(|(project, entry)| [(project, entry, true), (project, entry, false)]);
+    for (project, entry, only_required) in all {
+        let path = format!("/projects/{project}/integrations/{}", entry.about.slug);
         let secrets = || {
-            let scope = ResolvedScope::Project { id: Some(42), path: None };
+            let scope = ResolvedScope::Project { id: Some(project), path: None };
             let own = |snapshot: &Snapshot| {
                 snapshot.inheritance(&scope, entry.about.slug).own.unwrap().configuration.secrets.clone()
             };

@@ -9,6 +9,7 @@ mod integrations;
 mod others;
 mod slash;
 mod test;
+mod trackers;
 
 use std::sync::atomic::{AtomicI64, AtomicU16};
 

@@ -70,7 +70,9 @@ pub(super) fn help(command: &str, forwards: bool) -> String {
          • `{0} status`: shows what is sent where, and what failed lately\n\
          • `{0} mute 1h`: mutes this channel for an hour (at most for a week)\n\
          • `{0} unmute`: ends the mute\n\
-         • `{0} test`: sends a test message to this channel",
+         • `{0} test`: sends a test message to this channel\n\
+         • `{0} issue show ABC-12`: shows where the issue is, in the external issue tracker or in the forge\n\
+         • `{0} issue new TITLE`: shows where to write a new issue",
         plain(command)
     );
     if forwards {
@@ -131,6 +133,30 @@ pub(super) fn status(
     }
     text.truncate(text.trim_end().len());
     text
+}
+
+/// Where an issue is. `place` is the tracker's name for people.
+pub(super) fn issue(name: &str, place: &str, url: &str) -> String {
+    format!("{} in {}: {}", plain(name), plain(place), address(url))
+}
+
+/// Where to write a new issue.
+pub(super) fn new_issue(place: &str, url: &str) -> String {
+    format!("Write the new issue in {}: {}", plain(place), address(url))
+}
+
+/// The tracker has no issue of this name.
+pub(super) fn no_such_issue(name: &str, place: &str) -> String {
+    format!(
+        "{} has no issues called {}: type `issue show` with a number or a name such as ABC-12.",
+        plain(place),
+        plain(name)
+    )
+}
+
+/// An address as both services link it. It must not be changed as other text is.
+fn address(url: &str) -> String {
+    format!("<{}>", url.replace('&', "&amp;").replace('<', "%3C").replace('>', "%3E"))
 }
 
 fn held_line(held: &Held) -> String {
@@ -253,6 +279,19 @@ mod tests {
             status("acme/rocket", &[], &[], &[], &[]),
             "acme/rocket sends no notifications.\nNothing failed lately."
         );
+    }
+
+    #[test]
+    fn an_issue_is_shown_with_its_address_as_it_is() {
+        assert_eq!(
+            issue("ABC-12", "Our <Redmine>", "https://r.example/a_b/issues/12?x=1&y=*"),
+            "ABC-12 in Our &lt;Redmine&gt;: <https://r.example/a_b/issues/12?x=1&amp;y=*>"
+        );
+        assert_eq!(
+            new_issue("the forge", "https://f.example/new"),
+            "Write the new issue in the forge: <https://f.example/new>"
+        );
+        assert!(no_such_issue("<!here>", "Jira").starts_with("Jira has no issues called &lt;!here&gt;:"));
     }
 
     #[test]

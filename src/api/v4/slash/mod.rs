@@ -2,7 +2,7 @@
 //!
 //! The caller is authenticated only by the token in the form, which is the one of the project's slash-commands
 //! integration. A wrong token, an inactive integration and an unknown project have the same answer, which counts as a
-//! wrong token. [`command`] parses the command, [`answer`] writes the answer; both are pure. Unknown commands are
+//! wrong token. [`command`] parses the command, [`issues`] finds issues, [`answer`] writes the answer; all are pure. Unknown commands are
 //! published for the forge, if that is configured.
 //!
 //! Forms and answers: <https://docs.slack.dev/interactivity/implementing-slash-commands>,
@@ -10,6 +10,7 @@
 
 mod answer;
 mod command;
+mod issues;
 mod route;
 
 use std::sync::Arc;
@@ -69,6 +70,8 @@ pub(super) struct CommandHandler<'a> {
     pub(super) holds: Arc<HoldSet>,
     /// Publishes commands for the forge, if that is configured.
     pub(super) commands: Option<&'a Commands>,
+    /// The forge's address for people; empty where it is unknown.
+    pub(super) forge: &'a str,
     pub(super) now: Timestamp,
 }
 
@@ -113,6 +116,14 @@ async fn handle(
             mute(handler, scope, command, until).await
         }
         Command::Unmute => mute(handler, scope, command, handler.now).await,
+        Command::ShowIssue(name) => match issues::show(handler, scope, &name) {
+            Some(said) => said,
+            None => forward(handler, scope, command, request).await,
+        },
+        Command::NewIssue(issue) => match issues::new(handler, scope, &issue) {
+            Some(said) => said,
+            None => forward(handler, scope, command, request).await,
+        },
         Command::Other => forward(handler, scope, command, request).await,
     };
     Outcome::Say(to_asker(&said))

@@ -52,6 +52,7 @@ pub(in crate::api::v4) async fn trigger(
         ledger: &*state.ledger,
         holds: state.holds.snapshot(),
         commands: state.commands.as_ref(),
+        forge: &state.tests.operator.forge.url,
         now,
     };
     let said = match handle(&handler, &scope, &command, &inbound).await {
