@@ -85,7 +85,13 @@ impl<T: 'static> Call<T> {
     }
 
     fn new(request: Request, read: impl FnOnce(&Response) -> Answer<T> + Send + 'static) -> Self {
-        Self { request, read: Box::new(read), on_no_response: None, receiver: Receiver::Service, remark: None }
+        Self {
+            request,
+            read: Box::new(read),
+            on_no_response: None,
+            receiver: Receiver::Service,
+            remark: None,
+        }
     }
 
     /// The same call; where no answer comes, it goes on like this instead of failing.

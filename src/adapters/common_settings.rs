@@ -235,10 +235,8 @@ pub fn common_fields(about: &About) -> Vec<CommonField> {
         })
     });
     let channels = channel_triggers(about).iter().map(channel_field);
-    let mut fields: Vec<_> = declared
-        .chain(channels)
-        .chain(flags.iter().map(|trigger| flag_field(about, trigger)))
-        .collect();
+    let mut fields: Vec<_> =
+        declared.chain(channels).chain(flags.iter().map(|trigger| flag_field(about, trigger))).collect();
     fields.sort_by_key(|field| field.group);
     fields
 }

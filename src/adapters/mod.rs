@@ -226,7 +226,10 @@ pub static ADAPTERS: &[Entry] = &[
     Entry::of::<jenkins_deprecated::JenkinsDeprecated>()
         .delivers::<jenkins_deprecated::JenkinsDeprecated>()
         .status::<jenkins_deprecated::JenkinsDeprecated>(),
-    Entry::of::<trackers::jira::Jira>().delivers::<trackers::jira::Jira>().links::<trackers::jira::Jira>().probes::<trackers::jira::Jira>(),
+    Entry::of::<trackers::jira::Jira>()
+        .delivers::<trackers::jira::Jira>()
+        .links::<trackers::jira::Jira>()
+        .probes::<trackers::jira::Jira>(),
     Entry::of::<links::linear::Linear>().links::<links::linear::Linear>().probes::<links::linear::Linear>(),
     Entry::of::<chat::matrix::Matrix>().delivers::<chat::matrix::Matrix>(),
     Entry::of::<mattermost::Mattermost>().delivers::<mattermost::Mattermost>(),

@@ -7,7 +7,9 @@ use super::context::ReadContext;
 use super::problem::{BlockProblems, Problem, did_you_mean};
 use super::text::{Entry, Table, simple};
 use crate::adapters::Entry as Adapter;
-use crate::adapters::common_settings::{CommonField, FLAGS_WITHOUT_TRIGGER, channel_limit, common_fields, is_common};
+use crate::adapters::common_settings::{
+    CommonField, FLAGS_WITHOUT_TRIGGER, channel_limit, common_fields, is_common,
+};
 use crate::event::Trigger;
 use crate::settings::{Field, Kind, Properties, Value, read_bool};
 

@@ -60,7 +60,10 @@ fn push(number: usize, message: &str) -> Vec<u8> {
 /// What Atlassian's models find wrong with requests.
 fn problems(requests: &[Value]) -> Vec<Vec<String>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node");
-    assert!(folder.join("node_modules/jira.js").is_dir(), "jira.js is not installed: run `npm ci` in tests/node");
+    assert!(
+        folder.join("node_modules/jira.js").is_dir(),
+        "jira.js is not installed: run `npm ci` in tests/node"
+    );
     let mut node = std::process::Command::new("node")
         .arg("jira.mjs")
         .current_dir(folder)
@@ -85,7 +88,8 @@ async fn a_kill_between_any_two_steps_tells_an_issue_nothing_twice() {
     const ROUNDS: usize = 10;
     let jira = Jira::start().await;
     let transitions = "jira_issue_transition_automatic = true";
-    let home = Home::new(&jira.integration(transitions)).with(&["rate_limits.enabled=false", "delivery.lease=10s"]);
+    let home =
+        Home::new(&jira.integration(transitions)).with(&["rate_limits.enabled=false", "delivery.lease=10s"]);
     let mut daemon = home.start().await;
     for round in 1..=ROUNDS {
         // It begins in a state from which the issue can be done at once.
@@ -94,7 +98,10 @@ async fn a_kill_between_any_two_steps_tells_an_issue_nothing_twice() {
         let event = push(round, &format!("Fixes ABC-{round} {{code}} [~ada]"));
         assert_eq!(daemon.send(&format!("round {round}"), event).await.0, 202);
         if round < ROUNDS {
-            eventually("the call hangs", PATIENCE, async || (jira.control("hung").await["hung"] == 1).then_some(())).await;
+            eventually("the call hangs", PATIENCE, async || {
+                (jira.control("hung").await["hung"] == 1).then_some(())
+            })
+            .await;
             daemon.crash();
             jira.control("go").await;
             daemon = home.start().await;
@@ -105,7 +112,8 @@ async fn a_kill_between_any_two_steps_tells_an_issue_nothing_twice() {
     let state = jira.control("state").await;
     for round in 1..=ROUNDS {
         let issue = &state["issues"][format!("ABC-{round}")];
-        let moves: Vec<&str> = issue["moves"].as_array().expect("moves").iter().filter_map(Value::as_str).collect();
+        let moves: Vec<&str> =
+            issue["moves"].as_array().expect("moves").iter().filter_map(Value::as_str).collect();
         let comments = issue["comments"].as_array().expect("comments").len();
         let links = issue["links"].as_array().expect("links").len();
         assert_eq!((moves.as_slice(), comments, links), (&["31"][..], 2, 1), "round {round}: {issue}");
@@ -118,12 +126,15 @@ async fn a_kill_between_any_two_steps_tells_an_issue_nothing_twice() {
     let keys: Vec<String> = (1..=ROUNDS).map(|round| format!("ABC-{round}")).collect();
     let url = format!("{}/jira", jira.url);
     let arguments: Vec<&str> = std::iter::once(url.as_str()).chain(keys.iter().map(String::as_str)).collect();
-    let read: Value = serde_json::from_str(&python::script("jira_reader.py", &arguments).await).expect("JSON");
+    let read: Value =
+        serde_json::from_str(&python::script("jira_reader.py", &arguments).await).expect("JSON");
     for round in 1..=ROUNDS {
         let issue = &read[format!("ABC-{round}")];
         let commit = format!("https://forge.example/mike/diaspora/-/commit/{round:040x}");
         let comments = issue["comments"].as_array().expect("comments");
-        let says = |words: &str| comments.iter().filter(|text| text.as_str().is_some_and(|text| text.contains(words))).count();
+        let says = |words: &str| {
+            comments.iter().filter(|text| text.as_str().is_some_and(|text| text.contains(words))).count()
+        };
         assert_eq!(says(&format!(" mentioned this issue in [a commit|{commit}] of ")), 1, "{issue}");
         assert_eq!(says(&format!("Issue solved with [{round:040x}|{commit}].")), 1, "{issue}");
         assert_eq!(says("\\{code\\} \\[\\~ada\\]"), 1, "people's words open nothing: {issue}");
@@ -142,7 +153,10 @@ fn a_wrong_request_is_reported() {
     let request = |path: &str, body: Value| json!({ "method": "POST", "path": path, "body": body });
     let wrong = [
         request("issue/1/remotelink", json!({ "GlobalID": "x", "object": { "url": "u", "title": "t" } })),
-        request("issue/1/remotelink", json!({ "globalId": "x".repeat(256), "object": { "url": "u", "title": "t" } })),
+        request(
+            "issue/1/remotelink",
+            json!({ "globalId": "x".repeat(256), "object": { "url": "u", "title": "t" } }),
+        ),
         request("issue/1/remotelink", json!({ "object": { "url": "u", "title": "t", "colour": 1 } })),
         request("issue/1/comment", json!({ "body": "" })),
         request("issue/1/transitions", json!({ "transition": { "id": "3", "number": 3 } })),
@@ -182,7 +196,8 @@ async fn hidden_issues_are_skipped_and_commits_of_an_issue_are_told_in_order() {
     daemon.stop().await;
     let state = jira.control("state").await;
     let comments = state["issues"]["ABC-7"]["comments"].as_array().expect("comments");
-    let parts: Vec<&str> = comments.iter().filter_map(|comment| comment["body"].as_str()?.split("part ").nth(1)).collect();
+    let parts: Vec<&str> =
+        comments.iter().filter_map(|comment| comment["body"].as_str()?.split("part ").nth(1)).collect();
     let expected: Vec<String> = (10..20).map(|number| format!("{number}{{quote}}")).collect();
     assert_eq!(parts, expected);
 }

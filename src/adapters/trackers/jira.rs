@@ -26,8 +26,8 @@ use self::references::{Finder, MOST_REFERENCES, Search};
 use self::server::Server;
 use self::told::{Kind as ObjectKind, Object, below, icon, objects, page, person};
 use crate::adapters::contract::{
-    About, Adapter, CommonSettings, Deliver, Delivery, LaneKey, Link, Linked, Notification, Preview, Probe, Target,
-    Targets,
+    About, Adapter, CommonSettings, Deliver, Delivery, LaneKey, Link, Linked, Notification, Preview, Probe,
+    Target, Targets,
 };
 use crate::adapters::operator::OperatorSettings;
 #[cfg(test)]
@@ -180,9 +180,14 @@ impl Settings {
         if !self.uses_token() && self.user().is_empty() {
             wrong("username", "can't be blank where `jira_auth_type` is 0");
         }
-        let is_cloud = |url: &PageUrl| url.0.host_str().is_some_and(|host| host.to_ascii_lowercase().ends_with(".atlassian.net"));
+        let is_cloud = |url: &PageUrl| {
+            url.0.host_str().is_some_and(|host| host.to_ascii_lowercase().ends_with(".atlassian.net"))
+        };
         if self.uses_token() && (is_cloud(&self.url) || self.api_url.as_ref().is_some_and(is_cloud)) {
-            wrong("jira_auth_type", "must be 0 for Jira Cloud (atlassian.net), with an API token as the password");
+            wrong(
+                "jira_auth_type",
+                "must be 0 for Jira Cloud (atlassian.net), with an API token as the password",
+            );
         }
         if self.uses_token() && !self.password.expose().trim().bytes().all(|byte| byte.is_ascii_graphic()) {
             wrong("password", "must be one word of letters, digits and signs, as personal access tokens are");
@@ -199,13 +204,12 @@ impl Settings {
     }
 
     fn length_errors(&self) -> impl Iterator<Item = FieldError> {
-        let lengths = [
-            ("username", self.username.as_deref()),
-            ("password", Some(self.password.expose())),
-        ];
+        let lengths = [("username", self.username.as_deref()), ("password", Some(self.password.expose()))];
         let is_long = |text: &str| text.chars().count() > LONGEST;
         let long = lengths.into_iter().filter(move |(_, text)| text.is_some_and(is_long));
-        long.map(|(field, _)| FieldError::new(field, format!("is too long (maximum is {LONGEST} characters)")))
+        long.map(|(field, _)| {
+            FieldError::new(field, format!("is too long (maximum is {LONGEST} characters)"))
+        })
     }
 }
 
@@ -292,7 +296,10 @@ impl Deliver for Jira {
             Some((key, object))
         });
         let (key, object) = named.ok_or_else(|| {
-            Failure::Rejected(format!("the target `{}` names no issue and commit or merge request of the event", note.target))
+            Failure::Rejected(format!(
+                "the target `{}` names no issue and commit or merge request of the event",
+                note.target
+            ))
         })?;
         Ok(chain::start(task(settings, note, key, &object, closes)))
     }
@@ -377,7 +384,9 @@ fn search_left_out(search: &Search, more: usize) -> Vec<String> {
             more => format!(" and {more} more"),
         };
         let named = named.join(", ");
-        left_out.push(format!("{named}{others}: not of the Jira projects of project_key and project_keys, or not a key of Jira"));
+        left_out.push(format!(
+            "{named}{others}: not of the Jira projects of project_key and project_keys, or not a key of Jira"
+        ));
     }
     if more > 0 {
         left_out.push(format!("{more} more issues are named; one event tells at most {MOST_TARGETS}"));
@@ -433,7 +442,11 @@ fn task(settings: &Settings, note: &Notification<'_>, key: &str, object: &Object
 /// One object has one link, whatever Jira is told of it.
 fn global_id(url: &str) -> String {
     let id = format!("forgebell={url}");
-    if id.chars().count() <= LONGEST_ID { id } else { format!("forgebell={}", Digest::of([url.as_bytes()]).hex(16)) }
+    if id.chars().count() <= LONGEST_ID {
+        id
+    } else {
+        format!("forgebell={}", Digest::of([url.as_bytes()]).hex(16))
+    }
 }
 
 /// The comment that tells an issue of the object.
@@ -449,7 +462,8 @@ fn comment(settings: &Settings, note: &Notification<'_>, object: &Object<'_>) ->
         (ObjectKind::MergeRequest, false) => "a merge request".to_owned(),
         (ObjectKind::MergeRequest, true) => format!("merge_request {}", object.id),
     };
-    let quoted = if all && object.kind == ObjectKind::Commit { object.message.trim_end() } else { object.title };
+    let quoted =
+        if all && object.kind == ObjectKind::Commit { object.message.trim_end() } else { object.title };
     let full_name = project.map(crate::event::Project::full_name).filter(|name| !name.is_empty());
     let project_page = project.and_then(|project| page(&project.web_url));
     let branch_page = below(project, &["-", "tree", object.branch]);

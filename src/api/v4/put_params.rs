@@ -72,10 +72,12 @@ pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
         stored_as: StoredAs::Setting,
     });
     let supported = supported.into_iter().map(|field| flag(field.name, field.help, field.default));
-    let own_flags = own_flags.into_iter().map(|field| flag(field.name.into(), field.help.trim().into(), field.default));
+    let own_flags =
+        own_flags.into_iter().map(|field| flag(field.name.into(), field.help.trim().into(), field.default));
     let supported: Vec<_> = supported.chain(own_flags).collect();
     let all_flags = Trigger::ALL.into_iter().map(Trigger::flag).chain(FLAGS_WITHOUT_TRIGGER);
-    let unsupported: Vec<_> = all_flags.filter(|name| supported.iter().all(|spec| spec.name != *name)).collect();
+    let unsupported: Vec<_> =
+        all_flags.filter(|name| supported.iter().all(|spec| spec.name != *name)).collect();
     let unsupported = unsupported
         .into_iter()
         .map(|name| flag(name.into(), "Stored, and without effect for this service.".into(), None));
@@ -141,7 +143,8 @@ pub(in crate::api) fn read(entry: &Entry, params: &Params) -> Result<Request, Ap
             Ok(value) => {
                 // A text that was null when it was read is null again when it is sent back.
                 if params.get(name) == Some(&Param::Null)
-                    && matches!(spec.kind.shape(), Shape::Words | Shape::List) {
+                    && matches!(spec.kind.shape(), Shape::Words | Shape::List)
+                {
                     request.unset.insert(name.to_owned());
                 }
                 put(&mut request, spec.stored_as, name, value);

@@ -23,7 +23,8 @@ pub(super) fn json<T>(response: &HttpResponse, acts: bool) -> Result<Json, Answe
     if !(200..=299).contains(&response.status) {
         return Err(refused(response));
     }
-    let json = serde_json::from_slice(&response.body).ok().filter(|json: &Json| json.is_object() || json.is_array());
+    let json =
+        serde_json::from_slice(&response.body).ok().filter(|json: &Json| json.is_object() || json.is_array());
     json.filter(|_| !is_page(response)).ok_or_else(|| not_understood(response, acts))
 }
 
@@ -67,8 +68,12 @@ pub(super) fn refused<T>(response: &HttpResponse) -> Answer<T> {
         let has_own_words = messages(response).is_some();
         let is_own = has_own_words || response.header(LOGIN).is_some() || says_login(response);
         match response.status {
-            401 | 403 if is_own => Failure::Misconfigured(format!("Jira refuses the login or the right: {why}")),
-            404 if has_own_words => return Answer::Skipped(format!("Jira has no such issue, or its user may not see it: {why}")),
+            401 | 403 if is_own => {
+                Failure::Misconfigured(format!("Jira refuses the login or the right: {why}"))
+            }
+            404 if has_own_words => {
+                return Answer::Skipped(format!("Jira has no such issue, or its user may not see it: {why}"));
+            }
             400 | 413 | 422 if has_own_words => Failure::Rejected(why),
             409 if has_own_words => Failure::TemporarilyRejected { wait: response.retry_after(), why },
             // Only what is read as a success is none here.
@@ -89,7 +94,8 @@ fn wants_captcha(response: &HttpResponse) -> bool {
 
 /// Jira Cloud answers a refused login in plain words.
 fn says_login(response: &HttpResponse) -> bool {
-    let words = ["Client must be authenticated to access this resource", "Basic auth with password is not allowed"];
+    let words =
+        ["Client must be authenticated to access this resource", "Basic auth with password is not allowed"];
     let text = response.text();
     response.status == 401 && !is_page(response) && words.iter().any(|words| text.contains(words))
 }
@@ -126,7 +132,8 @@ fn limit(response: &HttpResponse, why: String) -> Failure {
 /// A moment in ISO 8601, to the minute or more exactly.
 pub(super) fn moment(text: &str) -> Option<Timestamp> {
     let text = text.trim();
-    let forms = ["%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M%:z"];
+    let forms =
+        ["%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M%:z"];
     let zoned = text.strip_suffix('Z').map_or_else(|| text.to_owned(), |local| format!("{local}+0000"));
     forms.iter().find_map(|form| Timestamp::strptime(form, &zoned).ok()).or_else(|| text.parse().ok())
 }
@@ -158,15 +165,24 @@ mod tests {
         for (headers, expected) in [
             (&[("retry-after", "17")][..], "throttled Some(17s)"),
             (&[("retry-after", "17"), ("x-ratelimit-reset", "2026-11-30T09:00:00Z")], "throttled Some(17s)"),
-            (&[("x-ratelimit-reset", "2026-11-30T08:01:30Z"), ("ratelimit-reason", "jira-cost-based")], "throttled Some(90s)"),
+            (
+                &[("x-ratelimit-reset", "2026-11-30T08:01:30Z"), ("ratelimit-reason", "jira-cost-based")],
+                "throttled Some(90s)",
+            ),
             (&[("x-ratelimit-reset", "2026-11-30T08:02Z")], "throttled Some(120s)"),
             (&[("x-ratelimit-reset", "2026-11-30T09:00:30.5+01:00")], "throttled Some(30.5s)"),
             (&[("x-ratelimit-reset", "2026-11-30T07:59:00Z")], "throttled None"),
             (&[("x-ratelimit-reset", "soon")], "throttled None"),
             (&[], "throttled None"),
-            (&[("x-ratelimit-reset", "2026-12-01T00:00:00Z"), ("ratelimit-reason", "jira-quota-based")], "quota 2026-12-01T00:00:00Z"),
+            (
+                &[("x-ratelimit-reset", "2026-12-01T00:00:00Z"), ("ratelimit-reason", "jira-quota-based")],
+                "quota 2026-12-01T00:00:00Z",
+            ),
             (&[("retry-after", "7200")], "quota 2026-11-30T10:00:00Z"),
-            (&[("retry-after", "5"), ("ratelimit-reason", "jira-per-issue-on-write")], "temporarily_rejected Some(5s)"),
+            (
+                &[("retry-after", "5"), ("ratelimit-reason", "jira-per-issue-on-write")],
+                "temporarily_rejected Some(5s)",
+            ),
         ] {
             assert_eq!(answer(429, headers, ""), expected, "{headers:?}");
         }
@@ -186,10 +202,23 @@ mod tests {
             (401, &[], "Client must be authenticated to access this resource.", "misconfigured"),
             (401, &[], "<html>Log in", "unavailable"),
             (401, &[("x-seraph-loginreason", "AUTHENTICATION_DENIED")], "", "operator_error"),
-            (403, &[("x-authentication-denied-reason", "CAPTCHA_CHALLENGE; login-url=https://j.example/login.jsp")], "<html>", "operator_error"),
+            (
+                403,
+                &[(
+                    "x-authentication-denied-reason",
+                    "CAPTCHA_CHALLENGE; login-url=https://j.example/login.jsp",
+                )],
+                "<html>",
+                "operator_error",
+            ),
             (403, &[], OWN, "misconfigured"),
             (403, &[], "<html>Blocked", "unavailable"),
-            (400, &[], r#"{"errorMessages":[],"errors":{"comment":"The entered text is too long."}}"#, "rejected"),
+            (
+                400,
+                &[],
+                r#"{"errorMessages":[],"errors":{"comment":"The entered text is too long."}}"#,
+                "rejected",
+            ),
             (409, &[], OWN, "temporarily_rejected None"),
             (302, &[("location", "https://id.example/login")], "", "unavailable"),
             (500, &[], OWN, "unavailable"),
@@ -201,7 +230,12 @@ mod tests {
     #[test]
     fn moments_are_read_as_jira_writes_them() {
         let expected = "2026-01-15T09:30:00Z".parse().ok();
-        for text in ["2026-01-15T10:30:00.000+0100", "2026-01-15T09:30:00Z", "2026-01-15T09:30Z", " 2026-01-15T10:30:00+01:00 "] {
+        for text in [
+            "2026-01-15T10:30:00.000+0100",
+            "2026-01-15T09:30:00Z",
+            "2026-01-15T09:30Z",
+            " 2026-01-15T10:30:00+01:00 ",
+        ] {
             assert_eq!(moment(text), expected, "{text}");
         }
         assert_eq!(moment("yesterday"), None);

@@ -76,7 +76,11 @@ pub(super) fn start(task: Task) -> Call<Sent> {
     let request = task.issue_request(&task.key);
     task.call(request, |mut task, response| {
         if is_missing(response) {
-            let why = format!("Jira has no issue {}, or its user may not see it ({})", task.key, describe(response));
+            let why = format!(
+                "Jira has no issue {}, or its user may not see it ({})",
+                task.key,
+                describe(response)
+            );
             return Answer::Skipped(why);
         }
         match task.look(response) {
@@ -99,7 +103,9 @@ fn read_comments(task: Box<Task>) -> Answer<Sent> {
             Err(answer) => return answer,
         };
         let solved_url = task.closing.as_ref().map_or(&task.url, |closing| &closing.url);
-        let Some(said) = Said::read(&json, &task.url, solved_url) else { return not_understood(response, false) };
+        let Some(said) = Said::read(&json, &task.url, solved_url) else {
+            return not_understood(response, false);
+        };
         task.progress.said = said;
         read_links(task)
     }))
@@ -112,7 +118,9 @@ fn read_links(task: Box<Task>) -> Answer<Sent> {
             Ok(json) => json,
             Err(answer) => return answer,
         };
-        let Some(existing) = Existing::among(&json, &task.link) else { return not_understood(response, false) };
+        let Some(existing) = Existing::among(&json, &task.link) else {
+            return not_understood(response, false);
+        };
         // The comment goes before the link. Where the link is there, the comment was.
         task.progress.said.mentioned |= existing.is_some();
         task.progress.existing = existing;
@@ -171,7 +179,9 @@ fn transition(task: Box<Task>) -> Answer<Sent> {
     };
     let Some((place, id)) = next else { return Answer::Done(Sent) };
     if task.progress.calls + CALLS_TO_CLOSE > CALLS {
-        let why = format!("the issue takes several transitions, and one attempt makes {CALLS} calls: the next one goes on");
+        let why = format!(
+            "the issue takes several transitions, and one attempt makes {CALLS} calls: the next one goes on"
+        );
         return Answer::Failed(Failure::Deferred { wait: None, why });
     }
     let body = json!({ "transition": { "id": id } });
@@ -182,8 +192,10 @@ fn transition(task: Box<Task>) -> Answer<Sent> {
         task.progress.is_moved = is_automatic;
         if own_no(response) {
             let said = describe(response);
-            task.progress.remark =
-                Some(format!("Jira did not take transition {id} of {}; the issue stays as it is: {said}", task.key));
+            task.progress.remark = Some(format!(
+                "Jira did not take transition {id} of {}; the issue stays as it is: {said}",
+                task.key
+            ));
             task.progress.is_moved = true;
         } else if let Err(answer) = done(response) {
             return answer;
@@ -240,7 +252,11 @@ impl Task {
     }
 
     fn comment_request(&self, comment: &str) -> HttpRequest {
-        self.server.send(Method::Post, &["issue", &self.progress.issue.id, "comment"], &json!({ "body": comment }))
+        self.server.send(
+            Method::Post,
+            &["issue", &self.progress.issue.id, "comment"],
+            &json!({ "body": comment }),
+        )
     }
 
     /// Takes in what an answer says of the issue.

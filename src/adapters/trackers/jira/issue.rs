@@ -65,7 +65,9 @@ impl Issue {
     /// some, the issue is in the state that the last of them leads to, and the list goes on behind it.
     pub(super) fn next_transition<'a>(&self, list: &'a [String], taken: usize) -> Option<(usize, &'a str)> {
         let offer = |id: &String| self.offers.iter().find(|offer| offer.id == *id);
-        let leads_here = |id: &String| offer(id).is_some_and(|offer| !offer.to_status.is_empty() && offer.to_status == self.status);
+        let leads_here = |id: &String| {
+            offer(id).is_some_and(|offer| !offer.to_status.is_empty() && offer.to_status == self.status)
+        };
         let from = list.iter().rposition(leads_here).map_or(taken, |place| taken.max(place + 1));
         let rest = list.iter().enumerate().skip(from);
         rest.into_iter().find(|(_, id)| offer(id).is_some()).map(|(place, id)| (place, id.as_str()))
@@ -230,12 +232,17 @@ mod tests {
     fn the_next_transition_on_offer_is_taken() {
         let list = ["11", "21", "31"].map(str::to_owned);
         let in_state = |status: &str, offers: &[(&str, &str)], taken: usize| {
-            let offers: Json = offers.iter().map(|(id, to)| json!({ "id": id, "to": { "id": to } })).collect();
+            let offers: Json =
+                offers.iter().map(|(id, to)| json!({ "id": id, "to": { "id": to } })).collect();
             let issue = issue(&json!({ "status": { "id": status } }), &offers, None);
             issue.next_transition(&list, taken).map(|(_, id)| id.to_owned())
         };
         assert_eq!(in_state("1", &[("11", "3"), ("41", "9")], 0).as_deref(), Some("11"));
-        assert_eq!(in_state("3", &[("21", "5"), ("5", "1")], 0).as_deref(), Some("21"), "an attempt ended behind 11");
+        assert_eq!(
+            in_state("3", &[("21", "5"), ("5", "1")], 0).as_deref(),
+            Some("21"),
+            "an attempt ended behind 11"
+        );
         assert_eq!(in_state("5", &[("31", "6")], 2).as_deref(), Some("31"));
         assert_eq!(in_state("6", &[("5", "1")], 3), None);
         // Where every transition is on offer in every state, the state tells how far it got.
@@ -268,7 +275,13 @@ mod tests {
 
     #[test]
     fn what_is_no_issue_is_none() {
-        for json in [json!({}), json!([]), json!({ "id": "../x", "fields": {} }), json!({ "id": "1" }), json!({ "id": "", "fields": {} })] {
+        for json in [
+            json!({}),
+            json!([]),
+            json!({ "id": "../x", "fields": {} }),
+            json!({ "id": "1" }),
+            json!({ "id": "", "fields": {} }),
+        ] {
             assert!(Issue::read(&json, &response(None)).is_none(), "{json}");
         }
     }

@@ -62,7 +62,9 @@ pub(super) fn says_solved(comment: &str) -> bool {
 /// Whether this address is in a comment, and not only as the beginning of another one.
 pub(super) fn names(comment: &str, url: &str) -> bool {
     let url = encoded(url);
-    let ends = |after: &str| after.chars().next().is_none_or(|c| matches!(c, '|' | ']' | ')' | '.' | ',') || c.is_whitespace());
+    let ends = |after: &str| {
+        after.chars().next().is_none_or(|c| matches!(c, '|' | ']' | ')' | '.' | ',') || c.is_whitespace())
+    };
     comment.match_indices(&url).any(|(at, _)| ends(&comment[at + url.len()..]))
 }
 
@@ -120,7 +122,27 @@ pub(super) fn escaped(words: &str) -> String {
 pub(super) const fn has_meaning(c: char) -> bool {
     matches!(
         c,
-        '{' | '}' | '[' | ']' | '(' | ')' | '*' | '_' | '-' | '+' | '^' | '~' | '?' | '!' | '|' | ':' | ';' | '#' | '@' | '&' | '<' | '>'
+        '{' | '}'
+            | '['
+            | ']'
+            | '('
+            | ')'
+            | '*'
+            | '_'
+            | '-'
+            | '+'
+            | '^'
+            | '~'
+            | '?'
+            | '!'
+            | '|'
+            | ':'
+            | ';'
+            | '#'
+            | '@'
+            | '&'
+            | '<'
+            | '>'
     )
 }
 
@@ -205,7 +227,10 @@ mod tests {
 
     #[test]
     fn the_check_finds_what_is_not_escaped() {
-        for wrong in ["{code}", "[a|b]", "!x!", "a \\\\ b", "[~ada]", "h1. x", " bq. x", "x\nh2. y", "http://x", ":)", "&#123;", "\\a"] {
+        for wrong in [
+            "{code}", "[a|b]", "!x!", "a \\\\ b", "[~ada]", "h1. x", " bq. x", "x\nh2. y", "http://x", ":)",
+            "&#123;", "\\a",
+        ] {
             assert!(!meaningful(wrong).is_empty(), "{wrong}");
         }
         assert_eq!(meaningful("\\{code\\} a. b &#92; c\\: d"), []);
@@ -271,7 +296,13 @@ mod tests {
 
     #[test]
     fn a_long_quote_is_cut_and_the_comment_fits() {
-        for words in ["a".repeat(40_000), "🦊".repeat(40_000), "{".repeat(40_000), "\\".repeat(40_000), "a\n".repeat(40_000)] {
+        for words in [
+            "a".repeat(40_000),
+            "🦊".repeat(40_000),
+            "{".repeat(40_000),
+            "\\".repeat(40_000),
+            "a\n".repeat(40_000),
+        ] {
             let who = named("Ada", "https://forge.example/ada");
             let comment = mention(&who, &who, &who, None, &words);
             assert!((MOST_UNITS - 8..=MOST_UNITS).contains(&units(&comment)), "{}", units(&comment));
@@ -282,11 +313,47 @@ mod tests {
     /// What people and programs write, and what means something to a reader of wiki markup.
     fn words() -> impl Strategy<Value = String> {
         let parts = [
-            "{", "}", "[", "]", "|", "!", "~", "\\", "\\\\", "&", "#", ";", "{quote}", "{code}", "[~", "!x!", "h1. ", "bq. ", "\n", "\r\n",
-            "http://", "a", " ", "-", "*", "_", "&#92;", "\u{0}", "\u{202e}", "🦊", ":)", "(!)", "||", "@x", "\t", "\u{2028}", "h1.\u{200b}",
+            "{",
+            "}",
+            "[",
+            "]",
+            "|",
+            "!",
+            "~",
+            "\\",
+            "\\\\",
+            "&",
+            "#",
+            ";",
+            "{quote}",
+            "{code}",
+            "[~",
+            "!x!",
+            "h1. ",
+            "bq. ",
+            "\n",
+            "\r\n",
+            "http://",
+            "a",
+            " ",
+            "-",
+            "*",
+            "_",
+            "&#92;",
+            "\u{0}",
+            "\u{202e}",
+            "🦊",
+            ":)",
+            "(!)",
+            "||",
+            "@x",
+            "\t",
+            "\u{2028}",
+            "h1.\u{200b}",
         ];
         prop_oneof![
-            prop::collection::vec(prop::sample::select(parts.to_vec()), 0..30).prop_map(|parts| parts.concat()),
+            prop::collection::vec(prop::sample::select(parts.to_vec()), 0..30)
+                .prop_map(|parts| parts.concat()),
             any::<String>(),
         ]
     }

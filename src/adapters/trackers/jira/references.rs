@@ -117,14 +117,16 @@ impl<'a> Finder<'a> {
 
     /// The references of a text with their places, for links.
     pub(super) fn places<'t>(&'t self, text: &'t str) -> impl Iterator<Item = references::Found<'t>> + 't {
-        references::references(&self.pattern, text).filter(|found| is_key(found.issue) && self.is_told(found.issue))
+        references::references(&self.pattern, text)
+            .filter(|found| is_key(found.issue) && self.is_told(found.issue))
     }
 
     /// Whether the issue's project is one of those of the settings, where they name any. `CVE-2024` names a weakness, as in
     /// GitLab, unless the settings name a project `CVE`.
     fn is_told(&self, key: &str) -> bool {
         let project = key.rsplit_once('-').map_or(key, |(project, _)| project);
-        let mut named = self.project_key.into_iter().chain(self.project_keys.iter().map(String::as_str)).peekable();
+        let mut named =
+            self.project_key.into_iter().chain(self.project_keys.iter().map(String::as_str)).peekable();
         match named.peek() {
             None => !project.eq_ignore_ascii_case("CVE"),
             Some(_) => named.any(|known| known.eq_ignore_ascii_case(project)),
@@ -147,7 +149,8 @@ fn pattern(prefix: Option<&str>, regex: Option<&str>) -> Result<Option<Regex>, (
         // Alone too, so that no half of a group is closed by the other.
         compiled(text).map_err(|why| (name, why))?;
     }
-    let whole = compiled(&format!("(?:{prefix})(?<issue>{regex})")).map_err(|why| ("jira_issue_regex", why))?;
+    let whole =
+        compiled(&format!("(?:{prefix})(?<issue>{regex})")).map_err(|why| ("jira_issue_regex", why))?;
     Ok(Some(whole))
 }
 
@@ -157,7 +160,8 @@ fn compiled(text: &str) -> Result<Regex, String> {
     builder.build().map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => "is too large a pattern: repeat less in it".to_owned(),
         error => {
-            let last = error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            let last =
+                error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
             format!("is not a regular expression: {last}")
         }
     })
@@ -184,9 +188,12 @@ fn without_code(text: &str, words: Words) -> Cow<'_, str> {
     for (event, range) in Parser::new_ext(text, Options::empty()).into_offset_iter() {
         match event {
             Markdown::Code(_) | Markdown::Start(Tag::CodeBlock(CodeBlockKind::Fenced(_))) => hide(range),
-            Markdown::Start(Tag::CodeBlock(CodeBlockKind::Indented)) if words == Words::MergeRequest => hide(range),
+            Markdown::Start(Tag::CodeBlock(CodeBlockKind::Indented)) if words == Words::MergeRequest => {
+                hide(range)
+            }
             Markdown::InlineHtml(_) | Markdown::Start(Tag::HtmlBlock) if words == Words::MergeRequest => {
-                comments(&text[range.clone()]).for_each(|comment| hide(range.start + comment.start..range.start + comment.end));
+                comments(&text[range.clone()])
+                    .for_each(|comment| hide(range.start + comment.start..range.start + comment.end));
             }
             _ => {}
         }
@@ -206,7 +213,8 @@ fn comments(html: &str) -> impl Iterator<Item = Range<usize>> {
 }
 
 /// GitLab's words (its default pattern of closing words): the word, perhaps a colon, blanks, and a list of references.
-const CLOSING: &str = "(?:[Cc]los(?:e[sd]?|ing)|[Ff]ix(?:e[sd]|ing)?|[Rr]esolv(?:e[sd]?|ing)|[Ii]mplement(?:s|ed|ing)?):? +";
+const CLOSING: &str =
+    "(?:[Cc]los(?:e[sd]?|ing)|[Ff]ix(?:e[sd]|ing)?|[Rr]esolv(?:e[sd]?|ing)|[Ii]mplement(?:s|ed|ing)?):? +";
 /// What stands between the references of a list.
 const BETWEEN: &str = "(?: *,? +and +| *,? *)";
 /// References of other trackers in the list, the forge's own among them.
@@ -328,7 +336,11 @@ mod tests {
         assert_eq!(keys(&[("project_keys", " , ")], text), ["ABC-7", "DEF-8", "UTF-8"]);
         let settings = settings(&[("project_keys", "ABC")]);
         let mut search = Search::default();
-        Finder::of(&settings).unwrap_or_else(|why| panic!("{why:?}")).find(text, Words::CommitMessage, &mut search);
+        Finder::of(&settings).unwrap_or_else(|why| panic!("{why:?}")).find(
+            text,
+            Words::CommitMessage,
+            &mut search,
+        );
         assert_eq!(search.other_projects, ["DEF-8", "UTF-8", "CVE-2024"], "they are said");
     }
 
@@ -339,8 +351,14 @@ mod tests {
         };
         assert_eq!(keys(&[("jira_issue_prefix", "JIRA#")], "JIRA#ABC-7 DEF-8 xJIRA#GHI-9"), ["ABC-7"]);
         assert_eq!(keys(&[("jira_issue_prefix", "#")], "#ABC-7, DEF-8"), ["ABC-7"]);
-        assert_eq!(keys(&[("jira_issue_regex", r"abc-\d{3}")], "abc-123 abc-12 abc-1234 ABC-123"), ["abc-123"]);
-        assert_eq!(keys(&[("jira_issue_regex", "(?i:abc|def)-[0-9]+")], "Abc-1 deF-2 ghi-3"), ["Abc-1", "deF-2"]);
+        assert_eq!(
+            keys(&[("jira_issue_regex", r"abc-\d{3}")], "abc-123 abc-12 abc-1234 ABC-123"),
+            ["abc-123"]
+        );
+        assert_eq!(
+            keys(&[("jira_issue_regex", "(?i:abc|def)-[0-9]+")], "Abc-1 deF-2 ghi-3"),
+            ["Abc-1", "deF-2"]
+        );
         // What Jira could never have as a key, and what matches nothing.
         assert_eq!(keys(&[("jira_issue_regex", ".*")], "a/b c"), [""; 0]);
         assert_eq!(keys(&[("jira_issue_regex", "x*")], "yyy"), [""; 0]);
@@ -351,12 +369,28 @@ mod tests {
     fn a_pattern_that_is_wrong_too_long_or_too_large_is_refused() {
         for (set, field, says) in [
             (("jira_issue_regex", "(ABC"), "jira_issue_regex", "is not a regular expression: unclosed group"),
-            (("jira_issue_regex", "ABC)(x"), "jira_issue_regex", "is not a regular expression: unopened group"),
-            (("jira_issue_prefix", "["), "jira_issue_prefix", "is not a regular expression: unclosed character class"),
+            (
+                ("jira_issue_regex", "ABC)(x"),
+                "jira_issue_regex",
+                "is not a regular expression: unopened group",
+            ),
+            (
+                ("jira_issue_prefix", "["),
+                "jira_issue_prefix",
+                "is not a regular expression: unclosed character class",
+            ),
             (("jira_issue_regex", "(?=x)"), "jira_issue_regex", "is not a regular expression: look-around"),
-            (("jira_issue_regex", r"(a)\1"), "jira_issue_regex", "is not a regular expression: backreferences"),
+            (
+                ("jira_issue_regex", r"(a)\1"),
+                "jira_issue_regex",
+                "is not a regular expression: backreferences",
+            ),
             (("jira_issue_regex", r"\w{1000}{1000}"), "jira_issue_regex", "is too large a pattern"),
-            (("jira_issue_regex", "(?<issue>x)"), "jira_issue_regex", "is not a regular expression: duplicate"),
+            (
+                ("jira_issue_regex", "(?<issue>x)"),
+                "jira_issue_regex",
+                "is not a regular expression: duplicate",
+            ),
         ] {
             let settings = settings(&[set]);
             let (name, why) = Finder::of(&settings).err().expect("it is refused");
@@ -365,7 +399,10 @@ mod tests {
         }
         let long = "x".repeat(256);
         let settings = settings(&[("jira_issue_prefix", &long)]);
-        assert_eq!(Finder::of(&settings).err().expect("refused").1, "is too long (maximum is 255 characters)");
+        assert_eq!(
+            Finder::of(&settings).err().expect("refused").1,
+            "is too long (maximum is 255 characters)"
+        );
     }
 
     #[test]

@@ -5,8 +5,8 @@ use serde_json::{Value as Json, json};
 use crate::adapters::contract::{LazyMessage, Notification, Targets};
 use crate::adapters::find;
 use crate::adapters::tests::{
-    Contract, Expected, OwnEvent, call_with, changed, changed_push, header, http_response, settings_with, tell,
-    usual_status,
+    Contract, Expected, OwnEvent, call_with, changed, changed_push, header, http_response, settings_with,
+    tell, usual_status,
 };
 use crate::call::{Answer, Failure, HttpRequest, HttpResponse, Method, Request, Response, Sent};
 use crate::event::{Event, EventId};
@@ -15,7 +15,8 @@ use crate::event::{Event, EventId};
 const ISSUE: &str = r#"{"id":"10001","key":"ABC-7","fields":{"status":{"id":"1"},"resolution":null,"resolutiondate":null},"transitions":[{"id":"11","name":"Start","to":{"id":"3","statusCategory":{"key":"indeterminate"}}}]}"#;
 const RESOLVED: &str = r#"{"id":"10001","key":"ABC-7","fields":{"status":{"id":"6"},"resolution":{"name":"Done"},"resolutiondate":"2026-01-15T09:30:00.000+0000"}}"#;
 /// Jira's form of an error.
-const MISSING: &str = r#"{"errorMessages":["Issue does not exist or you do not have permission to see it."],"errors":{}}"#;
+const MISSING: &str =
+    r#"{"errorMessages":["Issue does not exist or you do not have permission to see it."],"errors":{}}"#;
 
 pub(super) const CONTRACT: Contract = Contract {
     largest_body: 200_000,
@@ -38,17 +39,50 @@ pub(super) const CONTRACT: Contract = Contract {
         Expected { status: 200, headers: &[], body: ISSUE, outcome: "next call" },
         Expected { status: 404, headers: &[], body: MISSING, outcome: "skipped" },
         Expected { status: 404, headers: &[], body: "<html>Not Found", outcome: "unavailable" },
-        Expected { status: 200, headers: &[], body: "<!DOCTYPE html><title>Log in - Jira", outcome: "unavailable" },
+        Expected {
+            status: 200,
+            headers: &[],
+            body: "<!DOCTYPE html><title>Log in - Jira",
+            outcome: "unavailable",
+        },
         Expected { status: 200, headers: &[], body: r#"{"key":"ABC-7"}"#, outcome: "unavailable" },
-        Expected { status: 401, headers: &[("x-seraph-loginreason", "AUTHENTICATED_FAILED")], body: "", outcome: "misconfigured" },
-        Expected { status: 401, headers: &[("x-seraph-loginreason", "AUTHENTICATION_DENIED")], body: "", outcome: "operator_error" },
-        Expected { status: 403, headers: &[], body: r#"{"errorMessages":["You do not have the permission to see it."],"errors":{}}"#, outcome: "misconfigured" },
-        Expected { status: 429, headers: &[("retry-after", "12"), ("ratelimit-reason", "jira-cost-based")], body: "", outcome: "throttled 12 s" },
-        Expected { status: 503, headers: &[("retry-after", "12")], body: "<html>Service Unavailable", outcome: "unavailable" },
+        Expected {
+            status: 401,
+            headers: &[("x-seraph-loginreason", "AUTHENTICATED_FAILED")],
+            body: "",
+            outcome: "misconfigured",
+        },
+        Expected {
+            status: 401,
+            headers: &[("x-seraph-loginreason", "AUTHENTICATION_DENIED")],
+            body: "",
+            outcome: "operator_error",
+        },
+        Expected {
+            status: 403,
+            headers: &[],
+            body: r#"{"errorMessages":["You do not have the permission to see it."],"errors":{}}"#,
+            outcome: "misconfigured",
+        },
+        Expected {
+            status: 429,
+            headers: &[("retry-after", "12"), ("ratelimit-reason", "jira-cost-based")],
+            body: "",
+            outcome: "throttled 12 s",
+        },
+        Expected {
+            status: 503,
+            headers: &[("retry-after", "12")],
+            body: "<html>Service Unavailable",
+            outcome: "unavailable",
+        },
     ],
     chain: &[
         (200, ISSUE),
-        (200, r#"{"startAt":0,"maxResults":100,"total":1,"comments":[{"id":"1","body":"a person's words"}]}"#),
+        (
+            200,
+            r#"{"startAt":0,"maxResults":100,"total":1,"comments":[{"id":"1","body":"a person's words"}]}"#,
+        ),
         (200, "[]"),
         (201, r#"{"id":"10100","body":"…"}"#),
         (201, r#"{"id":10200,"self":"https://jira.example.com/rest/api/2/issue/10001/remotelink/10200"}"#),
@@ -113,7 +147,8 @@ impl Tracker {
         match (request.method, path.as_str()) {
             (Method::Get, "ABC-7" | "10001") => (200, self.issue()),
             (Method::Get, "10001/comment") => {
-                let comment = |(body, at): &(String, String)| json!({ "id": "1", "body": body, "created": at });
+                let comment =
+                    |(body, at): &(String, String)| json!({ "id": "1", "body": body, "created": at });
                 (200, json!({ "comments": self.comments.iter().rev().map(comment).collect::<Json>() }))
             }
             (Method::Post, "10001/comment") => {
@@ -141,7 +176,8 @@ impl Tracker {
             }
             (Method::Post, "10001/transitions") => {
                 let id = body["transition"]["id"].as_str().expect("a number").to_owned();
-                let is_on_offer = self.offers().as_array().expect("a list").iter().any(|offer| offer["id"] == id.as_str());
+                let is_on_offer =
+                    self.offers().as_array().expect("a list").iter().any(|offer| offer["id"] == id.as_str());
                 if self.workflow == Workflow::Refuses || !is_on_offer {
                     return (400, json!({ "errorMessages": ["illegal workflow operation"], "errors": {} }));
                 }
@@ -157,7 +193,12 @@ impl Tracker {
     /// What it was told, in short: comments that mention and that solve, links, transitions.
     fn told(&self) -> (usize, usize, usize, String) {
         let count = |words: &str| self.comments.iter().filter(|(text, _)| text.contains(words)).count();
-        (count(" mentioned this issue in "), count("Issue solved with "), self.links.len(), self.moves.join(" "))
+        (
+            count(" mentioned this issue in "),
+            count("Issue solved with "),
+            self.links.len(),
+            self.moves.join(" "),
+        )
     }
 }
 
@@ -195,7 +236,12 @@ fn names(targets: &Targets) -> Vec<&str> {
 }
 
 /// One attempt at the first target. It ends after so many answers: the next request arrives, and its answer is lost.
-fn attempt(more: &[(&str, &str)], event: &Event, tracker: &mut Tracker, answers: usize) -> Option<Answer<Sent>> {
+fn attempt(
+    more: &[(&str, &str)],
+    event: &Event,
+    tracker: &mut Tracker,
+    answers: usize,
+) -> Option<Answer<Sent>> {
     let (entry, settings) = (find("jira").expect("the adapter"), settings(more));
     let target = entry.targets(&settings, event, &[]).send.remove(0).name;
     let note = Notification {
@@ -328,11 +374,14 @@ fn an_issue_that_was_resolved_before_the_event_is_left_alone() {
     deliver(&by, &event, &mut since);
     assert_eq!(since.told(), (1, 1, 1, String::new()), "an attempt before this one took the transition");
     // Of two commits that close it, one says so.
-    let other = at(changed_push(|push| {
-        push["ref"] = json!("refs/heads/master");
-        push["commits"] = json!([push["commits"][1]]);
-        push["commits"][0]["message"] = json!("Closes ABC-7 too");
-    }), EVENT);
+    let other = at(
+        changed_push(|push| {
+            push["ref"] = json!("refs/heads/master");
+            push["commits"] = json!([push["commits"][1]]);
+            push["commits"][0]["message"] = json!("Closes ABC-7 too");
+        }),
+        EVENT,
+    );
     deliver(&by, &other, &mut since);
     assert_eq!(since.told(), (2, 1, 2, String::new()));
     assert_eq!(since.links[1]["object"]["status"]["resolved"], false);
@@ -351,19 +400,30 @@ fn a_refused_transition_is_a_remark_and_no_failure() {
     let settings = settings(&[("jira_issue_transition_id", "11")]);
     let target = entry.targets(&settings, &event, &[]).send.remove(0).name;
     let note = Notification {
-        id: "1", event: &event, target: &target, now: event.occurred_at,
-        operator: &crate::adapters::OperatorSettings::default(), may_have_been_sent: false, is_test: false,
+        id: "1",
+        event: &event,
+        target: &target,
+        now: event.occurred_at,
+        operator: &crate::adapters::OperatorSettings::default(),
+        may_have_been_sent: false,
+        is_test: false,
         extent: crate::integration::Extent::default(),
         message: LazyMessage::default(),
     };
     let mut call = entry.call(&settings, &note).unwrap_or_else(|failure| panic!("{failure}"));
     for (status, body) in answers {
         let response = HttpResponse { status, headers: Vec::new(), body: body.into(), at: event.occurred_at };
-        let Answer::Next(next) = (call.read)(&Response::Http(response)) else { panic!("the chain ends at {status}") };
+        let Answer::Next(next) = (call.read)(&Response::Http(response)) else {
+            panic!("the chain ends at {status}")
+        };
         call = next;
     }
     let remark = call.remark.expect("a remark");
-    assert!(remark.starts_with("Jira did not take transition 11 of ABC-7; the issue stays as it is: answered 400"), "{remark}");
+    assert!(
+        remark
+            .starts_with("Jira did not take transition 11 of ABC-7; the issue stays as it is: answered 400"),
+        "{remark}"
+    );
 }
 
 /// Each setting that has an effect, and the effect.
@@ -376,7 +436,11 @@ fn settings_have_their_effects() {
         tracker
     };
     for off in ["", " ", ";", " , "] {
-        assert_eq!(told(&[("jira_issue_transition_id", off)]).told(), (1, 0, 1, String::new()), "blank is off");
+        assert_eq!(
+            told(&[("jira_issue_transition_id", off)]).told(),
+            (1, 0, 1, String::new()),
+            "blank is off"
+        );
     }
     assert_eq!(told(&[("jira_issue_transition_id", "31")]).told().3, "31");
     assert_eq!(told(&[("jira_issue_transition_automatic", "true")]).told().3, "31");
@@ -388,7 +452,10 @@ fn settings_have_their_effects() {
     let off = targets(&[("commit_events", "false")], &event);
     assert_eq!(off.left_out, ["the integration is switched off for commits (commit_events = false)"]);
     assert_eq!(names(&targets(&[("project_keys", "DEF")], &event)), [""; 0]);
-    assert_eq!(names(&targets(&[("jira_issue_prefix", "X"), ("jira_issue_regex", "ABC-[0-9]")], &event)), [""; 0]);
+    assert_eq!(
+        names(&targets(&[("jira_issue_prefix", "X"), ("jira_issue_regex", "ABC-[0-9]")], &event)),
+        [""; 0]
+    );
 }
 
 #[test]
@@ -410,7 +477,11 @@ fn the_login_is_basic_or_a_personal_access_token_and_the_api_may_be_elsewhere() 
     );
     assert_eq!(header(&request, "cookie"), Some("OBBasicAuth=fromDialog"));
     let request = first(&[("jira_auth_type", "1"), ("api_url", "https://api.example.com/x/?a=b#c")]);
-    assert!(request.url.as_str().starts_with("https://api.example.com/x/rest/api/2/issue/ABC-7?fields="), "{}", request.url);
+    assert!(
+        request.url.as_str().starts_with("https://api.example.com/x/rest/api/2/issue/ABC-7?fields="),
+        "{}",
+        request.url
+    );
     assert_eq!(header(&request, "authorization"), Some("Bearer s3cret-t0ken"));
     assert_eq!(header(&request, "cookie"), None);
 }
@@ -426,7 +497,8 @@ fn each_issue_and_object_is_a_target_and_issues_keep_their_order() {
     let told = targets(&[("jira_issue_transition_id", "31")], &event);
     let (one, two) = ("b6568db1bc1dcd7f8b4d5a946b0b91f9dacd7327", "da1560886d4f094c3e6c9ef40349f7d38b5d27d7");
     assert_eq!(names(&told), [format!("ABC-7 {one}"), format!("DEF-8 {one}"), format!("ABC-7 {two}")]);
-    let lanes: Vec<_> = told.send.iter().map(|target| target.lane.as_ref().expect("a lane").0.as_str()).collect();
+    let lanes: Vec<_> =
+        told.send.iter().map(|target| target.lane.as_ref().expect("a lane").0.as_str()).collect();
     assert_eq!(lanes, ["ABC-7", "DEF-8", "ABC-7"]);
     assert_eq!(
         told.left_out,
@@ -457,7 +529,11 @@ fn at_most_a_hundred_issues_are_told_and_the_rest_is_said() {
         ["UTF-8, ISO-8601: not of the Jira projects of project_key and project_keys, or not a key of Jira"]
     );
     let mut tracker = Tracker::default();
-    deliver(&[("comment_detail", "all_details")], &push(&format!("ABC-7 {}", "{x} ".repeat(5_000))), &mut tracker);
+    deliver(
+        &[("comment_detail", "all_details")],
+        &push(&format!("ABC-7 {}", "{x} ".repeat(5_000))),
+        &mut tracker,
+    );
     assert_eq!(tracker.told().0, 1, "a message of 20,000 characters is told");
 }
 
@@ -486,23 +562,41 @@ fn merge_requests_tell_what_they_mention_when_opened_or_edited_and_close_when_me
     for action in ["open", "reopen"] {
         assert_eq!(with(action, &|_| ()).0, ["ABC-7 !1", "DEF-8 !1"]);
     }
-    let edited = |request: &mut Json| request["changes"]["title"] = json!({ "previous": "a", "current": "b" });
+    let edited =
+        |request: &mut Json| request["changes"]["title"] = json!({ "previous": "a", "current": "b" });
     assert_eq!(with("update", &edited).0, ["ABC-7 !1", "DEF-8 !1"]);
-    assert_eq!(with("update", &|_| ()), (vec![], vec!["the update changed neither the title nor the description".to_owned()]));
-    let default = |request: &mut Json| request["project"]["default_branch"] = request["object_attributes"]["target_branch"].clone();
+    assert_eq!(
+        with("update", &|_| ()),
+        (vec![], vec!["the update changed neither the title nor the description".to_owned()])
+    );
+    let default = |request: &mut Json| {
+        request["project"]["default_branch"] = request["object_attributes"]["target_branch"].clone()
+    };
     assert_eq!(with("merge", &default).0, ["DEF-8 !1 closes"]);
     let (none, why) = with("merge", &|request| request["project"]["default_branch"] = json!("other"));
     assert!(none.is_empty() && why[0].starts_with("it was not merged into the default branch"), "{why:?}");
-    assert_eq!(with("approved", &default).1, ["issues are told when a merge request is opened, edited or merged (action = approved)"]);
+    assert_eq!(
+        with("approved", &default).1,
+        ["issues are told when a merge request is opened, edited or merged (action = approved)"]
+    );
 }
 
 #[test]
 fn settings_that_can_not_work_are_refused() {
     for (wrong, expected) in [
         (&[("username", " ")][..], "username: can't be blank where `jira_auth_type` is 0"),
-        (&[("jira_auth_type", "2")], "jira_auth_type: must be 0 (name and password) or 1 (personal access token)"),
-        (&[("jira_auth_type", "1"), ("url", "https://acme.atlassian.net")], "jira_auth_type: must be 0 for Jira Cloud (atlassian.net), with an API token as the password"),
-        (&[("jira_issue_transition_id", "done")], "jira_issue_transition_id: must be a list of numbers, separated by , or ;"),
+        (
+            &[("jira_auth_type", "2")],
+            "jira_auth_type: must be 0 (name and password) or 1 (personal access token)",
+        ),
+        (
+            &[("jira_auth_type", "1"), ("url", "https://acme.atlassian.net")],
+            "jira_auth_type: must be 0 for Jira Cloud (atlassian.net), with an API token as the password",
+        ),
+        (
+            &[("jira_issue_transition_id", "done")],
+            "jira_issue_transition_id: must be a list of numbers, separated by , or ;",
+        ),
         (&[("jira_issue_regex", "(")], "jira_issue_regex: is not a regular expression: unclosed group"),
         (&[("comment_detail", "more")], "comment_detail: must be standard or all_details"),
     ] {
@@ -525,7 +619,10 @@ fn references_lead_to_jiras_pages() {
     let found = link.references(&settings, "see ABC-12, UTF-8 and https://a.example/ABC-3");
     let found: Vec<_> = found.iter().map(|found| (found.range.clone(), found.url.as_str())).collect();
     assert_eq!(found, [(4..10, "https://jira.example.com/jira/browse/ABC-12?os=1")]);
-    assert_eq!(link.issue(&settings, "ABC-12").as_deref(), Some("https://jira.example.com/jira/browse/ABC-12?os=1"));
+    assert_eq!(
+        link.issue(&settings, "ABC-12").as_deref(),
+        Some("https://jira.example.com/jira/browse/ABC-12?os=1")
+    );
     assert_eq!(link.issue(&settings, "12"), None);
     assert_eq!(link.issue(&settings, "DEF-1"), None);
     let new = link.new_issue(&settings);
@@ -537,7 +634,11 @@ fn a_test_asks_who_jira_is_and_who_the_user_is() {
     let entry = find("jira").expect("the adapter");
     let probe = entry.probe.as_ref().expect("it can be asked");
     let answered = |answers: &[(u16, &str)]| {
-        let call = probe.probe(&settings(&[]), jiff::Timestamp::UNIX_EPOCH, &crate::adapters::OperatorSettings::default());
+        let call = probe.probe(
+            &settings(&[]),
+            jiff::Timestamp::UNIX_EPOCH,
+            &crate::adapters::OperatorSettings::default(),
+        );
         let mut call = call.unwrap_or_else(|failure| panic!("{failure}"));
         for (status, body) in answers {
             match (call.read)(&Response::Http(http_response(*status, &[], body))) {
@@ -550,7 +651,10 @@ fn a_test_asks_who_jira_is_and_who_the_user_is() {
         "unanswered".to_owned()
     };
     let info = r#"{"version":"9.12.4","deploymentType":"Server"}"#;
-    assert_eq!(answered(&[(200, info), (200, r#"{"displayName":"Ada"}"#)]), "Jira Server 9.12.4 answers, and knows the user as Ada");
+    assert_eq!(
+        answered(&[(200, info), (200, r#"{"displayName":"Ada"}"#)]),
+        "Jira Server 9.12.4 answers, and knows the user as Ada"
+    );
     assert_eq!(answered(&[(200, info), (401, r#"{"errorMessages":["no"],"errors":{}}"#)]), "misconfigured");
     assert_eq!(answered(&[(200, "<html>Jira")]), "unavailable");
     assert_eq!(answered(&[(404, "<html>Not Found")]), "unavailable");

@@ -37,7 +37,9 @@ impl Object<'_> {
     pub(super) fn issues(&self, finder: &Finder<'_>, search: &mut Search) -> Vec<Reference> {
         let texts = match self.kind {
             Kind::Commit => vec![(self.message, Words::CommitMessage)],
-            Kind::MergeRequest => vec![(self.title, Words::CommitMessage), (self.message, Words::MergeRequest)],
+            Kind::MergeRequest => {
+                vec![(self.title, Words::CommitMessage), (self.message, Words::MergeRequest)]
+            }
         };
         let mut issues: Vec<Reference> = Vec::new();
         for found in texts.into_iter().flat_map(|(text, words)| finder.find(text, words, search)) {
@@ -55,9 +57,10 @@ impl Object<'_> {
 /// The objects of an event, oldest first, and why others are left out.
 pub(super) fn objects<'a>(settings: &Settings, event: &'a Event) -> (Vec<Object<'a>>, Vec<String>) {
     match &event.payload {
-        Payload::Push(_) if !settings.commit_events => {
-            (Vec::new(), vec!["the integration is switched off for commits (commit_events = false)".to_owned()])
-        }
+        Payload::Push(_) if !settings.commit_events => (
+            Vec::new(),
+            vec!["the integration is switched off for commits (commit_events = false)".to_owned()],
+        ),
         Payload::Push(push) => commits(push, event.project.as_ref()),
         Payload::MergeRequest(request) => match merge_request(request, event.project.as_ref()) {
             Ok(object) => (vec![object], Vec::new()),
@@ -124,11 +127,15 @@ fn merge_request<'a>(request: &'a MergeRequest, project: Option<&Project>) -> Re
         Some("merge") if is_default(project, &request.target_branch) => {}
         Some("merge") => {
             let branch = &request.target_branch;
-            return Err(format!("it was not merged into the default branch, so it closes nothing (target_branch = {branch})"));
+            return Err(format!(
+                "it was not merged into the default branch, so it closes nothing (target_branch = {branch})"
+            ));
         }
         action => {
             let action = action.unwrap_or("none");
-            return Err(format!("issues are told when a merge request is opened, edited or merged (action = {action})"));
+            return Err(format!(
+                "issues are told when a merge request is opened, edited or merged (action = {action})"
+            ));
         }
     }
     let number = request.iid.to_string();
@@ -165,7 +172,10 @@ pub(super) fn page(address: &str) -> Option<String> {
 /// A page of the project.
 pub(super) fn below(project: Option<&Project>, segments: &[&str]) -> Option<String> {
     let mut url = Url::parse(&page(&project?.web_url)?).ok()?;
-    url.path_segments_mut().ok()?.pop_if_empty().extend(segments.iter().flat_map(|segment| segment.split('/')));
+    url.path_segments_mut()
+        .ok()?
+        .pop_if_empty()
+        .extend(segments.iter().flat_map(|segment| segment.split('/')));
     Some(url.to_string())
 }
 
