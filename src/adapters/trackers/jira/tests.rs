@@ -253,6 +253,7 @@ fn attempt(
         may_have_been_sent: true,
         is_test: false,
         extent: crate::integration::Extent::default(),
+        links: ProjectLinks::none(),
         message: LazyMessage::default(),
     };
     let mut call = entry.call(&settings, &note).unwrap_or_else(|failure| panic!("{failure}"));
@@ -408,6 +409,7 @@ fn a_refused_transition_is_a_remark_and_no_failure() {
         may_have_been_sent: false,
         is_test: false,
         extent: crate::integration::Extent::default(),
+        links: ProjectLinks::none(),
         message: LazyMessage::default(),
     };
     let mut call = entry.call(&settings, &note).unwrap_or_else(|failure| panic!("{failure}"));
