@@ -31,6 +31,9 @@ pub struct Call<T> {
     /// How the chain goes on where no answer came at all; `None` where the chain has failed then.
     pub on_no_response: Option<OnNoResponse<T>>,
     pub receiver: Receiver,
+    /// What the answer before this call came to, where that changes nothing for the delivery and the operator should know it
+    /// (a transition that a tracker refused). It goes to the log.
+    pub remark: Option<String>,
 }
 
 /// Reads an answer. It may hold what it needs to know; it is called once.
@@ -82,13 +85,25 @@ impl<T: 'static> Call<T> {
     }
 
     fn new(request: Request, read: impl FnOnce(&Response) -> Answer<T> + Send + 'static) -> Self {
-        Self { request, read: Box::new(read), on_no_response: None, receiver: Receiver::Service }
+        Self {
+            request,
+            read: Box::new(read),
+            on_no_response: None,
+            receiver: Receiver::Service,
+            remark: None,
+        }
     }
 
     /// The same call; where no answer comes, it goes on like this instead of failing.
     #[must_use]
     pub fn or_else_on_no_response(self, go_on: impl FnOnce(&str) -> Answer<T> + Send + 'static) -> Self {
         Self { on_no_response: Some(Box::new(go_on)), ..self }
+    }
+
+    /// The same call, with what is to be logged before it: see [`Call::remark`].
+    #[must_use]
+    pub fn remarking(self, remark: String) -> Self {
+        Self { remark: Some(remark), ..self }
     }
 
     /// The same call, to another service than the integration's: see [`Receiver::Other`].

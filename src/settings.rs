@@ -16,7 +16,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use secrets::Secrets;
-pub use types::{Addresses, Base, Host, InternalUrl, PageUrl, Port, SecretUrl, Url};
+pub use types::{Addresses, Base, Host, InternalUrl, Names, PageUrl, Port, SecretUrl, Url};
 
 /// Settings as they are stored and sent: names and simple values.
 pub type Properties = BTreeMap<String, Value>;
@@ -91,6 +91,8 @@ pub enum Kind {
     Integer,
     /// One of these words, in any case.
     Choice(&'static [&'static str]),
+    /// Names, separated by commas. The API takes and shows them as a list.
+    Names,
 }
 
 /// How the values of a kind are written.
@@ -99,6 +101,7 @@ pub enum Shape {
     Words,
     Truth,
     Number,
+    List,
 }
 
 impl Kind {
@@ -125,6 +128,7 @@ impl Kind {
         match self {
             Self::Bool => Shape::Truth,
             Self::Integer => Shape::Number,
+            Self::Names => Shape::List,
             Self::Text
             | Self::Secret
             | Self::SecretUrl
@@ -150,6 +154,7 @@ impl Kind {
             Self::Bool => "true or false",
             Self::Integer => "number",
             Self::Choice(_) => "word",
+            Self::Names => "names, separated by commas",
         }
     }
 }

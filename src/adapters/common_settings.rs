@@ -11,8 +11,9 @@ use crate::integration::{
 };
 use crate::settings::{FieldError, Kind, Properties, Value, read_bool};
 
-/// Flags that GitLab has on every integration, but that only Jira uses. They are accepted and have no effect.
-pub const INERT_FLAGS: [&str; 2] = ["commit_events", "comment_on_event_enabled"];
+/// Flags that GitLab has on every integration, and that no trigger answers to. They are accepted for all adapters. They have
+/// an effect for those that declare a setting of this name, which is stored as a flag.
+pub const FLAGS_WITHOUT_TRIGGER: [&str; 2] = ["commit_events", "comment_on_event_enabled"];
 
 /// A common setting, as a help page shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,6 +208,11 @@ static SHARED: &[Shared] = &[
     },
 ];
 
+/// Whether a setting of this name is stored as a flag: see [`FLAGS_WITHOUT_TRIGGER`].
+pub fn is_stored_as_flag(name: &str) -> bool {
+    FLAGS_WITHOUT_TRIGGER.contains(&name)
+}
+
 /// Whether there is a common setting of this name.
 pub fn is_common(name: &str) -> bool {
     SHARED.iter().any(|shared| shared.name == name)
@@ -214,6 +220,7 @@ pub fn is_common(name: &str) -> bool {
 
 /// The common settings that an adapter has, in the order of a help page: channels, filters, flags.
 pub fn common_fields(about: &About) -> Vec<CommonField> {
+    let flags = about.triggers.without(about.common.without_flag);
     let declared = SHARED.iter().filter_map(|shared| {
         let Offered { default } = (shared.offered)(about)?;
         let Shared { name, kind, help, example, group, is_addition, .. } = *shared;
@@ -228,10 +235,8 @@ pub fn common_fields(about: &About) -> Vec<CommonField> {
         })
     });
     let channels = channel_triggers(about).iter().map(channel_field);
-    let mut fields: Vec<_> = declared
-        .chain(channels)
-        .chain(about.triggers.iter().map(|trigger| flag_field(about, trigger)))
-        .collect();
+    let mut fields: Vec<_> =
+        declared.chain(channels).chain(flags.iter().map(|trigger| flag_field(about, trigger))).collect();
     fields.sort_by_key(|field| field.group);
     fields
 }

@@ -95,6 +95,10 @@ pub struct CommonSettings {
     pub announce_result: bool,
     /// Flags that are on by default for other adapters, and off for this one.
     pub off_by_default: Triggers,
+    /// Those of its events whose flag has no effect here, because GitLab switches them by something else.
+    pub without_flag: Triggers,
+    /// Whether a `PUT` may say `active=false`. For other adapters the parameter is ignored, as in GitLab.
+    pub active_parameter: bool,
     /// Those of its events that GitLab does not offer for the service. Their flags are off by default. See
     /// [`About::with_own_events`].
     pub own_events: Triggers,
@@ -110,6 +114,8 @@ impl CommonSettings {
         labels: false,
         announce_result: false,
         off_by_default: Triggers::of(&[]),
+        without_flag: Triggers::of(&[]),
+        active_parameter: false,
         own_events: Triggers::of(&[]),
     };
 }
@@ -262,7 +268,7 @@ impl Target {
     }
 }
 
-/// Names a lane within an integration's target and project. Deliveries of a lane are sent in order.
+/// Names a lane within an integration and project. Deliveries of a lane are sent in order, also to different targets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaneKey(pub String);
 

@@ -153,6 +153,7 @@ pub mod trackers {
     pub mod assembla;
     mod commits;
     pub mod gemnasium;
+    pub mod jira;
     pub mod pivotaltracker;
     mod restrict;
     pub mod squash_tm;
@@ -173,7 +174,7 @@ use builds::{
 };
 use chat::{discord, hipchat, mattermost, microsoft_teams, slack};
 use commands::{mattermost_slash_commands, slack_slash_commands};
-use common_settings::{CommonField, common_fields};
+use common_settings::{CommonField, common_fields, is_stored_as_flag};
 use contract::{
     About, Adapter, BuiltCommit, CommonSettings, Deliver, Delivery, Inbound, InboundKind, InboundRequest,
     Link, Linked, Login, Probe, Reaction, Status, Targets,
@@ -225,6 +226,10 @@ pub static ADAPTERS: &[Entry] = &[
     Entry::of::<jenkins_deprecated::JenkinsDeprecated>()
         .delivers::<jenkins_deprecated::JenkinsDeprecated>()
         .status::<jenkins_deprecated::JenkinsDeprecated>(),
+    Entry::of::<trackers::jira::Jira>()
+        .delivers::<trackers::jira::Jira>()
+        .links::<trackers::jira::Jira>()
+        .probes::<trackers::jira::Jira>(),
     Entry::of::<links::linear::Linear>().links::<links::linear::Linear>().probes::<links::linear::Linear>(),
     Entry::of::<chat::matrix::Matrix>().delivers::<chat::matrix::Matrix>(),
     Entry::of::<mattermost::Mattermost>().delivers::<mattermost::Mattermost>(),
@@ -567,9 +572,9 @@ impl Entry {
     }
 
     /// Every setting of the adapter that the API accepts and shows in `properties`, the adapter's own first: name, kind,
-    /// default and (in [`Kind::Choice`]) the possible values. Flags are not among them.
+    /// default and (in [`Kind::Choice`]) the possible values. Flags, and settings that are stored as such, are not among them.
     pub fn api_fields(&self) -> Vec<ApiField> {
-        let own = self.fields.iter().map(|field| ApiField {
+        let own = self.fields.iter().filter(|field| !is_stored_as_flag(field.name)).map(|field| ApiField {
             name: field.name.into(),
             kind: field.kind,
             default: field.default,

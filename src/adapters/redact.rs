@@ -11,7 +11,8 @@ pub(super) fn redacted<T: 'static>(call: Call<T>, secrets: &Secrets) -> Call<T> 
 
 fn hiding<T: 'static>(call: Call<T>, mut secrets: Secrets) -> Call<T> {
     secrets.extend(&secrets_of(&call.request));
-    let Call { request, read, on_no_response, receiver } = call;
+    let Call { request, read, on_no_response, receiver, remark } = call;
+    let remark = remark.map(|remark| secrets.mask_echo(remark));
     let without_answer = secrets.clone();
     let on_no_response = on_no_response
         .map(|go_on| -> OnNoResponse<T> { Box::new(move |why| hidden(go_on(why), without_answer)) });
@@ -20,6 +21,7 @@ fn hiding<T: 'static>(call: Call<T>, mut secrets: Secrets) -> Call<T> {
         read: Box::new(move |response| hidden(read(response), secrets)),
         on_no_response,
         receiver,
+        remark,
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Request {
     /// Settings that were sent as null. They are blank in `settings`, and are stored as if they had never been set.
     pub unset: BTreeSet<String>,
     pub use_inherited_settings: Option<bool>,
+    /// Whether it is active afterwards; `None` means that it is.
+    pub active: Option<bool>,
 }
 
 /// Why a request is invalid.
@@ -28,7 +30,7 @@ pub enum InvalidChange {
     Settings(Vec<FieldError>),
 }
 
-/// The configuration after a request. It is active, as in GitLab. One that inherits goes on inheriting, whatever settings
+/// The configuration after a request. It is active, as in GitLab, unless the request says otherwise. One that inherits goes on inheriting, whatever settings
 /// the request names, unless the request says `use_inherited_settings = false`.
 ///
 /// # Errors
@@ -104,7 +106,8 @@ fn merged(
     present: &Configuration,
     request: &Request,
 ) -> Result<Configuration, Vec<FieldError>> {
-    let mut next = Configuration { active: true, inherits: false, ..present.clone() };
+    let active = request.active.unwrap_or(true);
+    let mut next = Configuration { active, inherits: false, ..present.clone() };
     next.flags.extend(request.flags.clone());
     // Forms show the mask in place of a secret. Sent back, it means that the secret stays.
     let is_mask = |name: &str, value: &Value| {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::fingerprint::Content;
 use crate::adapters::Entry;
-use crate::adapters::common_settings::read_common;
+use crate::adapters::common_settings::{is_stored_as_flag, read_common};
 use crate::event::{Trigger, Triggers};
 use crate::integration::{Channels, Extent, Filters, Fingerprint, Integration, IntegrationId, Rules, Scope};
 use crate::settings::{FieldError, Parsed, Properties, Value};
@@ -113,7 +113,8 @@ impl Resolved {
 fn triggers(entry: &Entry, given: &Configuration) -> Triggers {
     let mut triggers = entry.default_triggers();
     for (flag, on) in &given.flags {
-        if let Some(trigger) = Trigger::from_flag(flag) {
+        let without_flag = entry.about.common.without_flag;
+        if let Some(trigger) = Trigger::from_flag(flag).filter(|trigger| !without_flag.contains(*trigger)) {
             triggers.set(trigger, *on);
         }
     }
@@ -124,7 +125,8 @@ fn triggers(entry: &Entry, given: &Configuration) -> Triggers {
 pub(super) fn own_settings(entry: &Entry, given: &Configuration) -> Properties {
     let value = |name: &str| {
         let secret = given.secrets.get(name).map(|secret| Value::Text(secret.expose().to_owned()));
-        secret.or_else(|| given.properties.get(name).cloned())
+        let flag = || given.flags.get(name).filter(|_| is_stored_as_flag(name)).map(|on| Value::Bool(*on));
+        secret.or_else(|| given.properties.get(name).cloned()).or_else(flag)
     };
     let own = entry.fields.iter().map(|field| field.name);
     own.filter_map(|name| Some((name.to_owned(), value(name)?))).collect()

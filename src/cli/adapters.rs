@@ -13,7 +13,7 @@ use crate::adapters::contract::ChannelSettings;
 use crate::adapters::{self, ADAPTERS, Deliveries, Entry};
 use crate::event::Trigger;
 use crate::provision::COMMON_KEYS;
-use crate::settings::{Field, Kind};
+use crate::settings::{Field, Kind, Properties, Value};
 
 /// Columns that help texts are wrapped at.
 const WIDTH: usize = 92;
@@ -158,8 +158,9 @@ pub(super) fn example(entry: &Entry) -> String {
         let value = if field.name == "adapter" { entry.about.slug } else { field.example };
         let _ = writeln!(text, "{} = {}", field.name, literal(field.kind, value));
     }
+    let is_enough = entry.read(&required(entry)).is_ok();
     for field in entry.fields {
-        let hash = if field.required { "" } else { "# " };
+        let hash = if field.required || !is_enough { "" } else { "# " };
         let _ = writeln!(text, "{hash}{} = {}", field.name, literal(field.kind, field.example));
     }
     for field in common_fields(&entry.about) {
@@ -174,6 +175,12 @@ pub(super) fn example(entry: &Entry) -> String {
         let _ = writeln!(text, "# {} = {}", field.name, field.default.unwrap_or("true"));
     }
     text
+}
+
+/// The examples of the settings that are always required. For some services others are required with them.
+fn required(entry: &Entry) -> Properties {
+    let required = entry.fields.iter().filter(|field| field.required);
+    required.map(|field| (field.name.to_owned(), Value::Text(field.example.to_owned()))).collect()
 }
 
 fn is_of_one_kind(field: &CommonField) -> bool {

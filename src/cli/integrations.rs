@@ -289,7 +289,7 @@ fn page(listed: &Listed, shown: &resources::Integration, now: Timestamp) -> Stri
     fact("changed", &format!("{} ({})", head.updated_at.0, age(head.updated_at.0, now)));
     for (name, value) in &properties.0 {
         if let Some(value) =
-            value.as_ref().map(crate::settings::Value::as_text).filter(|text| !text.is_empty())
+            value.as_ref().map(crate::api::resources::ShownValue::as_text).filter(|text| !text.is_empty())
         {
             fact(name, &value);
         }

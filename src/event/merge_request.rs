@@ -36,6 +36,8 @@ pub struct MergeRequest {
     pub user: Option<User>,
     /// What GitLab did by itself; `None` where the user did it.
     pub by_system: Option<SystemAction>,
+    /// Whether this event changed the title or the description.
+    pub text_changed: bool,
     /// Whether it is a draft now, where this event changed that.
     pub draft_changed: Option<bool>,
     /// What else this event changed.
@@ -308,6 +310,7 @@ pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
         labels: raw.labels.or(attributes.labels),
         user: raw.user,
         by_system: attributes.system.then(|| SystemAction::named(&attributes.system_action)),
+        text_changed: raw.changes.title.is_object() || raw.changes.description.is_object(),
         draft_changed: raw.changes.draft_changed(),
         changed: raw.changes.changed(),
         reviewers_changed: raw.changes.reviewers,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::build_watch::watch_of;
 use super::holds::Holds;
@@ -275,7 +275,10 @@ pub(super) async fn run<T>(transport: &dyn Transport, mut call: Call<T>, at_most
     let (mut status, mut said) = (None, None);
     let end = 'calls: {
         for _ in 0..at_most {
-            let Call { request, read, on_no_response, receiver } = call;
+            let Call { request, read, on_no_response, receiver, remark } = call;
+            if let Some(remark) = remark {
+                warn!(?request, "{remark}");
+            }
             debug!(?request, "sending");
             let mut words = None;
             let answer = match (transport.send(&request).await, on_no_response) {

@@ -599,11 +599,11 @@ fn deliveries(integration: &Integration, event: &Event) -> (Vec<NewDelivery>, Ve
 /// What order is kept within: the event's subject, or what the adapter names in its place.
 fn lane(integration: &Integration, target: &Target, event: &Event) -> Lane {
     let project = event.project.as_ref().map(|project| project.id).unwrap_or_default();
-    let (project, name) = (project.to_be_bytes(), target.name.as_bytes());
-    // The mark keeps a key apart from a subject of the same words.
-    let (mark, subject) = match &target.lane {
-        Some(key) => ("lane", key.0.as_bytes()),
-        None => ("", event.subject.as_bytes()),
+    let project = project.to_be_bytes();
+    // The mark keeps a key apart from a subject of the same words. Targets of the same key share a lane.
+    let (mark, name, subject) = match &target.lane {
+        Some(key) => ("lane", &[][..], key.0.as_bytes()),
+        None => ("", target.name.as_bytes(), event.subject.as_bytes()),
     };
     let parts = [integration.id.0.as_bytes(), name, &project, subject, mark.as_bytes()];
     let parts = &parts[..if mark.is_empty() { 4 } else { 5 }];

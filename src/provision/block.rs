@@ -110,7 +110,7 @@ fn configuration(adapter: &Adapter, active: bool, inherits: bool, keys: &Keys) -
         return Configuration::following();
     }
     let flags = keys.flags.iter().map(|(_, trigger, on)| (trigger.flag(), *on));
-    let flags = flags.chain(keys.inert_flags.iter().copied()).map(|(flag, on)| (flag.to_owned(), on));
+    let flags = flags.chain(keys.other_flags.iter().copied()).map(|(flag, on)| (flag.to_owned(), on));
     let mut configuration =
         Configuration { active, inherits: false, flags: flags.collect(), ..Configuration::default() };
     sort_secrets(adapter, keys.settings.clone(), &mut configuration);

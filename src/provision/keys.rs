@@ -7,7 +7,9 @@ use super::context::ReadContext;
 use super::problem::{BlockProblems, Problem, Severity, did_you_mean};
 use super::text::{Entry, Table, simple};
 use crate::adapters::Entry as Adapter;
-use crate::adapters::common_settings::{CommonField, INERT_FLAGS, channel_limit, common_fields, is_common};
+use crate::adapters::common_settings::{
+    CommonField, FLAGS_WITHOUT_TRIGGER, channel_limit, common_fields, is_common,
+};
 use crate::event::Trigger;
 use crate::settings::{Field, FieldError, Kind, Properties, Value, read_bool};
 
@@ -76,7 +78,7 @@ pub(super) struct Keys {
     /// The lines of settings, by the setting's name, also where the key is `NAME_file`.
     pub(super) lines: BTreeMap<String, usize>,
     pub(super) flags: Vec<(usize, Trigger, bool)>,
-    pub(super) inert_flags: Vec<(&'static str, bool)>,
+    pub(super) other_flags: Vec<(&'static str, bool)>,
     /// A secret is written in the block itself.
     pub(super) has_secret: bool,
 }
@@ -89,7 +91,8 @@ enum Meaning {
     FileOf(&'static Field),
     Shared(CommonField),
     Flag(Trigger),
-    Inert(&'static str),
+    /// One that no trigger answers to.
+    OtherFlag(&'static str),
 }
 
 impl Keys {
@@ -116,8 +119,8 @@ impl Keys {
                         keys.flags.push((entry.line, trigger, on));
                     }
                 }
-                Some(Meaning::Inert(flag)) => {
-                    keys.inert_flags.extend(bool_of(entry, problems).map(|on| (flag, on)));
+                Some(Meaning::OtherFlag(flag)) => {
+                    keys.other_flags.extend(bool_of(entry, problems).map(|on| (flag, on)));
                 }
             }
         }
@@ -201,13 +204,13 @@ fn meaning(adapter: &'static Adapter, shared: &[CommonField], key: &str) -> Opti
     let common = || COMMON_KEYS.iter().any(|field| field.name == key).then_some(Meaning::Common);
     let file_of = || key.strip_suffix("_file").and_then(own).map(Meaning::FileOf);
     let of_shared = || shared.iter().find(|f| f.name == key && f.group.is_setting()).cloned();
-    let inert = || INERT_FLAGS.into_iter().find(|flag| *flag == key).map(Meaning::Inert);
+    let other_flag = || FLAGS_WITHOUT_TRIGGER.into_iter().find(|flag| *flag == key).map(Meaning::OtherFlag);
     common()
+        .or_else(other_flag)
         .or_else(|| own(key).map(Meaning::Own))
         .or_else(file_of)
         .or_else(|| of_shared().map(Meaning::Shared))
         .or_else(|| Trigger::from_flag(key).map(Meaning::Flag))
-        .or_else(inert)
 }
 
 /// What was probably intended by an unknown key. Its value is not shown: it may be a secret under a misspelt name.

@@ -8,7 +8,7 @@ use toml::Value as Toml;
 
 use super::scope;
 use crate::adapters::Entry;
-use crate::adapters::common_settings::{INERT_FLAGS, common_fields};
+use crate::adapters::common_settings::{FLAGS_WITHOUT_TRIGGER, common_fields};
 use crate::catalog::{Configured, Origin, Snapshot};
 use crate::event::Trigger;
 use crate::integration::Scope;
@@ -142,7 +142,7 @@ fn kind_of(entry: &Entry, name: &str) -> Option<Kind> {
 }
 
 fn is_flag(name: &str) -> bool {
-    Trigger::from_flag(name).is_some() || INERT_FLAGS.contains(&name)
+    Trigger::from_flag(name).is_some() || FLAGS_WITHOUT_TRIGGER.contains(&name)
 }
 
 /// A scope as part of a file's name. Different scopes have different names: `acme/web` is not `acme-web`.

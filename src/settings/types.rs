@@ -220,6 +220,29 @@ impl FieldType for Host {
     }
 }
 
+/// Names, separated by commas.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names(Vec<String>);
+
+impl Names {
+    pub fn as_slice(&self) -> &[String] {
+        &self.0
+    }
+
+    /// The names in a text.
+    pub fn split(text: &str) -> impl Iterator<Item = &str> {
+        text.split(',').map(str::trim).filter(|name| !name.is_empty())
+    }
+}
+
+impl FieldType for Names {
+    const KIND: Kind = Kind::Names;
+
+    fn read(value: &Value) -> Result<Self, String> {
+        Ok(Self(Self::split(&non_blank(value)?).map(str::to_owned).collect()))
+    }
+}
+
 /// A TCP port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Port(u16);

@@ -25,6 +25,7 @@ mod documented_services;
 mod google_chat;
 mod harness_tests;
 mod irker;
+mod jira;
 mod layers;
 mod links;
 mod mail;

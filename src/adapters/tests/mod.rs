@@ -31,11 +31,12 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use self::declared::outcome;
-use self::events::{Case, cases, hostile, raw_cases, sample, tell, tell_changed};
+use self::events::{Case, cases, hostile, raw_cases, sample, tell_changed};
 
 pub use self::alerts::alertmanager;
 pub use self::calls::{header, http_call, http_call_of, settings_with, targets_of, targets_of_changed};
 pub use self::declared::{Contract, Differs, Expected, OwnEvent, consequence, is_seen, usual_status};
+pub use self::events::{changed, tell};
 pub use self::played::{
     Played, changed_push, errors, own_event, play, play_own, play_to, sample_buckets, targets_of_own,
 };
@@ -106,7 +107,7 @@ fn operator_of_forge() -> &'static OperatorSettings {
     &OPERATOR
 }
 
-fn call_with(entry: &Entry, settings: &Parsed, case: &Case, target: &str) -> Call<Sent> {
+pub fn call_with(entry: &Entry, settings: &Parsed, case: &Case, target: &str) -> Call<Sent> {
     let needs_forge = entry.deliver.as_ref().is_some_and(|deliver| deliver.contract.needs_forge);
     call_by(entry, settings, case, target, if needs_forge { operator_of_forge() } else { operator() })
 }
@@ -243,7 +244,7 @@ fn answer(entry: &Entry, status: u16, headers: &[(&str, &str)], body: &str) -> A
     (call.read)(&Response::Http(http_response(status, headers, body)))
 }
 
-fn http_response(status: u16, headers: &[(&str, &str)], body: &str) -> HttpResponse {
+pub fn http_response(status: u16, headers: &[(&str, &str)], body: &str) -> HttpResponse {
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     HttpResponse { status, headers, body: body.to_owned().into(), at: Timestamp::UNIX_EPOCH }
 }

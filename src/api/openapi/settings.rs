@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::schema::{AllOfBuilder, AnyOfBuilder, SchemaFormat, SchemaType, Type};
-use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, RefOr, Required, Schema};
+use utoipa::openapi::{ArrayBuilder, ContentBuilder, ObjectBuilder, Ref, RefOr, Required, Schema};
 
 use crate::adapters::Entry;
 use crate::api::v4::put_params::{MAX_LENGTH, ParamSpec, StoredAs, put_params};
@@ -65,6 +65,12 @@ fn parameter(spec: &ParamSpec) -> Schema {
                 .item(digits)
                 .item(null());
             number.description(help).examples(example).default(default).into()
+        }
+        Shape::List => {
+            let item = ObjectBuilder::new().schema_type(Type::String).max_length(Some(MAX_LENGTH));
+            let text = || ObjectBuilder::new().schema_type(Type::String).max_length(Some(MAX_LENGTH));
+            let list = AnyOfBuilder::new().item(ArrayBuilder::new().items(item)).item(text()).item(null());
+            list.description(help).examples(example).default(default).into()
         }
         Shape::Words if is_address && spec.required => text(
             ObjectBuilder::new()

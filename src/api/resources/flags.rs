@@ -41,15 +41,15 @@ pub(super) fn is_on(entry: &Entry, set: &BTreeMap<String, bool>, flag: &str) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::common_settings::INERT_FLAGS;
+    use crate::adapters::common_settings::FLAGS_WITHOUT_TRIGGER;
 
     #[test]
     fn every_trigger_has_its_flag_shown_once() {
         let shown: Vec<&str> = SHOWN.into_iter().chain(shown_last()).collect();
-        for flag in Trigger::ALL.map(Trigger::flag).into_iter().chain(INERT_FLAGS) {
+        for flag in Trigger::ALL.map(Trigger::flag).into_iter().chain(FLAGS_WITHOUT_TRIGGER) {
             assert_eq!(shown.iter().filter(|name| **name == flag).count(), 1, "{flag}");
         }
-        assert_eq!(shown.len(), Trigger::ALL.len() + INERT_FLAGS.len());
+        assert_eq!(shown.len(), Trigger::ALL.len() + FLAGS_WITHOUT_TRIGGER.len());
     }
 
     #[test]

@@ -173,7 +173,25 @@ shown_flags!(
 
 /// Settings with their values, in the order of their declaration.
 #[derive(Clone, Debug)]
-pub struct ShownProperties(pub Vec<(Cow<'static, str>, Option<Value>)>);
+pub struct ShownProperties(pub Vec<(Cow<'static, str>, Option<ShownValue>)>);
+
+/// A setting's value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum ShownValue {
+    Simple(Value),
+    List(Vec<String>),
+}
+
+impl ShownValue {
+    /// As a person would type it.
+    pub fn as_text(&self) -> String {
+        match self {
+            Self::Simple(value) => value.as_text(),
+            Self::List(items) => items.join(","),
+        }
+    }
+}
 
 impl Serialize for ShownProperties {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -27,7 +27,7 @@ pub use delivery::{Attempt, Delivery, DeliveryDetail, Hold};
 pub use external_tracker::{ExternalIssue, ExternalTracker};
 pub use integration::{
     DeadAddress, FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead,
-    IntegrationHealth, IntegrationTail, SavedIntegration, ShownProperties,
+    IntegrationHealth, IntegrationTail, SavedIntegration, ShownProperties, ShownValue,
 };
 pub use introduction::{Kas, Metadata, User};
 pub use status::{Status, StatusDeadLetters, StatusHeld, StatusPart};

@@ -294,7 +294,7 @@ mod tests {
     ) -> Option<(Option<i64>, bool, bool, String)> {
         let Integration { head, properties, .. } = of_project(own, default)?;
         let channel = properties.0.iter().find(|(name, _)| name == "channel").unwrap().1.as_ref();
-        let channel = channel.map(Value::as_text).unwrap_or_default();
+        let channel = channel.map(crate::api::resources::ShownValue::as_text).unwrap_or_default();
         let row = Some(head.id).filter(|id| *id < FIRST_DERIVED_ID);
         Some((row, head.active, head.inherited, channel))
     }

@@ -8,8 +8,8 @@
 use std::borrow::Cow;
 
 use crate::adapters::{ApiField, Entry};
-use crate::api::resources::ShownProperties;
-use crate::settings::{Addresses, Kind, Properties, Url, Value, read_bool};
+use crate::api::resources::{ShownProperties, ShownValue};
+use crate::settings::{Addresses, Kind, Names, Properties, Url, Value, read_bool};
 use crate::store::registry::Configuration;
 
 /// The properties to show of a configuration.
@@ -20,15 +20,15 @@ pub(super) fn shown_properties(entry: &Entry, stored: &Configuration) -> ShownPr
     ShownProperties(visible.filter(is_shown).map(|field| shown(field, stored)).collect())
 }
 
-fn shown(field: ApiField, stored: &Configuration) -> (Cow<'static, str>, Option<Value>) {
+fn shown(field: ApiField, stored: &Configuration) -> (Cow<'static, str>, Option<ShownValue>) {
     if field.kind.is_secret() {
         let secret = stored.secrets.get(field.name.as_ref());
         let masked = secret.map(|secret| Value::Text(Addresses::masked(secret.expose())));
-        return (field.name, masked);
+        return (field.name, masked.map(ShownValue::Simple));
     }
     let stored = &stored.properties;
     let value = stored.get(field.name.as_ref()).cloned().or_else(|| default(&field, stored).map(Value::Text));
-    (field.name, value.map(|value| normalized(field.kind, value)))
+    (field.name, value.map(|value| as_shown(field.kind, value)))
 }
 
 /// What applies where a setting was never set.
@@ -44,7 +44,14 @@ fn default(field: &ApiField, stored: &Properties) -> Option<String> {
     field.default.map(str::to_owned)
 }
 
-/// Booleans and numbers as such, though they were stored as texts.
+/// Lists, booleans and numbers as such, though they were stored as texts.
+fn as_shown(kind: Kind, value: Value) -> ShownValue {
+    match kind {
+        Kind::Names => ShownValue::List(Names::split(&value.as_text()).map(str::to_owned).collect()),
+        kind => ShownValue::Simple(normalized(kind, value)),
+    }
+}
+
 fn normalized(kind: Kind, value: Value) -> Value {
     match kind {
         Kind::Bool => read_bool(&value).map_or(value, Value::Bool),

@@ -10,15 +10,17 @@ use std::borrow::Cow;
 
 use super::params::{Invalid, Param, Params};
 use crate::adapters::Entry;
-use crate::adapters::common_settings::{Group, INERT_FLAGS, common_fields};
+use crate::adapters::common_settings::{FLAGS_WITHOUT_TRIGGER, Group, common_fields, is_stored_as_flag};
 use crate::api::error::ApiError;
 use crate::catalog::Request;
 use crate::event::Trigger;
 use crate::provision::did_you_mean;
-use crate::settings::{FieldError, Kind, Shape, Value};
+use crate::settings::{Field, FieldError, Kind, Shape, Value};
 
 /// Follow the nearest default of a group or the instance; `false` ends that.
 pub(in crate::api) const INHERIT: &str = "use_inherited_settings";
+/// Whether it is active, for the adapters that take this parameter.
+const ACTIVE: &str = "active";
 /// The longest value of a setting, in characters. Every service's limits are far below it.
 pub(in crate::api) const MAX_LENGTH: usize = 65_535;
 
@@ -41,11 +43,14 @@ pub(in crate::api) enum StoredAs {
     Setting,
     Flag,
     Inheritance,
+    Active,
 }
 
 /// Every parameter that a `PUT` of this adapter takes.
 pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
-    let own = entry.fields.iter().map(|field| ParamSpec {
+    let (own_flags, own): (Vec<&Field>, Vec<&Field>) =
+        entry.fields.iter().partition(|field| is_stored_as_flag(field.name));
+    let own = own.into_iter().map(|field: &Field| ParamSpec {
         name: field.name.into(),
         kind: field.kind,
         required: field.required,
@@ -67,9 +72,14 @@ pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
         stored_as: StoredAs::Setting,
     });
     let supported = supported.into_iter().map(|field| flag(field.name, field.help, field.default));
-    let unsupported = Trigger::ALL.into_iter().filter(|trigger| !entry.about.triggers.contains(*trigger));
-    let unsupported = unsupported.map(Trigger::flag).chain(INERT_FLAGS);
+    let own_flags =
+        own_flags.into_iter().map(|field| flag(field.name.into(), field.help.trim().into(), field.default));
+    let supported: Vec<_> = supported.chain(own_flags).collect();
+    let all_flags = Trigger::ALL.into_iter().map(Trigger::flag).chain(FLAGS_WITHOUT_TRIGGER);
+    let unsupported: Vec<_> =
+        all_flags.filter(|name| supported.iter().all(|spec| spec.name != *name)).collect();
     let unsupported = unsupported
+        .into_iter()
         .map(|name| flag(name.into(), "Stored, and without effect for this service.".into(), None));
     let inherit = ParamSpec {
         name: INHERIT.into(),
@@ -82,7 +92,16 @@ pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
         default: None,
         stored_as: StoredAs::Inheritance,
     };
-    own.chain(settings).chain(supported).chain(unsupported).chain([inherit]).collect()
+    let active = entry.about.common.active_parameter.then(|| ParamSpec {
+        name: ACTIVE.into(),
+        kind: Kind::Bool,
+        required: false,
+        help: "`false` switches it off, and the settings stay. Not sent: it is active.".into(),
+        example: None,
+        default: None,
+        stored_as: StoredAs::Active,
+    });
+    own.chain(settings).chain(supported).chain(unsupported).chain(active).chain([inherit]).collect()
 }
 
 fn flag(name: Cow<'static, str>, help: Cow<'static, str>, default: Option<&'static str>) -> ParamSpec {
@@ -123,7 +142,9 @@ pub(in crate::api) fn read(entry: &Entry, params: &Params) -> Result<Request, Ap
             }
             Ok(value) => {
                 // A text that was null when it was read is null again when it is sent back.
-                if params.get(name) == Some(&Param::Null) && spec.kind.shape() == Shape::Words {
+                if params.get(name) == Some(&Param::Null)
+                    && matches!(spec.kind.shape(), Shape::Words | Shape::List)
+                {
                     request.unset.insert(name.to_owned());
                 }
                 put(&mut request, spec.stored_as, name, value);
@@ -150,7 +171,7 @@ pub(in crate::api) fn unknown(entry: &Entry, params: &Params) -> Vec<String> {
     let unknown: Vec<&str> = params.names().filter(|name| !is_known(name)).collect();
     let warning = |name: &str| {
         let shown: String = name.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
-        if name == "active" {
+        if name == ACTIVE {
             return "active: is ignored: an integration that is set is active, and DELETE switches it off"
                 .to_owned();
         }
@@ -170,6 +191,7 @@ fn value(kind: Kind, params: &Params, name: &str) -> Result<Option<Value>, Inval
     Ok(match kind.shape() {
         Shape::Truth => params.boolean(name)?.map(Value::Bool),
         Shape::Number => params.integer(name)?.map(Value::Integer),
+        Shape::List => params.list(name)?.map(|items| Value::Text(items.join(","))),
         Shape::Words => match params.get(name) {
             Some(Param::Null) => Some(Value::Text(String::new())),
             _ => params.text(name)?.map(Value::Text),
@@ -186,8 +208,9 @@ fn put(request: &mut Request, stored_as: StoredAs, name: &str, value: Option<Val
             request.flags.insert(name.to_owned(), on);
         }
         (StoredAs::Inheritance, Some(Value::Bool(follow))) => request.use_inherited_settings = Some(follow),
+        (StoredAs::Active, Some(Value::Bool(active))) => request.active = Some(active),
         // It counts as not sent; or a flag that is not a boolean, which `value` never returns.
-        (_, None) | (StoredAs::Flag | StoredAs::Inheritance, Some(_)) => {}
+        (_, None) | (StoredAs::Flag | StoredAs::Inheritance | StoredAs::Active, Some(_)) => {}
     }
 }
 
