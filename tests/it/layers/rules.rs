@@ -25,8 +25,8 @@ pub const OUTSIDE: &[(&[&str], Home, &str)] = &[
     (&["lapin::"], Home::Only(&["pipeline", "cli"]), "the broker is a source of events"),
     (
         &["ring::"],
-        Home::Only(&["store/seal", "api/webhook_signature"]),
-        "keys, random secrets and signatures are in two files",
+        Home::Only(&["store/seal", "api/webhook_signature", "adapters/alerts/iap"]),
+        "keys, random secrets and signatures are in three files",
     ),
     (&["governor::"], Home::Only(&["wire"]), "rate limits are one module"),
     (
