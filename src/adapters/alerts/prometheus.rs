@@ -43,7 +43,7 @@ crate::settings! {
         pub google_iap_audience_client_id: Option<String> = "32555940559.apps.googleusercontent.com",
         /// The JSON key of a service account that the proxy lets in. The addresses in it are not used: tokens are requested
         /// at the operator's `google.token_url`.
-        pub google_iap_service_account_json: Option<Secret> = r#"{"client_email": "bell@acme.iam.gserviceaccount.com", "private_key": "-----BEGIN PRIVATE KEY-----…"}"#,
+        pub google_iap_service_account_json: Option<Secret> = r#"{"client_email": "bell@acme.example", "private_key": "-----BEGIN PRIVATE KEY-----…"}"#,
         /// Whether the integration is in use. Set to false, it is switched off, as in GitLab.
         pub manual_configuration: bool = "true" or "true",
     }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::adapters::ProjectLinks;
 use crate::adapters::contract::{LazyMessage, Notification, Targets};
 use crate::adapters::find;
 use crate::adapters::tests::{
