@@ -398,6 +398,10 @@ impl HttpResponse {
 }
 
 /// What an answer means.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an answer is taken apart at once, and a step of a chain is its usual form"
+)]
 pub enum Answer<T> {
     /// The chain of calls has its result.
     Done(T),

@@ -16,7 +16,7 @@ mod project_links;
 mod redact;
 mod references;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Services that watch over systems, and what they report. These modules are shared, or belong to one adapter:
 ///

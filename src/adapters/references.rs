@@ -68,8 +68,8 @@ fn begins(before: &str, reference: &str) -> bool {
         None => true,
         Some('/' | '&') => !reference.starts_with('#'),
         // The forge's own references to people, labels, milestones, merge requests and snippets begin with these.
-        Some('@' | '#' | '~' | '%' | '!' | '$' | '\\') => false,
-        Some('-') => false,
+        // A hyphen is inside of a word.
+        Some('@' | '#' | '~' | '%' | '!' | '$' | '\\' | '-') => false,
         Some('.') => !before.next().is_some_and(is_word),
         Some(c) => !is_word(c),
     }

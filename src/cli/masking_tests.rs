@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::send::{examples_with, one_off_quietly, shown};
+use crate::adapters::tests::declared_event;
 use crate::adapters::{ADAPTERS, Entry, OperatorSettings, ProjectLinks};
 use crate::call::Request;
 use crate::event::{Event, sample};
@@ -75,7 +76,9 @@ fn views(entry: &'static Entry, event: &Event, secret: &str, logs_in: bool) -> O
 /// One event that the adapter takes and that leads to a request.
 fn event_for(entry: &'static Entry) -> Option<Event> {
     let samples = entry.about.triggers.iter().map(sample);
-    samples.into_iter().find(|event| views(entry, event, "alongerexampleofasecret", false).is_some())
+    samples
+        .chain(declared_event(entry))
+        .find(|event| views(entry, event, "alongerexampleofasecret", false).is_some())
 }
 
 fn tellers() -> impl Iterator<Item = &'static Entry> {

@@ -102,6 +102,9 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
     }
 }
 
+/// What was found, and when.
+type KnownParts = (Instant, Vec<Part>);
+
 /// What asks the mail relay and the forge. Their answers are kept for a moment, so that people who look often do not keep the
 /// relay busy, and a wrong password does not lock the account.
 fn parts_asked(
@@ -110,7 +113,7 @@ fn parts_asked(
 ) -> Arc<dyn Fn() -> BoxFuture<'static, Vec<Part>> + Send + Sync> {
     let (smtp, operator) = (config.wire.smtp.clone(), tests.operator.clone());
     let transport = Arc::clone(&tests.transport);
-    let known: Arc<tokio::sync::Mutex<Option<(Instant, Vec<Part>)>>> = Arc::default();
+    let known: Arc<tokio::sync::Mutex<Option<KnownParts>>> = Arc::default();
     Arc::new(move || {
         let (smtp, operator) = (smtp.clone(), operator.get());
         let (transport, known) = (Arc::clone(&transport), Arc::clone(&known));

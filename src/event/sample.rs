@@ -61,7 +61,7 @@ impl<'a> Placement<'a> {
                 for (name, part) in parts {
                     match part {
                         Value::String(_) if matches!(name.as_str(), "avatar_url" | "user_avatar") => {
-                            *part = Value::Null
+                            *part = Value::Null;
                         }
                         Value::Number(number)
                             if name.ends_with("project_id") && number.as_i64() == Some(NUMBER) =>

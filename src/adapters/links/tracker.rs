@@ -195,7 +195,7 @@ pub(super) mod tests {
 
     #[test]
     fn ten_thousand_references_are_not_all_read() {
-        let text: String = (0..10_000).map(|number| format!("ABC-{number} ")).collect();
+        let text = (0..10_000).map(|number| format!("ABC-{number} ")).collect::<Vec<_>>().concat();
         assert_eq!(links(&settings("redmine", &PAGES), &text).len(), crate::message::MOST_REFERENCES + 1);
     }
 }

@@ -85,7 +85,7 @@ proptest! {
 
     #[test]
     fn invalid_settings_are_refused_with_a_reason(field in any::<usize>(), words in words()) {
-        for entry in ADAPTERS {
+        for entry in ADAPTERS.iter().filter(|entry| !entry.fields.is_empty()) {
             for properties in changed(entry, field, &words) {
                 let settings = match entry.read(&properties) {
                     Ok(settings) => settings,

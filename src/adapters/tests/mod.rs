@@ -216,6 +216,11 @@ fn supported(entry: &Entry) -> &'static Case {
 }
 
 /// The event that an adapter declares.
+/// The event that an adapter declares, where the samples lead to no request.
+pub(crate) fn declared_event(entry: &Entry) -> Option<Event> {
+    own_case(entry).map(|case| case.event.clone())
+}
+
 fn own_case(entry: &Entry) -> Option<&'static Case> {
     static OWN: LazyLock<BTreeMap<&str, Case>> = LazyLock::new(|| {
         let declared = tellers().filter_map(|entry| Some((entry, contract(entry).own_event.as_ref()?)));

@@ -364,7 +364,7 @@ impl Comment {
         let user = [&push.user.name, &push.user.username].into_iter().find(|name| !name.trim().is_empty());
         let user = plain(user.map_or("Someone", |name| name.as_str()));
         let project =
-            plain(&note.event.project.as_ref().map(|project| project.full_name()).unwrap_or_default());
+            plain(&note.event.project.as_ref().map(crate::event::Project::full_name).unwrap_or_default());
         let of_project = if project.is_empty() { String::new() } else { format!(" of {project}") };
         let name = page(&commit.url).unwrap_or(&commit.id);
         let test = if note.is_test { format!("{TEST_MARK} ") } else { String::new() };
@@ -423,18 +423,12 @@ impl Api {
     }
 
     /// Writes the comment where it is not on one of the next pages of the task's stories.
-    fn unless_written(
-        self,
-        task: String,
-        comment: Comment,
-        pages: u32,
-        offset: Option<String>,
-    ) -> Call<Sent> {
+    fn unless_written(self, task: String, comment: Comment, pages: u32, offset: Option<&str>) -> Call<Sent> {
         let mut request = self.request(Method::Get, &["tasks", &task, "stories"]);
         request.answer_limit = LONGEST_PAGE;
         let mut query = request.url.query_pairs_mut();
         query.append_pair("limit", STORIES_PER_PAGE).append_pair("opt_fields", "text");
-        if let Some(offset) = &offset {
+        if let Some(offset) = offset {
             query.append_pair("offset", offset);
         }
         drop(query);
@@ -447,10 +441,7 @@ impl Api {
                 return Answer::Done(Sent);
             }
             Answer::Next(match answer["next_page"]["offset"].as_str() {
-                Some(offset) if pages > 1 => {
-                    let offset = offset.to_owned();
-                    self.unless_written(task, comment, pages - 1, Some(offset))
-                }
+                Some(offset) if pages > 1 => self.unless_written(task, comment, pages - 1, Some(offset)),
                 _ => self.write(&task, &comment),
             })
         })

@@ -219,7 +219,8 @@ mod tests {
 
     #[test]
     fn ten_thousand_references_are_read_in_bounds() {
-        let message: String = (1..=10_000).map(|number| format!("fix #{number} #word{number} ")).collect();
+        let message =
+            (1..=10_000).map(|number| format!("fix #{number} #word{number} ")).collect::<Vec<_>>().concat();
         let found = mentioned(&message, None);
         assert_eq!((found.tasks.len(), found.others.len()), (MOST, MOST));
     }

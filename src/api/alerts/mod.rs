@@ -168,13 +168,13 @@ async fn admit(
     let project =
         |token: &StoredToken| state.catalog.read(|snapshot| project_of(snapshot, token, &address.project));
     match v4::authenticate(state, head, credential.as_ref(), now).await {
-        Ok(token) => match project(&token) {
-            Some(project) => Ok(project),
-            None => {
-                v4::record_wrong_token(state, head, now)?;
-                Err(REFUSED)
+        Ok(token) => {
+            if let Some(project) = project(&token) {
+                return Ok(project);
             }
-        },
+            v4::record_wrong_token(state, head, now)?;
+            Err(REFUSED)
+        }
         Err(ApiError::TokenRevoked) if address.door == Door::Generic => {
             let hash = credential.map(|credential| credential.hash());
             let token = hash.and_then(|hash| state.catalog.read(|snapshot| snapshot.token(&hash).cloned()));

@@ -358,9 +358,8 @@ mod tests {
 
     /// The frames of a body that came in pieces.
     async fn frames(pieces: &[&'static [u8]], length: Option<usize>, largest: usize) -> Vec<Bytes> {
-        let pieces = stream::iter(
-            pieces.to_vec().into_iter().map(|piece| Ok::<_, Infallible>(Bytes::from_static(piece))),
-        );
+        let pieces =
+            stream::iter(pieces.iter().copied().map(|piece| Ok::<_, Infallible>(Bytes::from_static(piece))));
         let chunks = Chunks::from_stream(pieces);
         let budget = Budget::new(1024 * KIB as u64);
         let memory = BodyMemory::default();

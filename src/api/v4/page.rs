@@ -64,7 +64,7 @@ fn others(query: &str) -> String {
         // A token in an address would be in the next one too.
         !matches!(name, "before" | "per_page" | "private_token" | "access_token" | "")
     };
-    query.split('&').filter(is_of_page).map(|pair| format!("{pair}&")).collect()
+    query.split('&').filter(is_of_page).flat_map(|pair| [pair, "&"]).collect()
 }
 
 /// One page of a list, newest first.

@@ -50,7 +50,7 @@ impl FilterArgs {
 
 /// A moment that a person wrote: with a date and an offset, in this machine's time zone, or so long ago.
 fn moment(text: &str) -> Result<Timestamp, String> {
-    read_moment(text, Timestamp::now(), &TimeZone::system())
+    read_moment(text, crate::daemon::now(), &TimeZone::system())
 }
 
 fn read_moment(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {

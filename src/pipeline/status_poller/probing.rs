@@ -102,7 +102,7 @@ fn log(health: &NewHealth, settled: &SettledWatch) {
         }
         (false, Some(again)) => debug!(%integration, why = note, %again, "the service was not reached"),
         (false, None) => {
-            info!(%integration, why = note, "the service was not reached; the next push asks again")
+            info!(%integration, why = note, "the service was not reached; the next push asks again");
         }
     }
 }

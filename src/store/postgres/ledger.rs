@@ -58,7 +58,7 @@ pub(super) async fn list(connection: &Connection, filter: &DeliveryFilter) -> Re
     let integration = filter.integration.as_ref().map(|integration| rows::text(&integration.0));
     let limit = rows::limit(filter.limit);
     let project = filter.project.as_deref().map(rows::text);
-    let event = filter.event.as_ref().map(|event| event.as_str());
+    let event = filter.event.as_ref().map(crate::event::EventId::as_str);
     let (since, until) = (filter.since.map(ms), filter.until.map(ms));
     let state = filter.state.and_then(RowState::of).map(|state| state.0);
     let common: [&(dyn ToSql + Sync); 7] = [&before, &integration, &limit, &project, &event, &since, &until];

@@ -15,7 +15,7 @@ pub(super) struct Seen {
     pub source_project_id: Vec<i64>,
     pub branch_key: Vec<i64>,
     pub state: Vec<&'static str>,
-    pub seen_at: Vec<i64>,
+    pub at: Vec<i64>,
 }
 
 impl Seen {
@@ -25,7 +25,7 @@ impl Seen {
         self.source_project_id.push(seen.source_project_id);
         self.branch_key.push(branch_key(&seen.source_branch));
         self.state.push(seen.state.name());
-        self.seen_at.push(ms(seen.seen_at));
+        self.at.push(ms(seen.seen_at));
     }
 }
 

@@ -128,7 +128,7 @@ impl Postgres {
                     &seen.source_project_id,
                     &seen.branch_key,
                     &seen.state,
-                    &seen.seen_at,
+                    &seen.at,
                 ],
             )
             .await

@@ -68,7 +68,7 @@ fn words_that_are_no_tasks_are_counted() {
 
 #[test]
 fn ten_thousand_references_have_a_bound_that_is_said() {
-    let message: String = (1..=10_000).map(|number| format!("fix #{number} ")).collect();
+    let message = (1..=10_000).map(|number| format!("fix #{number} ")).collect::<Vec<_>>().concat();
     let targets = targets(&message);
     assert_eq!(targets.send.len(), MOST_EFFECTS);
     assert_eq!(

@@ -68,7 +68,7 @@ impl TouchedFiles {
 fn is_dependency_file(path: &str) -> bool {
     let is_requirements = || {
         let behind = path.split_once("requirements").map(|(_, behind)| behind);
-        behind.is_some_and(|behind| behind.ends_with(".txt"))
+        behind.and_then(|behind| behind.strip_suffix(".txt")).is_some()
     };
     NAMES.iter().any(|name| path.ends_with(name)) || is_requirements()
 }
@@ -210,7 +210,7 @@ fn blob_id(response: &HttpResponse) -> String {
     let mut hash = Sha1::new();
     hash.update(format!("blob {}\0", response.body.len()));
     hash.update(&response.body);
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", hash.finalize())
 }
 
 #[cfg(test)]

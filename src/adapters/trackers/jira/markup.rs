@@ -149,7 +149,7 @@ pub(super) const fn has_meaning(c: char) -> bool {
 /// Where the dot is of a line that would be a heading (`h1. `) or a quote (`bq. `).
 fn heading_mark(line: &str) -> Option<usize> {
     let start = line.len() - line.trim_start().len();
-    let rest = line[start..].as_bytes();
+    let rest = &line.as_bytes()[start..];
     let is_mark = match rest {
         [b'h' | b'H', b'0'..=b'9', b'.', ..] => true,
         [first, second, b'.', ..] => [*first, *second].eq_ignore_ascii_case(b"bq"),
@@ -378,7 +378,7 @@ mod tests {
             let page = Named { words: &words, url: Some("https://forge.example/x") };
             let comment = mention(&page, &page, &page, Some(&any), &words);
             let brackets = meaningful(&comment).into_iter().filter(|(_, c)| *c == '[').count();
-            let is_link = link(&any).starts_with('[') as usize;
+            let is_link = usize::from(link(&any).starts_with('['));
             prop_assert_eq!(brackets, 3 + is_link, "{:?}", comment);
             let braces = meaningful(&comment).into_iter().filter(|(_, c)| *c == '{').count();
             prop_assert_eq!(braces, 2, "{:?}", comment);

@@ -189,7 +189,7 @@ fn without_code(text: &str, words: Words) -> Cow<'_, str> {
         match event {
             Markdown::Code(_) | Markdown::Start(Tag::CodeBlock(CodeBlockKind::Fenced(_))) => hide(range),
             Markdown::Start(Tag::CodeBlock(CodeBlockKind::Indented)) if words == Words::MergeRequest => {
-                hide(range)
+                hide(range);
             }
             Markdown::InlineHtml(_) | Markdown::Start(Tag::HtmlBlock) if words == Words::MergeRequest => {
                 comments(&text[range.clone()])

@@ -573,7 +573,7 @@ fn merge_requests_tell_what_they_mention_when_opened_or_edited_and_close_when_me
         (vec![], vec!["the update changed neither the title nor the description".to_owned()])
     );
     let default = |request: &mut Json| {
-        request["project"]["default_branch"] = request["object_attributes"]["target_branch"].clone()
+        request["project"]["default_branch"] = request["object_attributes"]["target_branch"].clone();
     };
     assert_eq!(with("merge", &default).0, ["DEF-8 !1 closes"]);
     let (none, why) = with("merge", &|request| request["project"]["default_branch"] = json!("other"));

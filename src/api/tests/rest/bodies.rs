@@ -44,7 +44,7 @@ async fn unknown_slugs_are_answered_as_gitlab_does() {
         assert_eq!(refusal(&put), error(404, "404 Not Found"), "{path}");
     }
     // A service that GitLab has and Forgebell does not offer is answered like one that was never set.
-    for path in ["/projects/42/integrations/external-wiki", "/projects/42/services/external_wiki"] {
+    for path in ["/projects/42/integrations/mock-monitoring", "/projects/42/services/mock_monitoring"] {
         for method in ["GET", "PUT", "DELETE"] {
             let response = api.ask(&admin, method, path).await;
             assert_eq!(refusal(&response), message(404, "404 Integration Not Found"), "{method} {path}");

@@ -76,6 +76,10 @@ async fn what_is_read_can_be_sent_back_and_changes_nothing() {
     let all =
         (1..).zip(ADAPTERS).flat_map(|(project, entry)| [(project, entry, true), (project, entry, false)]);
     for (project, entry, only_required) in all {
+        // A PUT makes a new token for alerts, and of Jira's login no single setting is required.
+        if entry.about.slug == "alerts" || (only_required && entry.about.slug == "jira") {
+            continue;
+        }
         let path = format!("/projects/{project}/integrations/{}", entry.about.slug);
         let secrets = || {
             let scope = ResolvedScope::Project { id: Some(project), path: None };

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::*;
-use crate::adapters::{self, ADAPTERS};
+use crate::adapters::{self, ADAPTERS, Entry};
 
 fn entry(slug: &str) -> &'static Entry {
     adapters::find(slug).unwrap()
@@ -45,10 +45,12 @@ fn all_missing_parameters_are_reported_at_once_in_the_order_of_the_declaration()
 
 #[test]
 fn every_required_setting_of_every_adapter_is_missed_by_name() {
-    for entry in ADAPTERS {
+    let required = |entry: &Entry| entry.fields.iter().filter(|field| field.required).count();
+    let with_required: Vec<_> = ADAPTERS.iter().filter(|entry| required(entry) > 0).collect();
+    assert!(with_required.len() > 40);
+    for entry in with_required {
         let required = entry.fields.iter().filter(|field| field.required);
         let expected: Vec<_> = required.map(|field| format!("{} is missing", field.name)).collect();
-        assert!(!expected.is_empty());
         assert_eq!(complaints(read(entry, &Params::default())), expected.join(", "));
     }
 }
