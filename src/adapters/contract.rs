@@ -16,6 +16,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::operator::OperatorSettings;
+pub use super::project_links::Linked;
 use super::project_links::ProjectLinks;
 use crate::call::{Call, CommitStatus, Failure, Health, Pace, Sent};
 use crate::event::{Event, Trigger, Triggers};
@@ -403,14 +404,6 @@ pub trait Link: Adapter {
     fn name(_settings: &Self::Settings) -> String {
         Self::ABOUT.title.to_owned()
     }
-}
-
-/// What an adapter with [`Link`] leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Linked {
-    /// An issue tracker. A project has at most one that is active.
-    Tracker,
-    Wiki,
 }
 
 /// A service that can be asked whether it can be reached and takes the settings.

@@ -1,10 +1,17 @@
 //! Where the references and the wiki of a project lead: its tracker and its wiki, by their settings.
 
-use super::contract::Linked;
 use super::{Entry, Links, find};
 use crate::integration::Integration;
 use crate::message::{Reference, Wiki};
 use crate::settings::Parsed;
+
+/// What an adapter with [`Link`](super::contract::Link) leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Linked {
+    /// An issue tracker. A project has at most one that is active.
+    Tracker,
+    Wiki,
+}
 
 /// The tracker and the wiki of a project.
 #[derive(Clone, Debug, Default)]

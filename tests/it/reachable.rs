@@ -189,7 +189,7 @@ async fn a_real_prometheus_answers_the_test() {
 async fn a_prometheus_behind_googles_proxy_is_asked_with_a_token_that_googles_library_accepts() {
     const CLIENT: &str = "123.apps.googleusercontent.com";
     const PATH: &str = "/projects/15/integrations/prometheus";
-    let key = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/google/service_account_key.pem");
+    let key = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/adapters/alerts/test_service_account_key.pem");
     let (mut google, port) = python::server("google_iap.py", &[key.to_str().expect("a path"), CLIENT]).await;
     let elsewhere = Receiver::start().await;
     let home = home("1s").with(&[&format!("google.token_url=http://127.0.0.1:{port}/token")]);

@@ -202,7 +202,7 @@ mod tests {
     use crate::adapters::tests::settings_with;
     use crate::call::{Egress, Receiver, Request, Response};
 
-    const KEY: &str = include_str!("../../../tests/google/service_account_key.pem");
+    const KEY: &str = include_str!("test_service_account_key.pem");
     const SERVER: (&str, &str) = ("api_url", "https://mon.example/prometheus/");
     const CLIENT: (&str, &str) = ("google_iap_audience_client_id", " 123.apps.googleusercontent.com ");
 

@@ -358,8 +358,9 @@ mod tests {
 
     /// The frames of a body that came in pieces.
     async fn frames(pieces: &[&'static [u8]], length: Option<usize>, largest: usize) -> Vec<Bytes> {
+        let pieces = pieces.to_vec();
         let pieces =
-            stream::iter(pieces.iter().copied().map(|piece| Ok::<_, Infallible>(Bytes::from_static(piece))));
+            stream::iter(pieces.into_iter().map(|piece| Ok::<_, Infallible>(Bytes::from_static(piece))));
         let chunks = Chunks::from_stream(pieces);
         let budget = Budget::new(1024 * KIB as u64);
         let memory = BodyMemory::default();

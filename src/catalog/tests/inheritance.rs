@@ -147,18 +147,15 @@ fn redmine(owner: ScopeKey, host: &str, active: bool) -> StoredIntegration {
 #[test]
 fn a_projects_own_tracker_comes_before_those_above() {
     let leads = |stored: Vec<StoredIntegration>| {
-        let links = rows(stored).links(&rocket());
-        crate::message::Links::references(&links, "ABC-1")
-            .into_iter()
-            .map(|found| found.url)
-            .collect::<Vec<_>>()
+        let tracker = rows(stored).links(&rocket()).tracker();
+        tracker.and_then(|tracker| tracker.issue("ABC-1")).unwrap_or_default()
     };
     let everywhere = || redmine(ScopeKey::Instance, "everywhere.example", true);
     let group = || redmine(ScopeKey::Group(GroupKey(2)), "group.example", true);
     let own = |active| redmine(ScopeKey::Project(42), "own.example", active);
-    assert_eq!(leads(vec![everywhere(), group(), own(true)]), ["https://own.example/issues/1"]);
-    assert_eq!(leads(vec![everywhere(), group()]), ["https://group.example/issues/1"]);
-    assert_eq!(leads(vec![everywhere()]), ["https://everywhere.example/issues/1"]);
-    assert_eq!(leads(vec![everywhere(), own(false)]), [""; 0], "switched off for the project");
-    assert_eq!(leads(vec![row(ScopeKey::Instance, slack(&[]))]), [""; 0]);
+    assert_eq!(leads(vec![everywhere(), group(), own(true)]), "https://own.example/issues/1");
+    assert_eq!(leads(vec![everywhere(), group()]), "https://group.example/issues/1");
+    assert_eq!(leads(vec![everywhere()]), "https://everywhere.example/issues/1");
+    assert_eq!(leads(vec![everywhere(), own(false)]), "", "switched off for the project");
+    assert_eq!(leads(vec![row(ScopeKey::Instance, slack(&[]))]), "");
 }
