@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::adapters::contract::{LazyMessage, Notification, Targets};
-use crate::adapters::find;
+use crate::adapters::{ProjectLinks, find};
 use crate::adapters::tests::{
     Contract, Expected, OwnEvent, call_with, changed, changed_push, header, http_response, settings_with,
     tell, usual_status,
