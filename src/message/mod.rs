@@ -9,6 +9,7 @@
 //!
 //! Information, links and colours are those of GitLab's own notifications; the wording is Forgebell's.
 
+mod code;
 mod compose;
 mod links;
 mod markup;
@@ -17,6 +18,7 @@ mod text;
 
 use std::ops::Range;
 
+pub use code::without_code;
 pub use compose::{compose, compose_with, description};
 pub use links::{Links, MOST_REFERENCES, NoLinks, Reference, References, Wiki};
 #[cfg(test)]

@@ -7,7 +7,6 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use pulldown_cmark::{CodeBlockKind, Event as Markdown, Options, Parser, Tag};
 use regex::{Regex, RegexBuilder};
 
 use super::Settings;
@@ -79,7 +78,7 @@ impl<'a> Finder<'a> {
     pub(super) fn find(&self, text: &str, words: Words, search: &mut Search) -> Vec<Reference> {
         let start = beginning(text, MOST_BYTES);
         search.is_cut |= start.len() < text.len();
-        let text = without_code(start, words);
+        let text = crate::message::without_code(start, words == Words::MergeRequest);
         let mut found: Vec<Reference> = Vec::new();
         let mut last_closing = None;
         for reference in references::references(&self.pattern, &text) {
@@ -175,41 +174,6 @@ fn is_key(key: &str) -> bool {
 
 fn beginning(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]
-}
-
-/// The same text with backticks in place of code, and of what is commented out in Markdown. All else keeps its place.
-fn without_code(text: &str, words: Words) -> Cow<'_, str> {
-    // Most commit messages have none of the signs.
-    if !text.contains(['`', '~', '<']) && (words == Words::CommitMessage || !text.contains(['\t', ' '])) {
-        return Cow::Borrowed(text);
-    }
-    let mut bytes = text.as_bytes().to_vec();
-    let mut hide = |range: Range<usize>| bytes[range].fill(b'`');
-    for (event, range) in Parser::new_ext(text, Options::empty()).into_offset_iter() {
-        match event {
-            Markdown::Code(_) | Markdown::Start(Tag::CodeBlock(CodeBlockKind::Fenced(_))) => hide(range),
-            Markdown::Start(Tag::CodeBlock(CodeBlockKind::Indented)) if words == Words::MergeRequest => {
-                hide(range)
-            }
-            Markdown::InlineHtml(_) | Markdown::Start(Tag::HtmlBlock) if words == Words::MergeRequest => {
-                comments(&text[range.clone()])
-                    .for_each(|comment| hide(range.start + comment.start..range.start + comment.end));
-            }
-            _ => {}
-        }
-    }
-    Cow::Owned(String::from_utf8(bytes).unwrap_or_default())
-}
-
-/// Where comments are in HTML. One that does not end goes to the end.
-fn comments(html: &str) -> impl Iterator<Item = Range<usize>> {
-    let mut from = 0;
-    std::iter::from_fn(move || {
-        let start = from + html[from..].find("<!--")?;
-        let end = html[start..].find("-->").map_or(html.len(), |length| start + length + "-->".len());
-        from = end;
-        Some(start..end)
-    })
 }
 
 /// GitLab's words (its default pattern of closing words): the word, perhaps a colon, blanks, and a list of references.
