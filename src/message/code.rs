@@ -1,23 +1,15 @@
-//! Code in people's words, in which no reference is looked for.
+//! Finds code in people's words: what stands in it names nothing and mentions nobody.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use pulldown_cmark::{CodeBlockKind, Event as Markdown, Options, Parser, Tag};
 
-/// How people's words are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Words {
-    /// Plain text: lines with an indent are no code.
-    CommitMessage,
-    /// Markdown.
-    MergeRequest,
-}
-
-/// The same text with backticks in place of code, and of what is commented out in Markdown. All else keeps its place.
-pub fn without_code(text: &str, words: Words) -> Cow<'_, str> {
+/// The same text with backticks in place of code. All else keeps its place. Only in Markdown are lines with an indent code, and is
+/// there HTML whose comments are left out; in a commit's message they are words.
+pub fn without_code(text: &str, is_markdown: bool) -> Cow<'_, str> {
     // Most commit messages have none of the signs.
-    if !text.contains(['`', '~', '<']) && (words == Words::CommitMessage || !text.contains(['\t', ' '])) {
+    if !text.contains(['`', '~', '<']) && (!is_markdown || !text.contains(['\t', ' '])) {
         return Cow::Borrowed(text);
     }
     let mut bytes = text.as_bytes().to_vec();
@@ -25,10 +17,8 @@ pub fn without_code(text: &str, words: Words) -> Cow<'_, str> {
     for (event, range) in Parser::new_ext(text, Options::empty()).into_offset_iter() {
         match event {
             Markdown::Code(_) | Markdown::Start(Tag::CodeBlock(CodeBlockKind::Fenced(_))) => hide(range),
-            Markdown::Start(Tag::CodeBlock(CodeBlockKind::Indented)) if words == Words::MergeRequest => {
-                hide(range);
-            }
-            Markdown::InlineHtml(_) | Markdown::Start(Tag::HtmlBlock) if words == Words::MergeRequest => {
+            Markdown::Start(Tag::CodeBlock(CodeBlockKind::Indented)) if is_markdown => hide(range),
+            Markdown::InlineHtml(_) | Markdown::Start(Tag::HtmlBlock) if is_markdown => {
                 comments(&text[range.clone()])
                     .for_each(|comment| hide(range.start + comment.start..range.start + comment.end));
             }

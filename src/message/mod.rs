@@ -18,7 +18,7 @@ mod text;
 
 use std::ops::Range;
 
-pub use code::{Words, without_code};
+pub use code::without_code;
 pub use compose::{compose, compose_with, description};
 pub use links::{Links, MOST_REFERENCES, NoLinks, Reference, References, Wiki};
 #[cfg(test)]

@@ -84,7 +84,7 @@ fn problems(requests: &[Value]) -> Vec<Vec<String>> {
 /// lost with the daemon.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_between_any_two_steps_tells_an_issue_nothing_twice() {
-    // Ten calls are one more than there are: the last round is not interrupted.
+    // A delivery makes nine calls. The last round is not interrupted.
     const ROUNDS: usize = 10;
     let jira = Jira::start().await;
     let transitions = "jira_issue_transition_automatic = true";
@@ -94,7 +94,9 @@ async fn a_kill_between_any_two_steps_tells_an_issue_nothing_twice() {
     for round in 1..=ROUNDS {
         // It begins in a state from which the issue can be done at once.
         jira.control(&format!("begin?key=ABC-{round}&status=3")).await;
-        jira.control(&format!("hang?at={round}")).await;
+        if round < ROUNDS {
+            jira.control(&format!("hang?at={round}")).await;
+        }
         let event = push(round, &format!("Fixes ABC-{round} {{code}} [~ada]"));
         assert_eq!(daemon.send(&format!("round {round}"), event).await.0, 202);
         if round < ROUNDS {

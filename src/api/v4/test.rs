@@ -1,5 +1,7 @@
 //! `POST …/integrations/:slug/test`: a real attempt, marked as a test, with every request and answer.
 
+use std::time::Duration;
+
 use axum::Json;
 use tracing::warn;
 use utoipa::IntoParams;
@@ -84,6 +86,10 @@ pub(super) async fn test(mut request: IntegrationRequest<Write>) -> Result<Json<
     Ok(Json(run_test(state, &subject, &event, |_| true, now).await))
 }
 
+/// How long the store may take to say what the last event of an integration was. People who wait for a test in a channel
+/// get no answer after three seconds.
+const LAST_PROJECT_WITHIN: Duration = Duration::from_secs(1);
+
 /// A sample, as if it had happened in the project of this scope. The project's address and names are those of the last event
 /// that the integration was notified of, else the forge's address and the project's path. Groups and the instance get the
 /// samples' own project.
@@ -100,7 +106,8 @@ pub(super) async fn sample_of(
         (id > 0 && project.id == id)
             || (!path.is_empty() && project.path_with_namespace.eq_ignore_ascii_case(&path))
     };
-    let project = match last_project(state, &subject.integration).await.filter(of_scope) {
+    let last = tokio::time::timeout(LAST_PROJECT_WITHIN, last_project(state, &subject.integration)).await;
+    let project = match last.ok().flatten().filter(of_scope) {
         Some(project) => project,
         None if path.is_empty() => return sample(trigger),
         None => {

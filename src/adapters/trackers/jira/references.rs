@@ -11,7 +11,6 @@ use regex::{Regex, RegexBuilder};
 
 use super::Settings;
 use crate::adapters::references;
-use crate::message::{Words, without_code};
 use crate::settings::Names;
 
 /// GitLab's pattern of a key (`lib/gitlab/regex.rb` in <https://gitlab.com/gitlab-org/gitlab>).
@@ -28,6 +27,15 @@ pub(super) const MOST_REFERENCES: usize = 5_000;
 const LONGEST_KEY: usize = 255;
 /// How far before a reference a word that closes it may stand, in bytes: there may be other references between.
 const WINDOW: usize = 256;
+
+/// Where a text comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Words {
+    /// Plain text: lines with an indent are no code.
+    CommitMessage,
+    /// Markdown.
+    MergeRequest,
+}
 
 /// A reference to an issue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +78,7 @@ impl<'a> Finder<'a> {
     pub(super) fn find(&self, text: &str, words: Words, search: &mut Search) -> Vec<Reference> {
         let start = beginning(text, MOST_BYTES);
         search.is_cut |= start.len() < text.len();
-        let text = without_code(start, words);
+        let text = crate::message::without_code(start, words == Words::MergeRequest);
         let mut found: Vec<Reference> = Vec::new();
         let mut last_closing = None;
         for reference in references::references(&self.pattern, &text) {

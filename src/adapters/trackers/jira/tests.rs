@@ -2,13 +2,12 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::adapters::ProjectLinks;
 use crate::adapters::contract::{LazyMessage, Notification, Targets};
-use crate::adapters::find;
 use crate::adapters::tests::{
     Contract, Expected, OwnEvent, call_with, changed, changed_push, header, http_response, settings_with,
     tell, usual_status,
 };
+use crate::adapters::{ProjectLinks, find};
 use crate::call::{Answer, Failure, HttpRequest, HttpResponse, Method, Request, Response, Sent};
 use crate::event::{Event, EventId};
 

@@ -3,9 +3,8 @@
 use url::Url;
 
 use super::Settings;
-use super::references::{Finder, Reference, Search};
+use super::references::{Finder, Reference, Search, Words};
 use crate::event::{Commit, Event, MergeRequest, Payload, Project, Push};
-use crate::message::Words;
 
 /// A commit's id has at most 64 digits (SHA-256).
 const LONGEST_ID: usize = 64;
