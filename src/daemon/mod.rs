@@ -17,7 +17,9 @@ mod maintenance;
 mod peers;
 mod setup;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -39,6 +41,7 @@ use crate::pipeline::deliver::{Deliverer, DelivererHandle, Deps};
 use crate::pipeline::dispatch::{Dispatcher, FirstPauses};
 use crate::pipeline::inbox_source::InboxSource;
 use crate::pipeline::live::Live;
+use crate::pipeline::test_send::TestSender;
 use crate::store::{Inbox, Ledger, NodeId, Outbox, Quarantine, Store, Watches};
 use crate::wire::Wire;
 use crate::{api, metrics, provision};
@@ -106,16 +109,8 @@ pub async fn run(
     let http = Live::new(config.http.clone());
     let attempts = attempter(&config, &tests, &catalog, &holds, &clock, &store);
     let arrived = Arc::new(Notify::new());
-    let live = LiveSettings {
-        started: config.clone(),
-        current: config.clone(),
-        operator: tests.operator.clone(),
-        wire,
-        pace: Arc::clone(&tests.pace),
-        max_age: attempts.max_age.clone(),
-        http: http.clone(),
-        catalog: Arc::clone(&catalog),
-    };
+    let max_age = attempts.max_age.clone();
+    let live = live_settings(&config, &tests, wire, max_age, &http, &catalog);
     let poller = status_poller(&config, &attempts, &tests.pace, &store, &arrived);
     let leaving = node.clone();
     let condition = Condition::default();
@@ -151,14 +146,8 @@ pub async fn run(
         maintenance(ledger, held, config.store.clone(), clock.clone(), metrics.clone(), stop_rest.clone());
     tasks.spawn(maintenance);
     tasks.spawn(clock_watch(&config, &store, &handle, &clock).run(stop_rest.clone()));
-    let watcher = ConfigWatcher {
-        live,
-        catalog: Arc::clone(&catalog),
-        on_change: Arc::new(end_holds(&store, &catalog, &handle, &clock)),
-        clock: clock.clone(),
-        changes,
-        shutdown: shutdown.clone(),
-    };
+    let on_change = end_holds(&store, &catalog, &handle, &clock);
+    let watcher = config_watcher(live, &catalog, on_change, &clock, changes, &shutdown);
     tasks.spawn(watcher.run(reloads, stop_rest.clone()));
 
     let address = listener.local_addr().context("the listener has no address")?;
@@ -205,6 +194,45 @@ pub async fn run(
     tasks.wait().await;
     info!("stopped");
     Ok(())
+}
+
+/// The settings that a reload changes, and where they are in use.
+fn live_settings(
+    config: &Config,
+    tests: &TestSender,
+    wire: Live<Wire>,
+    max_age: Live<BTreeMap<String, Duration>>,
+    http: &Live<api::Config>,
+    catalog: &Arc<CachedCatalog>,
+) -> LiveSettings {
+    LiveSettings {
+        started: config.clone(),
+        current: config.clone(),
+        operator: tests.operator.clone(),
+        wire,
+        pace: Arc::clone(&tests.pace),
+        max_age,
+        http: http.clone(),
+        catalog: Arc::clone(catalog),
+    }
+}
+
+fn config_watcher(
+    live: LiveSettings,
+    catalog: &Arc<CachedCatalog>,
+    on_change: EndHolds,
+    clock: &Clock,
+    changes: watch::Receiver<u64>,
+    shutdown: &CancellationToken,
+) -> ConfigWatcher {
+    ConfigWatcher {
+        live,
+        catalog: Arc::clone(catalog),
+        on_change: Arc::new(on_change),
+        clock: clock.clone(),
+        changes,
+        shutdown: shutdown.clone(),
+    }
 }
 
 fn clock_watch(
