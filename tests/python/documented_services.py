@@ -44,7 +44,7 @@ def read_back(project: int, slug: str, service: dict, parameters: dict) -> list[
             found = "hidden" if name not in shown["properties"] else "shown"
             value = "hidden"
         else:
-            found = shown[name] if name in shown else shown["properties"].get(name, "missing")
+            found = shown["properties"].get(name, shown.get(name, "missing"))
         if found != value:
             wrong.append(f"{slug}: {name} is {found!r}, not {value!r}")
     return wrong

@@ -35,6 +35,9 @@ for path, item in document["paths"].items():
     examples = {name: spec["examples"][0] for name, spec in settings["properties"].items() if "examples" in spec}
     secrets = {name for name, spec in settings["properties"].items() if spec.get("writeOnly")}
     required = {name: examples[name] for name in settings.get("required", [])}
+    if slug == "jira":
+        # No setting of its login is required by itself, but one of the two ways to log in is.
+        required |= {name: examples[name] for name in ("username", "password")}
     for configured in (required, examples):
         project.integrations.update(slug, configured)
         first = state(slug)

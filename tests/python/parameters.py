@@ -30,9 +30,9 @@ def schema(slug: str) -> dict | None:
 
 
 def value(name: str, spec: dict):
-    if name.endswith("_events"):
-        return False
-    return spec["examples"][0] if "examples" in spec else "x"
+    if "examples" in spec:
+        return spec["examples"][0]
+    return False if "boolean" in str(spec.get("type")) else "x"
 
 
 covered, unknown = [], []
