@@ -295,6 +295,7 @@ async fn every_documented_service_that_can_be_tested_is_tested_by_the_api() {
         let service = Receiver::start().await;
         service.at(path).answer(Answer::status(status).body(body));
         service.at("/room/7/speak.json").answer(Answer::status(201));
+        service.at("/rest/api/2/myself").answer(Answer::status(200).body(r#"{"name":"ada"}"#));
         project += 1;
         let outcome = test(&admin, project, slug, at(&settings, &service)).await;
         assert!(!outcome.0 || !service.received_at(path).is_empty(), "{slug} was not called: {}", outcome.1);

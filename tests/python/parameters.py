@@ -30,6 +30,8 @@ def schema(slug: str) -> dict | None:
 
 
 def value(name: str, spec: dict):
+    if name.endswith("_events"):
+        return False
     if "examples" in spec:
         return spec["examples"][0]
     return False if "boolean" in str(spec.get("type")) else "x"
