@@ -84,6 +84,7 @@ fn tracker(slug: &'static str) -> Tested {
 }
 
 /// Services over HTTP. Those that are not here are mails, irker, and those of [`UNTESTABLE`].
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn over_http() -> Vec<Tested> {
     let login = json!({ "username": "ada", "password": "x" });
     let with = |more: Value, mut settings: Value| {

@@ -1,5 +1,5 @@
 //! Jira: the real daemon and a stand-in for Jira that keeps state. What the stand-in was sent is held against Atlassian's own
-//! models (jira.js), and what its issues say is read by other people's client (PyPI `jira`).
+//! models (jira.js), and what its issues say is read by other people's client (`jira` of `PyPI`).
 
 use std::io::Write as _;
 use std::path::Path;
@@ -72,7 +72,7 @@ fn problems(requests: &[Value]) -> Vec<Vec<String>> {
         .spawn()
         .expect("node can't be run: install Node.js 20 or newer, and run `npm ci` in tests/node");
     let mut input = node.stdin.take().expect("piped");
-    let lines: String = requests.iter().map(|request| format!("{request}\n")).collect();
+    let lines: String = requests.iter().flat_map(|request| [request.to_string(), "\n".to_owned()]).collect();
     let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()));
     let output = node.wait_with_output().expect("node ends");
     writer.join().expect("no panic").expect("node reads to the end");

@@ -18,6 +18,8 @@ use crate::harness::python;
 use crate::harness::receiver::{Answer, Receiver};
 use crate::harness::wait::eventually;
 
+const PROMETHEUS: &str = "/projects/15/integrations/prometheus";
+
 const REDMINE: &str = "/projects/15/integrations/redmine";
 
 /// A home in which questions come quickly.
@@ -153,10 +155,9 @@ async fn a_real_prometheus_answers_the_test() {
         .expect("prometheus starts");
     let home = home("1s");
     let (daemon, admin) = administered(&home).await;
-    const PATH: &str = "/projects/15/integrations/prometheus";
-    let set = admin.put(PATH, json!({ "api_url": format!("http://127.0.0.1:{port}/mon") })).await;
+    let set = admin.put(PROMETHEUS, json!({ "api_url": format!("http://127.0.0.1:{port}/mon") })).await;
     assert_eq!(set["active"], true);
-    let test = async || admin.ask("POST", &format!("{PATH}/test"), None).await.1;
+    let test = async || admin.ask("POST", &format!("{PROMETHEUS}/test"), None).await.1;
     let tested = eventually("Prometheus is ready", Duration::from_secs(60), async || {
         Some(test().await).filter(|tested| tested["success"] == true)
     })
@@ -165,13 +166,13 @@ async fn a_real_prometheus_answers_the_test() {
         (&tested["message"], &tested["attempts"][0]["status"]),
         (&json!("Checked API endpoint"), &json!(200))
     );
-    let (_, shown) = admin.ask("GET", PATH, None).await;
+    let (_, shown) = admin.ask("GET", PROMETHEUS, None).await;
     assert_eq!(
         (&shown["health"]["reached"], &shown["health"]["note"]),
         (&json!(true), &json!("Checked API endpoint"))
     );
 
-    let set = admin.put(PATH, json!({ "api_url": format!("http://127.0.0.1:{port}/elsewhere") })).await;
+    let set = admin.put(PROMETHEUS, json!({ "api_url": format!("http://127.0.0.1:{port}/elsewhere") })).await;
     assert_eq!(set["health"], Value::Null);
     let missed = test().await;
     assert_eq!(
@@ -180,7 +181,7 @@ async fn a_real_prometheus_answers_the_test() {
         "{missed}"
     );
     let off = json!({ "api_url": format!("http://127.0.0.1:{port}/mon"), "manual_configuration": false });
-    assert_eq!(admin.put(PATH, off).await["active"], false, "the setting switches it off");
+    assert_eq!(admin.put(PROMETHEUS, off).await["active"], false, "the setting switches it off");
     server.kill().await.expect("it is ours");
     daemon.stop().await;
 }
@@ -188,7 +189,6 @@ async fn a_real_prometheus_answers_the_test() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prometheus_behind_googles_proxy_is_asked_with_a_token_that_googles_library_accepts() {
     const CLIENT: &str = "123.apps.googleusercontent.com";
-    const PATH: &str = "/projects/15/integrations/prometheus";
     let key = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/adapters/alerts/test_service_account_key.pem");
     let (mut google, port) = python::server("google_iap.py", &[key.to_str().expect("a path"), CLIENT]).await;
     let elsewhere = Receiver::start().await;
@@ -209,9 +209,9 @@ async fn a_prometheus_behind_googles_proxy_is_asked_with_a_token_that_googles_li
             "google_iap_service_account_json": account.to_string(),
         })
     };
-    let set = admin.put(PATH, settings(CLIENT)).await;
+    let set = admin.put(PROMETHEUS, settings(CLIENT)).await;
     assert!(!set.to_string().contains("PRIVATE KEY"), "{set}");
-    let test = async || admin.ask("POST", &format!("{PATH}/test"), None).await.1;
+    let test = async || admin.ask("POST", &format!("{PROMETHEUS}/test"), None).await.1;
     let tested = test().await;
     assert_eq!(
         (&tested["success"], &tested["message"]),
@@ -221,7 +221,7 @@ async fn a_prometheus_behind_googles_proxy_is_asked_with_a_token_that_googles_li
     let exchanges = tested["attempts"][0]["exchanges"].to_string();
     assert!(!exchanges.contains("eyJ") && !exchanges.contains("PRIVATE"), "no token is shown: {exchanges}");
 
-    admin.put(PATH, settings("another.apps.googleusercontent.com")).await;
+    admin.put(PROMETHEUS, settings("another.apps.googleusercontent.com")).await;
     let refused = test().await;
     assert_eq!(refused["success"], false);
     let message = refused["message"].as_str().unwrap_or_default();

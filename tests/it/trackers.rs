@@ -11,6 +11,9 @@ use crate::harness::daemon::Home;
 use crate::harness::payloads::{payload, with};
 use crate::harness::receiver::{Answer, Receiver};
 use crate::harness::wait::eventually;
+use base64::Engine as _;
+
+const SQUASH: &str = "/projects/42/integrations/squash-tm";
 
 const TASK: &str = "1202345678901234";
 const STORIES: &str = "/api/1.0/tasks/1202345678901234/stories";
@@ -234,7 +237,6 @@ async fn a_new_address_of_squash_tm_does_not_get_the_token_of_the_old_one() {
     let home = unlimited("");
     let (daemon, admin) = administered(&home).await;
     admin.put("/projects/42", json!({})).await;
-    const SQUASH: &str = "/projects/42/integrations/squash-tm";
     let test = async || {
         let (status, answer) = admin.ask("POST", &format!("{SQUASH}/test"), None).await;
         assert_eq!((status, &answer["success"]), (200, &json!(true)), "{answer}");
@@ -300,7 +302,6 @@ async fn dependency_files_are_read_from_the_forge_and_its_outage_is_not_held_aga
     );
     let lines = body[1]["content"].as_str().expect("Base64");
     assert!(lines.lines().rev().skip(1).all(|line| line.len() == 60), "{lines}");
-    use base64::Engine as _;
     assert_eq!(base64::prelude::BASE64_STANDARD.decode(lines.replace('\n', "")).expect("Base64"), binary);
     let asked = hooks[0].received();
     assert_eq!(asked[0].query, "ref=da1560886d4f094c3e6c9ef40349f7d38b5d27d7");
@@ -342,7 +343,7 @@ async fn ten_thousand_references_have_a_bound_that_explain_says() {
     let asana = Asana::start().await;
     let home = asana.home();
     let (daemon, admin) = administered(&home).await;
-    let message: String = (1..=10_000).map(|number| format!("#{number} ")).collect();
+    let message = (1..=10_000).map(|number| format!("#{number} ")).collect::<Vec<_>>().concat();
     let push = serde_json::from_slice(&push_saying(&message)).expect("JSON");
     let (status, explained) = admin.ask("POST", "/events/explain", Some(push)).await;
     assert_eq!(status, 200);
