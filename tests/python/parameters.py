@@ -34,7 +34,8 @@ def value(name: str, spec: dict):
         return False
     if "examples" in spec:
         return spec["examples"][0]
-    return False if "boolean" in str(spec.get("type")) else "x"
+    is_switch = isinstance(spec.get("default"), bool)
+    return not spec["default"] if is_switch else "x"
 
 
 covered, unknown = [], []

@@ -1,6 +1,6 @@
 //! The project's addresses for alerts: monitoring systems post them here, as to a GitLab.
 //!
-//! [`address`] reads the path; the adapter reads the body; [`report`] makes of each alert what the store is told, which
+//! [`address`] reads the path; the adapter reads the body; [`report()`] makes of each alert what the store is told, which
 //! says whether it is news. The order of checks and their statuses are GitLab's: a body that is too large (400), one that is
 //! no such report (422), the token (401), a switched-off endpoint (403, at the generic address only). Only the project's own
 //! alert tokens admit alerts, sent as `Bearer` or as the password of `Basic`. An unknown project and a token of another one

@@ -6,7 +6,7 @@
 //!   that is lost before the final dot is distinguished from one that is lost after it.
 //! * `letter`: a mail as the bytes that go over the wire.
 //! * `idle`: connections that wait for the next mail.
-//! * [`probe`]: asks the relay whether it would take mail, and sends none.
+//! * [`mod@probe`]: asks the relay whether it would take mail, and sends none.
 //!
 //! There is no guard here: the relay is the operator's own, and may be in a private network.
 
