@@ -22,7 +22,9 @@ use crate::event::EventId;
 use crate::integration::IntegrationId;
 use crate::pipeline::rendered::rendered;
 use crate::store::registry::AuditEntry;
-use crate::store::{self, DeliveryFilter, DeliveryId, Ledger, REPLACED, State as DeliveryState};
+use crate::store::{
+    self, DeliveryFilter, DeliveryId, JSON_GONE, Ledger, REPLACED, Resend, State as DeliveryState,
+};
 
 /// The routes of one level; see [`super::integrations::routes`].
 pub(super) fn routes() -> Vec<Route> {
@@ -155,8 +157,13 @@ pub(super) async fn retry(
     let store::DeliveryDetail { line, .. } = find(&*state.ledger, &named).await?;
     let (actor, object) = (request.authorized.actor(), format!("delivery {}", line.id));
     let audit = AuditEntry::whole(request.authorized.now, &actor.0, "delivery.retry", object);
-    if !state.ledger.resend(line.id, audit).await? {
-        let why = if line.state == DeliveryState::Waiting { "it is still on its way" } else { REPLACED };
+    let why = match state.ledger.resend(line.id, audit).await? {
+        Resend::Done => None,
+        Resend::JsonGone => Some(JSON_GONE),
+        Resend::NotSettled if line.state == DeliveryState::Waiting => Some("it is still on its way"),
+        Resend::NotSettled => Some(REPLACED),
+    };
+    if let Some(why) = why {
         return Err(ApiError::Unprocessable(why.to_owned()));
     }
     state.end_holds(&line.integration, &line.target, &line.destination, request.authorized.now).await;
