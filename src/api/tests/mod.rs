@@ -34,8 +34,7 @@ use crate::settings::Secret;
 use crate::store::{
     Cancel, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Inbox, Ledger, NewQuarantined,
     Overview, Portion, Quarantine, QuarantineUse, Quarantined, Resend, Result, Retention, StoreError,
-    StoredEvent,
-    Swept,
+    StoredEvent, Swept,
 };
 
 use crate::store::registry::AuditEntry;

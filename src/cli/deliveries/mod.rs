@@ -29,7 +29,9 @@ use crate::daemon;
 use crate::event::EventId;
 use crate::pipeline::holds::HoldSet;
 use crate::pipeline::rendered::rendered;
-use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Hold, JSON_GONE, Ledger, State, Store};
+use crate::store::{
+    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Hold, JSON_GONE, Ledger, State, Store,
+};
 
 /// How many characters of a note are shown in a list.
 const NOTE: usize = 60;

@@ -139,7 +139,8 @@ pub fn plan(inbound: Inbound, catalog: &dyn Catalog, planning: Planning<'_>) -> 
         told.flat_map(|(integration, _)| watches(integration, &event, pauses, now)).collect();
     let seen = seen(&event, verdicts.iter().map(|(integration, _)| integration));
     let is_muted = verdicts.iter().any(|(_, verdict)| matches!(verdict, Verdict::Muted { .. }));
-    let row_first = again || !has_id || verdicts.iter().any(|(integration, verdict)| needs_row(integration, verdict));
+    let row_first =
+        again || !has_id || verdicts.iter().any(|(integration, verdict)| needs_row(integration, verdict));
     let deliveries: Vec<_> = verdicts.into_iter().flat_map(|(_, verdict)| verdict.deliveries()).collect();
     if deliveries.is_empty() {
         let result = match (watches.is_empty(), is_muted) {
@@ -215,7 +216,9 @@ impl Verdict {
             Self::Muted { target, mute } => {
                 Some(format!("`{target}` is muted until {:.0}, by {}", mute.until, mute.by))
             }
-            Self::SwitchedOff { why, .. } => Some(format!("it waits, because the integration is switched off: {why}")),
+            Self::SwitchedOff { why, .. } => {
+                Some(format!("it waits, because the integration is switched off: {why}"))
+            }
         }
     }
 

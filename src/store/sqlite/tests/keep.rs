@@ -11,7 +11,7 @@ use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
 use crate::store::{
     Asked, AttemptRecord, Claim, DeliveryFilter, DeliveryId, EventLog, Fate, FirstAttempts, Inbox, Kept,
-    KeptDelivery, Known, Lane, Ledger, Lease, LogLine, LoggedEvent, NewDelivery, NewState, NodeId, Origin,
+    KeptDelivery, Known, Lane, Lease, Ledger, LogLine, LoggedEvent, NewDelivery, NewState, NodeId, Origin,
     Outbox, Portion, Resend, Retention, Settled, State,
 };
 
@@ -38,9 +38,19 @@ fn to(target: &str, lane: i64) -> NewDelivery {
 
 fn attempted(id: DeliveryId, state: NewState) -> Fate {
     let outcome = if state == NewState::Delivered { "delivered" } else { "unavailable" };
-    let record = AttemptRecord { at: now(), latency_ms: 12, outcome, status: Some(200), note: "ok".to_owned() };
+    let record =
+        AttemptRecord { at: now(), latency_ms: 12, outcome, status: Some(200), note: "ok".to_owned() };
     let (end, begin) = (Vec::new(), Vec::new());
-    Fate::Attempted(Box::new(Settled { delivery: id, state, attempts: 1, record, end, begin, watch: None, at: now() }))
+    Fate::Attempted(Box::new(Settled {
+        delivery: id,
+        state,
+        attempts: 1,
+        record,
+        end,
+        begin,
+        watch: None,
+        at: now(),
+    }))
 }
 
 /// An event with these deliveries, each with its fate.
