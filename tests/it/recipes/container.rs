@@ -128,6 +128,10 @@ impl Container {
             done
             if [ -d /usr/lib64 ]; then mkdir -p "$root/usr/lib64"; mount --rbind /usr/lib64 "$root/usr/lib64"; fi
             mount --rbind /dev "$root/dev"
+            # The image has ca-certificates.
+            for folder in etc/ssl usr/share/ca-certificates; do
+                mkdir -p "$root/$folder"; mount --bind "/$folder" "$root/$folder"
+            done
             touch "$root$entry"; mount --bind "$program" "$root$entry"
             if [ "$user" = - ]; then exec chroot "$root" "$entry" "$@"; fi
             exec chroot --userspec="$user:$user" "$root" "$entry" "$@"
