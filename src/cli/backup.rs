@@ -141,8 +141,7 @@ fn backup_words(file: &Path, made: &Backup) -> String {
         Some(key) => {
             format!("the key of its secrets is not in it: keep a copy of {} in another place", key.display())
         }
-        None => "the key of its secrets is not in it, as it is in none: keep a copy of secrets.key_file"
-            .to_owned(),
+        None => "where a key is set (secrets.key_file), keep a copy of it in another place".to_owned(),
     };
     format!("{} holds the store: {}, schema version {version}, checked\n{key}", file.display(), size(*bytes))
 }

@@ -149,7 +149,7 @@ pub(super) fn version(connection: &Connection, database: &Path) -> Result<i64> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Stdio};
+    use std::process::Command;
 
     use super::*;
 
