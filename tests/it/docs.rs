@@ -19,7 +19,7 @@ use crate::harness::payloads::payload;
 use crate::harness::program::finished;
 use crate::harness::receiver::Receiver;
 use crate::harness::wait::eventually;
-use crate::harness::{python, rabbit};
+use crate::harness::{postgres, python, rabbit};
 use page::{Block, Page};
 use stage::Stage;
 
@@ -175,6 +175,37 @@ async fn the_commands_in_the_pages_work() {
         run += blocks.len();
     }
     assert!(run >= 9, "{run} blocks");
+}
+
+/// The commands for a store in PostgreSQL, from one database to another.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_for_postgresql_copy_a_store() {
+    let page = Page::read("docs/operators.md");
+    let block = page.blocks.iter().find(|block| block.text.starts_with("pg_dump ")).expect("the commands");
+    let (from, to) = (postgres::database(), postgres::database());
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let program = env!("CARGO_BIN_EXE_forgebell");
+    let store = |url: &str| format!("FORGEBELL__STORE__URL='{url}' {program:?}");
+    let commands: Vec<&str> = block.text.lines().collect();
+    let [dump, restore] = commands[..] else { panic!("{}", block.text) };
+    let at = |command: &str, url: &str| {
+        let given = "\"$(sudo cat /etc/forgebell/secrets/database-url)\"";
+        assert!(command.contains(given), "{command}");
+        command.replace(given, &format!("'{url}'"))
+    };
+    let path = "PATH=$PATH:$(echo /usr/lib/postgresql/*/bin | tr ' ' ':')";
+    let script = format!(
+        "set -eu\n{path}\n{first} migrate\n{first} token create --admin --name kept\n{dump}\n{restore}\n{second} migrate\n\
+         {second} token list\n",
+        first = store(&from),
+        second = store(&to),
+        dump = at(dump, &from),
+        restore = at(restore, &to)
+    );
+    let mut bash = tokio::process::Command::new("bash");
+    bash.args(["-c", &script]).current_dir(folder.path());
+    let said = finished(bash).await;
+    assert!(said.contains("the database is up to date") && said.contains("kept"), "{said}");
 }
 
 /// A publisher in another language, with another project's library.
