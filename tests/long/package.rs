@@ -196,6 +196,8 @@ async fn the_proxy_of_the_operators_page_speaks_tls_and_says_who_the_client_is()
 
     let client = reqwest::Client::builder()
         .no_proxy()
+        // The proxy's own address is trusted, so the client has another.
+        .local_address(std::net::IpAddr::from([127, 0, 0, 5]))
         .tls_certs_merge([reqwest::Certificate::from_pem(authority.pem.as_bytes()).expect("PEM")])
         .resolve("forgebell.example.com", std::net::SocketAddr::from(([127, 0, 0, 1], port)))
         .build()
