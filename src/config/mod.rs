@@ -162,11 +162,24 @@ impl Config {
     /// # Errors
     /// All mistakes, not only the first.
     pub fn load(sources: Sources) -> Result<Self, ConfigErrors> {
+        Self::read(sources, None)
+    }
+
+    /// Reads and checks everything, for a command that needs the secrets of these sections alone. A secret of another section
+    /// is not set where its file can't be read, as where only the daemon may read it.
+    ///
+    /// # Errors
+    /// All mistakes, not only the first.
+    pub fn load_for(sources: Sources, needed: &[&str]) -> Result<Self, ConfigErrors> {
+        Self::read(sources, Some(needed))
+    }
+
+    fn read(sources: Sources, needed: Option<&[&str]>) -> Result<Self, ConfigErrors> {
         let proxies = proxies(&sources.environment);
         let (layers, mut errors) = layers::read(sources);
         let mut tree = Tree::merge(layers, &mut errors);
         tree.report_unknown();
-        tree.read_secrets_from_files();
+        tree.read_secrets_from_files(|section| needed.is_none_or(|needed| needed.contains(&section)));
         let node = tree.section("node", rules::node);
         let log = tree.section("log", rules::none);
         let http = tree.section("http", rules::http);
@@ -192,6 +205,7 @@ impl Config {
 
         // All sections were read, so that all mistakes are reported. From here on one missing section is enough.
         let complete = move || {
+            let wire = connected(wire?, delivery.as_ref()?.concurrency);
             Some(Self {
                 node: node?,
                 log: log?,
@@ -202,7 +216,7 @@ impl Config {
                 secrets: secrets?,
                 wire: Wire {
                     smtp: Smtp { mail_domain: mail.as_ref()?.domain().to_owned(), ..smtp? },
-                    ..with_proxies(wire?, proxies)
+                    ..with_proxies(wire, proxies)
                 },
                 operator: OperatorSettings { mail: mail?, forge: forge?, google: google? },
                 rate_limits: rate_limits?,
@@ -255,6 +269,12 @@ impl ServiceHosts {
 /// A duration as people write it.
 #[derive(Deserialize)]
 struct Friendly(#[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")] Duration);
+
+/// Keeps a connection for each attempt that may run, where no other number is set.
+fn connected(config: Wire, concurrency: usize) -> Wire {
+    let idle_per_host = if config.idle_per_host == 0 { concurrency } else { config.idle_per_host };
+    Wire { idle_per_host, ..config }
+}
 
 /// Tells the guard which hosts are the system's proxies.
 fn with_proxies(config: Wire, proxy_hosts: Vec<String>) -> Wire {

@@ -42,6 +42,16 @@ fn the_wires_own_defaults_are_the_documented_ones() {
 }
 
 #[test]
+fn a_connection_is_kept_for_each_attempt_unless_another_number_is_set() {
+    let kept = |options: &[&str]| {
+        let options: Vec<String> = options.iter().map(ToString::to_string).collect();
+        Config::load(Sources::for_tests(&options)).expect("no mistake").wire.idle_per_host
+    };
+    assert_eq!(kept(&["delivery.concurrency=40"]), 40);
+    assert_eq!(kept(&["delivery.concurrency=40", "wire.idle_per_host=7"]), 7);
+}
+
+#[test]
 fn every_key_and_section_is_explained() {
     let mut before = "";
     for line in DEFAULT.lines() {
@@ -291,4 +301,26 @@ fn the_systems_proxies_are_told_to_the_guard() {
     assert_eq!(config.wire.proxy_hosts, ["proxy.corp", "10.0.0.1"]);
     let config = load("[wire]\nsystem_proxy = false", &environment, &[]).expect("no mistake");
     assert!(config.wire.proxy_hosts.is_empty());
+}
+
+/// Only the daemon may read the files of its secrets. Commands that need none of them work for others too.
+#[test]
+fn a_command_fails_only_over_secrets_that_it_needs() {
+    let text = "http.webhook_token_file = \"/nonexistent/token\"\n\
+                [amqp]\nenabled = true\nurl_file = \"/nonexistent/url\"\n\
+                [smtp]\nusername = \"bell\"\npassword_file = \"/nonexistent/password\"\n";
+    let load_for = |needed: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("forgebell.toml");
+        std::fs::write(&file, text).unwrap();
+        Config::load_for(Sources { file: Some(file), ..Sources::default() }, needed)
+    };
+    let config = load_for(&["store", "secrets"]).expect("none of these is needed");
+    assert!(config.amqp.enabled && config.http.webhook_token.is_none());
+    let keys = |errors: ConfigErrors| errors.iter().map(|error| error.key.clone()).collect::<Vec<_>>();
+    assert_eq!(keys(load_for(&["amqp"]).unwrap_err()), ["amqp.url_file"]);
+    assert_eq!(
+        keys(load_for(&["http", "smtp"]).unwrap_err()),
+        ["http.webhook_token_file", "smtp.password_file"]
+    );
 }
