@@ -106,6 +106,9 @@ pub async fn run(
 
     let wire = Live::new(Wire::new(&config.wire).context("cannot set up the HTTP client")?);
     let tests = setup::tests_through(&config, Arc::new(wire.clone()), &holds);
+    if let Some(ago) = setup::since_last_attempt(&*store as &dyn Ledger, clock.now()).await? {
+        tests.pace.used_up_before(ago);
+    }
     let http = Live::new(config.http.clone());
     let attempts = attempter(&config, &tests, &catalog, &holds, &clock, &store);
     let arrived = Arc::new(Notify::new());

@@ -64,6 +64,7 @@ struct Rows<'a> {
     integration: Vec<Cow<'a, str>>,
     target: Vec<Cow<'a, str>>,
     destination: Vec<Cow<'a, str>>,
+    share: Vec<Cow<'a, str>>,
     lane: Vec<i64>,
     replaces: Vec<bool>,
     route_key: Vec<i64>,
@@ -71,7 +72,7 @@ struct Rows<'a> {
     lease_until: Vec<Option<i64>>,
 }
 
-const ENQUEUE: &str = "SELECT * FROM enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)";
+const ENQUEUE: &str = "SELECT * FROM enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)";
 
 impl Postgres {
     pub(super) async fn write(
@@ -79,6 +80,7 @@ impl Postgres {
         batch: &[Dispatched],
         now: Timestamp,
     ) -> Result<Vec<Vec<Option<Delivery>>>> {
+        let lease_now = self.lease_now(now);
         let (mut events, mut rows, mut seen) = (Events::default(), Rows::default(), Seen::default());
         for (place, dispatched) in (1..).zip(batch) {
             events.add(dispatched);
@@ -90,10 +92,12 @@ impl Postgres {
                 rows.integration.push(integration);
                 rows.target.push(target);
                 rows.destination.push(text(&delivery.destination));
+                rows.share.push(text(&delivery.share));
                 rows.lane.push(delivery.lane.0);
                 rows.replaces.push(delivery.replaces);
                 rows.lease_node.push(delivery.lease.as_ref().map(|lease| &*lease.node.0));
-                rows.lease_until.push(delivery.lease.as_ref().map(|lease| ms(lease.until)));
+                rows.lease_until
+                    .push(delivery.lease.as_ref().map(|lease| self.lease_end(lease, lease_now)));
             }
         }
         self.release_unconfirmed().await?;
@@ -129,10 +133,13 @@ impl Postgres {
                     &seen.branch_key,
                     &seen.state,
                     &seen.at,
+                    &rows.share,
+                    &lease_now,
                 ],
             )
             .await
-            .inspect_err(|error| self.unconfirmed.note_written(batch, error))?;
+            .inspect_err(|error| self.unconfirmed.note_written(batch, &rows.lease_until, error))?;
+        self.note_gained(written.iter().zip(&rows.share).filter(|(row, _)| row.get(2)).map(|(_, share)| &**share));
         let mut written = written.into_iter();
         let each = batch.iter().map(|dispatched| {
             let deliveries = dispatched.deliveries.iter().zip(written.by_ref());
@@ -160,16 +167,18 @@ impl Postgres {
         let destinations: Vec<_> = claim.destinations.iter().map(|key| text(key)).collect();
         let most = i32::try_from(claim.portion.rows).unwrap_or(i32::MAX / 2);
         let bytes = rows::limit(claim.portion.bytes);
-        let (node, until, now) = (&*claim.lease.node.0, ms(claim.lease.until), ms(claim.now));
+        let (node, now, lease_now) = (&*claim.lease.node.0, ms(claim.now), self.lease_now(claim.now));
+        let until = self.lease_end(&claim.lease, lease_now);
         self.release_unconfirmed().await?;
         let found = self
             .writer
             .query(
-                "SELECT * FROM claim($1, $2, $3, $4, $5, $6)",
-                &[&destinations, &most, &bytes, &node, &until, &now],
+                "SELECT * FROM claim($1, $2, $3, $4, $5, $6, $7)",
+                &[&destinations, &most, &bytes, &node, &until, &now, &lease_now],
             )
             .await
-            .inspect_err(|error| self.unconfirmed.note_claimed(claim, error))?;
+            .inspect_err(|error| self.unconfirmed.note_claimed(claim, until, error))?;
+        self.note_gained(found.iter().filter_map(|row| row.get::<_, Option<&str>>(15)));
         let claimed = |destination: &DestinationKey| Claimed {
             destination: Arc::clone(destination),
             deliveries: Vec::new(),
@@ -259,7 +268,7 @@ impl Postgres {
         self.writer
             .query(
                 "SELECT settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-                               $20, $21, $22, $23, $24, $25, $26)",
+                               $20, $21, $22, $23, $24, $25, $26, $27)",
                 &[
                     &&*by.0,
                     &ids,
@@ -287,9 +296,17 @@ impl Postgres {
                     &strikes,
                     &made_by,
                     &fingerprints,
+                    &self.clock(),
                 ],
             )
             .await
             .map(drop)
+    }
+
+    /// These shares were another node's before.
+    fn note_gained<'a>(&self, shares: impl Iterator<Item = &'a str>) {
+        if let Some(membership) = self.membership.get() {
+            membership.gain(shares.map(Arc::from));
+        }
     }
 }
