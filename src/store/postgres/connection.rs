@@ -119,23 +119,41 @@ impl Connection {
         &self,
         queries: [(&'static str, Values<'_>); N],
     ) -> Result<[Vec<Row>; N]> {
-        const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        let answers = self.transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", &queries).await?;
+        answers.try_into().map_err(|_| missing())
+    }
+
+    /// The answers to several changes, of which all are made or none.
+    pub(super) async fn all_or_none(&self, changes: &[(&'static str, Values<'_>)]) -> Result<Vec<Vec<Row>>> {
+        match changes {
+            // One statement is a transaction, with fewer round trips.
+            [(sql, values)] => Ok(vec![self.query(sql, values).await?]),
+            changes => self.transaction("BEGIN", changes).await,
+        }
+    }
+
+    async fn transaction(
+        &self,
+        begin: &str,
+        statements: &[(&'static str, Values<'_>)],
+    ) -> Result<Vec<Vec<Row>>> {
         let mut slot = self.live.lock().await;
         let asking = async {
             self.obtain(&mut slot).await?;
-            // The connection is taken out of its slot. If a query fails, or the caller is cancelled, the connection is
+            // The connection is taken out of its slot. If a statement fails, or the caller is cancelled, the connection is
             // dropped with its open transaction, and the next call connects again.
             let mut live = slot.take().ok_or_else(missing)?;
-            live.client.batch_execute(BEGIN).await.map_err(|error| failed(&error))?;
-            let mut answers = [const { Vec::new() }; N];
-            for (answer, (sql, values)) in answers.iter_mut().zip(queries) {
-                *answer = live.ask(sql, values).await?;
+            live.client.batch_execute(begin).await.map_err(|error| failed(&error))?;
+            let mut answers = Vec::with_capacity(statements.len());
+            for (sql, values) in statements {
+                answers.push(live.ask(sql, values).await?);
             }
             live.client.batch_execute("COMMIT").await.map_err(|error| failed(&error))?;
             Ok((live, answers))
         };
+        let bound = TIMEOUT * u32::try_from(statements.len()).unwrap_or(u32::MAX).max(1);
         let (live, answers) =
-            tokio::time::timeout(TIMEOUT, asking).await.unwrap_or_else(|_| Err(silent()))?;
+            tokio::time::timeout(bound, asking).await.unwrap_or_else(|_| Err(silent()))?;
         *slot = Some(live);
         Ok(answers)
     }

@@ -16,8 +16,8 @@ use crate::store::registry::AuditEntry;
 use crate::store::seal::Keyring;
 use crate::store::suite::private_postgres::database;
 use crate::store::{
-    AttemptRecord, Claim, Delivery, Dispatched, Inbox, Lane, Lease, Ledger, NewDelivery, NewState, NodeId,
-    Origin, Outbox, Portion, Registry, Settled, StoreError,
+    AttemptRecord, Claim, Delivery, Dispatched, Inbox, Lane, Lease, Ledger, NewDelivery, NewQuarantined, NewState,
+    NodeId, Origin, Outbox, Portion, Quarantine, Registry, Settled, StoreError,
 };
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -400,4 +400,51 @@ async fn nodes_that_start_together_migrate_the_schema_once() {
     for opened in futures_util::future::join_all(opening).await {
         opened.unwrap().ping().await.unwrap();
     }
+}
+
+/// A batch of this many events, of 40 KB each, whose last delivery goes to this target. Tests have a small limit.
+fn large_batch(events: usize, last_target: &str) -> Vec<Dispatched> {
+    let one = |n: usize| {
+        let delivery = NewDelivery {
+            integration: IntegrationId::new("slack"),
+            target: if n + 1 == events { last_target.into() } else { "".into() },
+            destination: "hook".into(),
+            share: "hook".into(),
+            lane: Lane(1),
+            replaces: false,
+            lease: Some(lease("a", at(0))),
+        };
+        Dispatched {
+            event: Arc::new(event(&format!("large-{n}"), &"x".repeat(40 << 10))),
+            origin: Origin::Broker { digest: None, redelivered: false },
+            deliveries: vec![delivery],
+            seen: None,
+        }
+    };
+    (0..events).map(one).collect()
+}
+
+#[tokio::test]
+async fn a_batch_of_more_bytes_than_one_message_takes_is_written_whole_or_not_at_all() {
+    let (store, _) = store().await;
+    store.ask("ALTER TABLE deliveries ADD CHECK (target <> 'refused')", &[]).await;
+    let refused = store.enqueue(large_batch(7, "refused"), at(0)).await;
+    assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
+    assert_eq!(store.ask("SELECT id FROM events", &[]).await.len(), 0, "none of its parts is there");
+    let written = store.enqueue(large_batch(7, "taken"), at(0)).await.unwrap();
+    let ids: Vec<_> = written.iter().map(|of_event| of_event[0].as_ref().unwrap()).collect();
+    assert!(ids.iter().all(|delivery| delivery.leased));
+    assert!(ids.is_sorted_by_key(|delivery| delivery.id));
+    let again = store.enqueue(large_batch(7, "taken"), at(1)).await.unwrap();
+    assert!(again.iter().all(|of_event| of_event[0].is_none()));
+    let junk = |_| NewQuarantined {
+        source: "amqp",
+        sender: None,
+        id: None,
+        reason: "no".to_owned(),
+        received_at: at(0),
+        raw: vec![b'x'; 40 << 10].into(),
+    };
+    store.quarantine((0..7).map(junk).collect()).await.unwrap();
+    assert_eq!(store.list_quarantined(None, 100).await.unwrap().len(), 7);
 }

@@ -21,12 +21,17 @@ struct Call {
 }
 
 impl UnconfirmedLeases {
-    /// Notes a failed write of a batch, which may have been made. `until` is the end of each delivery's lease, as it was written.
-    pub(super) fn note_written(&self, batch: &[Dispatched], until: &[Option<i64>], error: &StoreError) {
+    /// Notes a failed write of a batch, which may have been made. `until` are the ends of the deliveries' leases, as they were written.
+    pub(super) fn note_written(
+        &self,
+        batch: &[Dispatched],
+        until: impl Iterator<Item = i64>,
+        error: &StoreError,
+    ) {
         let mut deliveries = batch.iter().flat_map(|dispatched| &dispatched.deliveries);
         let Some(lease) = deliveries.find_map(|delivery| delivery.lease.as_ref()) else { return };
         let node = &lease.node;
-        let mut until: Vec<_> = until.iter().copied().flatten().collect();
+        let mut until: Vec<_> = until.collect();
         until.dedup();
         let events = batch.iter().map(|dispatched| dispatched.event.id.to_string()).collect();
         self.note(Call { node: node.clone(), until, events, destinations: Vec::new() }, error);
