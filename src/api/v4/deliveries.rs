@@ -1,7 +1,6 @@
-//! `…/integrations/:slug/deliveries`: what an integration sent, with every attempt, and retries.
+//! `…/integrations/:slug/deliveries`: what an integration sent, with every attempt.
 
 use axum::Json;
-use axum::http::StatusCode;
 use jiff::Timestamp;
 use utoipa::IntoParams;
 use utoipa::openapi::ObjectBuilder;
@@ -10,31 +9,29 @@ use utoipa::openapi::schema::{KnownFormat, SchemaFormat, Type};
 use utoipa_axum::routes;
 
 use super::Route;
-use super::authorized::{Authorized, Read, Write};
+use super::authorized::{Authorized, Read};
 use super::extract::IntegrationRequest;
 use super::page::{Page, PageRequest, query_parameter};
 use super::params::{Invalid, Params};
-use crate::api::error::responses::Unprocessable;
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{Delivery, DeliveryDetail, one_of};
 use crate::catalog::Catalog as _;
 use crate::event::EventId;
 use crate::integration::IntegrationId;
 use crate::pipeline::rendered::rendered;
-use crate::store::registry::AuditEntry;
-use crate::store::{self, DeliveryFilter, DeliveryId, Ledger, REPLACED, State as DeliveryState};
+use crate::store::{self, DeliveryFilter, DeliveryId, Ledger, State as DeliveryState};
 
 /// The routes of one level; see [`super::integrations::routes`].
 pub(super) fn routes() -> Vec<Route> {
-    vec![routes!(list), routes!(show), routes!(retry)]
+    vec![routes!(list), routes!(show)]
 }
 
 /// The query of a list, for annotations.
-struct ListQuery;
+pub(super) struct ListQuery;
 
 impl ListQuery {
     /// The filter that the query names, which no page limits yet.
-    fn read(params: &Params) -> Result<DeliveryFilter, ApiError> {
+    pub(super) fn read(params: &Params) -> Result<DeliveryFilter, ApiError> {
         let mut complaints = Vec::new();
         let mut text = |name: &'static str| {
             params.text(name).unwrap_or_else(|Invalid| {
@@ -137,54 +134,27 @@ pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Json<Deliv
     Ok(Json(DeliveryDetail::from(&detail).with_request(shown)))
 }
 
-/// Send a delivery again
-///
-/// A delivery that is still waiting, or that a newer one replaced, is answered with 422.
-#[utoipa::path(
-    post, path = "/{slug}/deliveries/{delivery_id}/retry", operation_id = "retry{Level}Delivery",
-    responses(
-        (status = 201, description = "It is due now.", body = Delivery),
-        IntegrationRequest<Write>, Unprocessable
-    )
-)]
-pub(super) async fn retry(
-    request: IntegrationRequest<Write>,
-) -> Result<(StatusCode, Json<Delivery>), ApiError> {
-    let named = named(&request)?;
-    let state = &request.authorized.state;
-    let store::DeliveryDetail { line, .. } = find(&*state.ledger, &named).await?;
-    let (actor, object) = (request.authorized.actor(), format!("delivery {}", line.id));
-    let audit = AuditEntry::whole(request.authorized.now, &actor.0, "delivery.retry", object);
-    if !state.ledger.resend(line.id, audit).await? {
-        let why = if line.state == DeliveryState::Waiting { "it is still on its way" } else { REPLACED };
-        return Err(ApiError::Unprocessable(why.to_owned()));
-    }
-    state.end_holds(&line.integration, &line.target, &line.destination, request.authorized.now).await;
-    let store::DeliveryDetail { line, .. } = find(&*state.ledger, &named).await?;
-    Ok((StatusCode::CREATED, Json((&line).into())))
-}
-
 const MISSING: ApiError = ApiError::NotFound(Missing::Delivery);
 
 /// The delivery that a path names.
-struct Named {
+pub(super) struct Named {
     integration: IntegrationId,
     id: DeliveryId,
 }
 
-fn named<I>(request: &IntegrationRequest<I>) -> Result<Named, ApiError> {
+pub(super) fn named<I>(request: &IntegrationRequest<I>) -> Result<Named, ApiError> {
     let integration = integration(request)?;
     let id = request.authorized.path.number("delivery_id").ok_or(MISSING)?;
     Ok(Named { integration, id: DeliveryId(id) })
 }
 
-async fn find(ledger: &dyn Ledger, named: &Named) -> Result<store::DeliveryDetail, ApiError> {
+pub(super) async fn find(ledger: &dyn Ledger, named: &Named) -> Result<store::DeliveryDetail, ApiError> {
     let detail = ledger.delivery(named.id).await?;
     detail.filter(|detail| detail.line.integration == named.integration).ok_or(MISSING)
 }
 
 /// The id under which the store keeps an integration's deliveries.
-fn integration<I>(request: &IntegrationRequest<I>) -> Result<IntegrationId, ApiError> {
+pub(super) fn integration<I>(request: &IntegrationRequest<I>) -> Result<IntegrationId, ApiError> {
     let (scope, slug) = (&request.scope, request.entry.about.slug);
     request.authorized.state.catalog.read(|snapshot| {
         let inheritance = snapshot.inheritance(scope, slug);

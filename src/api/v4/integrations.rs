@@ -9,19 +9,19 @@ use utoipa_axum::routes;
 
 use super::Route;
 use super::alert_tokens;
-use super::authorized::{Read, Upsert, Write};
+use super::authorized::{Authorized, Read, Upsert, Write};
 use super::extract::{IntegrationRequest, ScopeRequest};
 use super::integration_health::{Probed, health_of, probed};
 use super::precondition::{IfUnmodifiedSince, unmodified_since};
 use super::properties::shown_properties;
 use super::put_params;
-use crate::adapters::{ADAPTERS, Entry};
+use crate::adapters::ADAPTERS;
 use crate::api::State;
 use crate::api::error::responses::{Changes, ReadsBody};
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{
     DeadAddress, FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationTail,
-    Moment, SavedIntegration,
+    Moment, Resumed, SavedIntegration,
 };
 use crate::catalog::{
     self, Actor, FIRST_DERIVED_ID, Inheritance, Noted, Origin, ResolvedScope, Snapshot, integration_id,
@@ -29,10 +29,12 @@ use crate::catalog::{
 use crate::integration::IntegrationId;
 use crate::pipeline::addresses::Addresses;
 use crate::pipeline::holds::HoldSet;
+use crate::pipeline::resume::{held_by, of_these_settings};
+use crate::store::registry::AuditEntry;
 
 /// The routes of one level. `{level}` and `{integration}` in their descriptions are filled in for each level and adapter.
 pub(super) fn routes() -> Vec<Route> {
-    vec![routes!(list), routes!(show, put, delete)]
+    vec![routes!(list), routes!(show, put, delete), routes!(resume)]
 }
 
 /// List the active integrations of {level}
@@ -111,7 +113,7 @@ pub(super) async fn put(mut request: IntegrationRequest<Upsert>) -> Result<Json<
         let (scope, warnings) = (&request.scope, warnings.join("; "));
         warn!(%scope, slug, by = actor.0, warnings, "an integration was set, and not all of it has an effect");
     }
-    let saved = of_these_settings(state, &request.scope, request.entry);
+    let saved = these_settings(&request);
     state.try_again(&saved, request.authorized.now).await;
     let token = match alerts {
         Some(project) => {
@@ -146,6 +148,35 @@ pub(super) async fn delete(request: IntegrationRequest<Write>) -> Result<StatusC
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// End what {integration} of {level} waits for
+///
+/// Holds that its settings led to end, as after a save of the same settings: what waited is due. A service's own throttle
+/// ends by time alone.
+#[utoipa::path(
+    post, path = "/{slug}/resume", operation_id = "resume{Level}{Integration}",
+    responses((status = 200, description = "How many holds ended.", body = Resumed), IntegrationRequest<Write>)
+)]
+pub(super) async fn resume(request: IntegrationRequest<Write>) -> Result<Json<Resumed>, ApiError> {
+    let Authorized { state, now, .. } = &request.authorized;
+    shown(&request)?;
+    let ids = these_settings(&request);
+    let own = state.catalog.read(|snapshot| snapshot.id_at(&request.scope, request.entry.about.slug));
+    let audit = AuditEntry::whole(*now, &request.authorized.actor().0, "integration.resume", own.to_string());
+    state.registry.note(audit).await?;
+    let before = held_by(&state.outbox.holds(*now).await?, &ids, *now);
+    state.try_again(&ids, *now).await;
+    let after = held_by(&state.outbox.holds(*now).await?, &ids, *now);
+    Ok(Json(Resumed { integration: own.to_string(), ended: before.saturating_sub(after) }))
+}
+
+fn these_settings<I>(request: &IntegrationRequest<I>) -> BTreeSet<IntegrationId> {
+    let state = &request.authorized.state;
+    let holds = state.holds.snapshot();
+    state
+        .catalog
+        .read(|snapshot| of_these_settings(snapshot, &holds, &request.scope, request.entry.about.slug))
+}
+
 fn change<'a, I>(request: &'a IntegrationRequest<I>, actor: &'a Actor) -> catalog::Change<'a> {
     let IntegrationRequest { authorized, scope, entry } = request;
     let unless_changed_since = unmodified_since(&authorized.head.headers);
@@ -177,21 +208,6 @@ pub fn integration_object(
     let integration = object(scope, snapshot.inheritance(scope, slug))?;
     let applies = snapshot.at(scope, slug);
     Some(with_dead_addresses(integration, applies.as_deref(), holds))
-}
-
-/// The integrations that go by the settings of a scope: its own, and those that follow it as a default and have holds.
-fn of_these_settings(state: &State, scope: &ResolvedScope, entry: &Entry) -> BTreeSet<IntegrationId> {
-    let slug = entry.about.slug;
-    let mut makers = state.holds.snapshot().makers();
-    state.catalog.read(|snapshot| {
-        let saved = snapshot.inheritance(scope, slug).own;
-        makers.retain(|id| {
-            let applies = snapshot.configured(id);
-            saved.zip(applies).is_some_and(|(saved, applies)| std::ptr::eq(saved, applies))
-        });
-        makers.insert(snapshot.id_at(scope, slug));
-    });
-    makers
 }
 
 /// The same, with its dead addresses. `applies` is the integration that sends, if one does.

@@ -15,6 +15,7 @@ mod authorized;
 mod commands;
 mod commit_statuses;
 mod deliveries;
+mod delivery_changes;
 mod explain;
 mod external_tracker;
 mod extract;
@@ -150,12 +151,14 @@ pub(super) fn routes() -> Vec<Mounted> {
         if level != Level::Instance {
             mount(test::routes(), Mount::Integrations(level));
             mount(deliveries::routes(), Mount::Integrations(level));
+            mount(delivery_changes::routes(), Mount::Integrations(level));
         }
     }
     for level in [Level::Project, Level::Group] {
         mount(integrations::routes(), Mount::Services(level));
         mount(test::routes(), Mount::Services(level));
         mount(deliveries::routes(), Mount::Services(level));
+        mount(delivery_changes::routes(), Mount::Services(level));
     }
     let of_commands =
         |entry: &&Entry| entry.inbound.as_ref().is_some_and(|inbound| inbound.kind == InboundKind::Commands);
