@@ -102,7 +102,10 @@ pub(super) async fn open_holds(
 
 /// How long ago the store's last attempt may have been, as its newest deliveries show; `None` where there are none. What it
 /// sent last is not known, so the rate limits begin where that leaves them.
-pub(super) async fn since_last_attempt(store: &dyn Ledger, now: Timestamp) -> anyhow::Result<Option<Duration>> {
+pub(super) async fn since_last_attempt(
+    store: &dyn Ledger,
+    now: Timestamp,
+) -> anyhow::Result<Option<Duration>> {
     let newest = |state, limit| DeliveryFilter { state, limit, ..DeliveryFilter::default() };
     let waiting = store.deliveries(newest(Some(State::Waiting), 1)).await;
     if !waiting.context("cannot read what waits")?.is_empty() {

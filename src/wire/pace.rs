@@ -173,13 +173,7 @@ impl<C: Clock + Clone> Pace<C> {
 
 impl<C: Clock + Clone> Limiters<C> {
     /// The limiter of this key. It is created if it is missing, and replaced if its quota has changed.
-    fn obtain(
-        &mut self,
-        key: &BucketKey,
-        quota: Quota,
-        clock: &C,
-        now: C::Instant,
-    ) -> &mut Limiter<C> {
+    fn obtain(&mut self, key: &BucketKey, quota: Quota, clock: &C, now: C::Instant) -> &mut Limiter<C> {
         let owed = match self.by_key.get(key) {
             // The new limiter starts with the wait of the old one. Otherwise two callers with different quotas for a key
             // would give each other a fresh burst every time.
@@ -403,7 +397,11 @@ mod tests {
         clock.advance(2 * SECOND);
         assert_eq!(pace.take(&key("room"), [&room].into_iter(), 2), Ok(()));
         clock.advance(60 * SECOND);
-        assert_eq!(pace.take(&key("room"), [&room].into_iter(), 9), Ok(()), "no more than a burst can be asked for");
+        assert_eq!(
+            pace.take(&key("room"), [&room].into_iter(), 9),
+            Ok(()),
+            "no more than a burst can be asked for"
+        );
     }
 
     #[test]

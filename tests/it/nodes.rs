@@ -649,8 +649,10 @@ async fn a_second_node_with_the_same_name_is_refused() {
         Keyring::none(),
     )
     .await;
-    let listener =
-        store.expect("it opens").listener(&forgebell::store::NodeId("twin".into()), Duration::from_secs(60), Duration::ZERO).await;
+    let listener = store
+        .expect("it opens")
+        .listener(&forgebell::store::NodeId("twin".into()), Duration::from_secs(60), Duration::ZERO)
+        .await;
     let why = listener.map(drop).expect_err("the name is taken").to_string();
     assert!(why.contains("`twin`"), "{why}");
     daemon.stop().await;

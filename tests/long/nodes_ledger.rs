@@ -238,7 +238,9 @@ async fn a_locked_table_is_said_within_seconds() {
     let process: i32 = locker.query_one("SELECT pg_backend_pid()", &[]).await.expect("it answers").get(0);
     let since = Instant::now();
     let lock = locker.transaction().await.expect("a transaction begins");
-    lock.batch_execute("LOCK TABLE forgebell.deliveries IN ACCESS EXCLUSIVE MODE").await.expect("it is locked");
+    lock.batch_execute("LOCK TABLE forgebell.deliveries IN ACCESS EXCLUSIVE MODE")
+        .await
+        .expect("it is locked");
     let said = format!("process {process}");
     let (status, _) = eventually("/readyz names the session that has the lock", SILENCE, async || {
         world.node(0).get("/readyz").await.filter(|(_, text)| text.contains(&said))
@@ -270,7 +272,8 @@ async fn the_limit_of_a_host_holds_over_all_nodes() {
         );
     }
     let database = postgres::database();
-    let home = |name: &str| Home::new(&integrations).with_postgres(&database, name).with(&["delivery.lease=2m"]);
+    let home =
+        |name: &str| Home::new(&integrations).with_postgres(&database, name).with(&["delivery.lease=2m"]);
     let homes = [home("one"), home("two")];
     let mut one = Process::start(&homes[0]).await;
     one.until_ready().await;
@@ -364,7 +367,8 @@ async fn two_over_http(database: &str) -> ([Home; 2], [Process; 2], String) {
     for node in &nodes {
         let known = async || {
             let url = format!("http://{}/api/v4/projects", node.address());
-            let answer = crate::harness::client().get(url).header("private-token", &token).send().await.ok()?;
+            let answer =
+                crate::harness::client().get(url).header("private-token", &token).send().await.ok()?;
             (answer.status() != 401).then_some(())
         };
         eventually("the node knows the token", Duration::from_secs(20), known).await;
@@ -389,7 +393,11 @@ async fn settings_that_are_corrected_on_another_node_heal_what_is_leased() {
     let order: Vec<_> = right.received().iter().map(|received| received.text()).collect();
     let first = order.iter().position(|text| text.contains("event 0 end"));
     let last = order.iter().position(|text| text.contains("event 39 end"));
-    println!("nodes settings corrected: {} told, the last after {:.1}s", order.len(), since.elapsed().as_secs_f64());
+    println!(
+        "nodes settings corrected: {} told, the last after {:.1}s",
+        order.len(),
+        since.elapsed().as_secs_f64()
+    );
     assert_eq!((order.len(), first), (40, Some(0)));
     assert!(last > first && since.elapsed() < SILENCE);
     for node in nodes {
@@ -431,7 +439,8 @@ async fn hostile_names_over_the_api_stop_nobody() {
     let service = Receiver::start().await;
     let hook = service.slack_like("/services/T0/B/hook");
     let (homes, [one, two], token) = two_over_http(&postgres::database()).await;
-    let names = ["'; DROP TABLE deliveries; --", "$$ $1 \\", "ä€𝄞\u{202e}\u{200b}", "a\"b'c`d", &"x".repeat(255)];
+    let names =
+        ["'; DROP TABLE deliveries; --", "$$ $1 \\", "ä€𝄞\u{202e}\u{200b}", "a\"b'c`d", &"x".repeat(255)];
     for (n, name) in names.iter().enumerate() {
         set_slack(&one, &token, json!({ "webhook": hook.url(), "merge_request_channel": name })).await;
         let body = with(&numbered(n), |json| {
@@ -441,7 +450,8 @@ async fn hostile_names_over_the_api_stop_nobody() {
         post_event(&two, &format!("event-{n}"), body).await;
         homes[0].until(State::Delivered, n + 1).await;
     }
-    let channels: Vec<_> = hook.received().iter().map(|received| received.json()["channel"].clone()).collect();
+    let channels: Vec<_> =
+        hook.received().iter().map(|received| received.json()["channel"].clone()).collect();
     println!("nodes hostile names: {} of {} told", channels.len(), names.len());
     assert_eq!(channels.len(), names.len());
     one.stop().await;

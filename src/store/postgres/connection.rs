@@ -37,7 +37,8 @@ const NOTICE_CLOSING: &str = "SELECT set_config(name, '2s', false) FROM pg_setti
 const SLOW: Duration = Duration::from_secs(5);
 
 /// The sessions that a session waits for. Of those of other roles only the process is known.
-const BLOCKERS: &str = "SELECT pid, coalesce(usename::text, ''), coalesce(application_name, '') FROM pg_stat_activity
+const BLOCKERS: &str =
+    "SELECT pid, coalesce(usename::text, ''), coalesce(application_name, '') FROM pg_stat_activity
      WHERE pid = ANY (pg_blocking_pids($1)) ORDER BY pid LIMIT 5";
 
 /// Values of a statement, in order.
@@ -97,7 +98,8 @@ impl Connection {
     /// The rows that a statement answers with.
     pub(super) async fn query(&self, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>> {
         let mut live = self.live.lock().await;
-        let asked = self.noting_slowness(sql, tokio::time::timeout(TIMEOUT, self.ask(&mut live, sql, values)));
+        let asked =
+            self.noting_slowness(sql, tokio::time::timeout(TIMEOUT, self.ask(&mut live, sql, values)));
         let answer = asked.await.unwrap_or_else(|_| Err(silent()));
         if matches!(answer, Err(StoreError::Unavailable(_))) {
             // The next call connects again.
@@ -152,8 +154,7 @@ impl Connection {
             Ok((live, answers))
         };
         let bound = TIMEOUT * u32::try_from(statements.len()).unwrap_or(u32::MAX).max(1);
-        let (live, answers) =
-            tokio::time::timeout(bound, asking).await.unwrap_or_else(|_| Err(silent()))?;
+        let (live, answers) = tokio::time::timeout(bound, asking).await.unwrap_or_else(|_| Err(silent()))?;
         *slot = Some(live);
         Ok(answers)
     }

@@ -47,11 +47,11 @@ use super::merge_requests::MergeRequests;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
-    AlertReport, Alerts, AmongNodes, Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter,
-    DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, HealthRecord, Hold, HoldKey, Inbox,
-    LatestWaits, Lease, Ledger, NewHealth, NewQuarantined, NewWatch, NodeId, NotedAlert, Outbox, Overview,
-    Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled, SettledWatch, StoreError,
-    StoredEvent, Swept, Watch, Watches,
+    AlertReport, Alerts, AmongNodes, Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail,
+    DeliveryFilter, DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, HealthRecord, Hold, HoldKey,
+    Inbox, LatestWaits, Lease, Ledger, NewHealth, NewQuarantined, NewWatch, NodeId, NotedAlert, Outbox,
+    Overview, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled, SettledWatch,
+    StoreError, StoredEvent, Swept, Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -118,8 +118,8 @@ impl Postgres {
     }
 
     /// A listener for the changes of other nodes. It also reserves this node's name, and gives its signs of life while it
-    /// runs: before the first, nothing is leased. `lease` is how long this node's leases last. If a former process of this node
-    /// still has the name, this waits up to `timeout` for the database to notice its end.
+    /// runs: it has joined the other nodes with the first. `lease` is how long this node's leases last. If a former process of
+    /// this node still has the name, this waits up to `timeout` for the database to notice its end.
     ///
     /// # Errors
     /// Another node has the name.
@@ -134,7 +134,7 @@ impl Postgres {
         Ok(listener)
     }
 
-    /// The moment by the clock that leases go by: the database's, or before this node has joined others, the caller's.
+    /// The moment by the clock that leases go by: the database's, where this is a node's store, and else the caller's.
     fn lease_now(&self, now: Timestamp) -> i64 {
         self.clock().unwrap_or_else(|| ms(now))
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_postgres::AsyncMessage;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -31,7 +32,8 @@ const BEGIN: &str = "SET search_path TO forgebell; SET synchronous_commit TO off
 /// The database's identity of a connection: its process and start time.
 type Session = (i32, SystemTime);
 
-const SESSION: &str = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+const SESSION: &str = "SELECT pid, backend_start, (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+     FROM pg_stat_activity WHERE pid = pg_backend_pid()";
 const NAME: &str = "SELECT pg_try_advisory_lock(1178752365, hashtext($1))";
 const END: &str =
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2";
@@ -186,6 +188,7 @@ impl Listener {
         let is_ours = client.query_one(NAME, &[&node]).await.map_err(|error| failed(&error))?;
         if is_ours.get(0) {
             let session = client.query_one(SESSION, &[]).await.map_err(|error| failed(&error))?;
+            self.membership.set_clock(session.get(2), Instant::now());
             return Ok((session.get(0), session.get(1)));
         }
         if let Some((process, since)) = &self.former
@@ -235,10 +238,7 @@ impl Live {
 }
 
 /// Passes notifications on until the connection ends, and says why it did.
-async fn pass_on(
-    connection: &mut Listening,
-    notifications: &mpsc::UnboundedSender<Notification>,
-) -> String {
+async fn pass_on(connection: &mut Listening, notifications: &mpsc::UnboundedSender<Notification>) -> String {
     loop {
         let note = match connection.next().await {
             Some(Ok(AsyncMessage::Notification(note))) => note,

@@ -15,8 +15,8 @@ use super::watches;
 use crate::integration::IntegrationId;
 use crate::store::columns::{EventColumns, key_of};
 use crate::store::{
-    Claim, Claimed, Delivery, DeliveryId, DestinationKey, Dispatched, Hold, HoldKey, Lane, Lease, NewState, NodeId,
-    Origin, Result, Settled, StoredEvent,
+    Claim, Claimed, Delivery, DeliveryId, DestinationKey, Dispatched, Hold, HoldKey, Lane, Lease, NewState,
+    NodeId, Origin, Result, Settled, StoredEvent,
 };
 
 /// The columns of a batch of events.

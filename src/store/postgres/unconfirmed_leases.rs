@@ -41,10 +41,7 @@ impl UnconfirmedLeases {
     pub(super) fn note_claimed(&self, claim: &Claim, until: i64, error: &StoreError) {
         let node = &claim.lease.node;
         let destinations = claim.destinations.iter().map(ToString::to_string).collect();
-        self.note(
-            Call { node: node.clone(), until: vec![until], events: Vec::new(), destinations },
-            error,
-        );
+        self.note(Call { node: node.clone(), until: vec![until], events: Vec::new(), destinations }, error);
     }
 
     fn note(&self, call: Call, error: &StoreError) {

@@ -48,7 +48,7 @@ pub(super) async fn a_node_may_have_the_next_of_a_lane_it_works_on<B: Backend>()
 pub(super) async fn a_lease_is_refused_where_an_earlier_row_waits<B: Backend>() {
     let case = Case::<B>::new().await;
     let leased = async |id: &str, lane: i64, name: &str, now| {
-            let new = delivery().lane(lane).leased(name, at(now));
+        let new = delivery().lane(lane).leased(name, at(now));
         let written = case.write_all(id, vec![new], at(now)).await.remove(0).unwrap();
         (written.id, written.leased)
     };

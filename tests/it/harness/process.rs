@@ -35,7 +35,8 @@ impl Process {
             command.args(["--option", setting]);
         }
         let process = Self { child: command.spawn().expect("the program starts"), address, log };
-        eventually("the daemon answers", Duration::from_secs(60), async || process.get("/healthz").await).await;
+        eventually("the daemon answers", Duration::from_secs(60), async || process.get("/healthz").await)
+            .await;
         process
     }
 
