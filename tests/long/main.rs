@@ -19,6 +19,7 @@ mod github_status;
 mod go_client;
 mod matrix;
 mod nodes_ledger;
+mod package;
 mod redmine;
 mod second_opinion;
 mod slow_builds;
