@@ -10,7 +10,9 @@ use utoipa::openapi::schema::{KnownFormat, SchemaFormat, Type};
 use utoipa_axum::routes;
 
 use super::Route;
-use super::authorized::{Authorized, Read, Write};
+use super::auth::Need;
+use super::authorized::{Read, Write};
+use super::caller::Caller;
 use super::extract::IntegrationRequest;
 use super::page::{Page, PageRequest, query_parameter};
 use super::params::{Invalid, Params};
@@ -22,7 +24,9 @@ use crate::event::EventId;
 use crate::integration::IntegrationId;
 use crate::pipeline::rendered::rendered;
 use crate::store::registry::AuditEntry;
-use crate::store::{self, DeliveryFilter, DeliveryId, Ledger, REPLACED, State as DeliveryState};
+use crate::store::{
+    self, DeliveryFilter, DeliveryId, DeliveryLine, Ledger, REPLACED, State as DeliveryState,
+};
 
 /// The routes of one level; see [`super::integrations::routes`].
 pub(super) fn routes() -> Vec<Route> {
@@ -30,11 +34,11 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// The query of a list, for annotations.
-struct ListQuery;
+pub(in crate::api) struct ListQuery;
 
 impl ListQuery {
     /// The filter that the query names, which no page limits yet.
-    fn read(params: &Params) -> Result<DeliveryFilter, ApiError> {
+    pub(in crate::api) fn read(params: &Params) -> Result<DeliveryFilter, ApiError> {
         let mut complaints = Vec::new();
         let mut text = |name: &'static str| {
             params.text(name).unwrap_or_else(|Invalid| {
@@ -123,18 +127,48 @@ pub(super) async fn list(mut request: IntegrationRequest<Read>) -> Result<Page<D
     responses((status = 200, description = "The delivery.", body = DeliveryDetail), IntegrationRequest<Read>)
 )]
 pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Json<DeliveryDetail>, ApiError> {
-    let Authorized { state, now, .. } = &request.authorized;
-    let _turn = state.turn().await;
-    let mut detail = find(&*state.ledger, &named(&request)?).await?;
+    let named = named(&request)?;
+    let caller = &request.authorized.caller;
+    let _turn = caller.state.turn().await;
+    let detail = find(&*caller.state.ledger, &named).await?;
+    Ok(Json(shown(caller, detail)))
+}
+
+/// A delivery with its request, and with the hold for which it waits.
+fn shown(caller: &Caller, mut detail: store::DeliveryDetail) -> DeliveryDetail {
+    let Caller { state, now, .. } = caller;
     let integration = state.catalog.integration(&detail.line.integration);
     let shown = rendered(&*state.catalog, &detail, &state.tests.operator.get(), *now);
     let line = &detail.line;
     detail.hold = None;
     if line.state == DeliveryState::Waiting {
-        let pace = integration.and_then(|found| request.entry.pace(&found.settings, &line.target));
+        let pace = integration.and_then(|found| {
+            crate::adapters::find(found.slug).and_then(|entry| entry.pace(&found.settings, &line.target))
+        });
         detail.hold = state.holds.snapshot().longest(line, pace.as_ref(), *now).cloned();
     }
-    Ok(Json(DeliveryDetail::from(&detail).with_request(shown)))
+    DeliveryDetail::from(&detail).with_request(shown)
+}
+
+/// A delivery by its number alone, if the caller reaches its integration.
+pub(in crate::api) async fn reached(caller: &Caller, id: DeliveryId) -> Result<DeliveryDetail, ApiError> {
+    let _turn = caller.state.turn().await;
+    let detail = found(caller, id).await?;
+    Ok(shown(caller, detail))
+}
+
+/// Sends a delivery again that the caller reaches.
+pub(in crate::api) async fn retry_reached(caller: &Caller, id: DeliveryId) -> Result<(), ApiError> {
+    caller.require(Need::Write)?;
+    let detail = found(caller, id).await?;
+    resend(caller, &detail.line).await
+}
+
+async fn found(caller: &Caller, id: DeliveryId) -> Result<store::DeliveryDetail, ApiError> {
+    let detail = caller.state.ledger.delivery(id).await?.ok_or(MISSING)?;
+    let is_reached =
+        caller.state.catalog.read(|snapshot| caller.reaches_integration(snapshot, &detail.line.integration));
+    if is_reached { Ok(detail) } else { Err(MISSING) }
 }
 
 /// Send a delivery again
@@ -151,17 +185,23 @@ pub(super) async fn retry(
     request: IntegrationRequest<Write>,
 ) -> Result<(StatusCode, Json<Delivery>), ApiError> {
     let named = named(&request)?;
-    let state = &request.authorized.state;
-    let store::DeliveryDetail { line, .. } = find(&*state.ledger, &named).await?;
-    let (actor, object) = (request.authorized.actor(), format!("delivery {}", line.id));
-    let audit = AuditEntry::whole(request.authorized.now, &actor.0, "delivery.retry", object);
-    if !state.ledger.resend(line.id, audit).await? {
+    let ledger = &*request.authorized.state.ledger;
+    let store::DeliveryDetail { line, .. } = find(ledger, &named).await?;
+    resend(&request.authorized, &line).await?;
+    let store::DeliveryDetail { line, .. } = find(ledger, &named).await?;
+    Ok((StatusCode::CREATED, Json((&line).into())))
+}
+
+/// Makes a settled delivery due again, and ends the holds in its way.
+async fn resend(caller: &Caller, line: &DeliveryLine) -> Result<(), ApiError> {
+    let (actor, object) = (caller.actor(), format!("delivery {}", line.id));
+    let audit = AuditEntry::whole(caller.now, &actor.0, "delivery.retry", object);
+    if !caller.state.ledger.resend(line.id, audit).await? {
         let why = if line.state == DeliveryState::Waiting { "it is still on its way" } else { REPLACED };
         return Err(ApiError::Unprocessable(why.to_owned()));
     }
-    state.end_holds(&line.integration, &line.target, &line.destination, request.authorized.now).await;
-    let store::DeliveryDetail { line, .. } = find(&*state.ledger, &named).await?;
-    Ok((StatusCode::CREATED, Json((&line).into())))
+    caller.state.end_holds(&line.integration, &line.target, &line.destination, caller.now).await;
+    Ok(())
 }
 
 const MISSING: ApiError = ApiError::NotFound(Missing::Delivery);
