@@ -20,16 +20,23 @@ pub(super) enum Section {
     Overview,
     Integrations,
     Deliveries,
+    Holds,
+    Quarantine,
+    Audit,
 }
 
 impl Section {
-    const ALL: [Self; 3] = [Self::Overview, Self::Integrations, Self::Deliveries];
+    const ALL: [Self; 6] =
+        [Self::Overview, Self::Integrations, Self::Deliveries, Self::Holds, Self::Quarantine, Self::Audit];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Overview => "Overview",
             Self::Integrations => "Integrations",
             Self::Deliveries => "Deliveries",
+            Self::Holds => "Holds",
+            Self::Quarantine => "Quarantine",
+            Self::Audit => "Audit log",
         }
     }
 
@@ -38,12 +45,15 @@ impl Section {
             Self::Overview => "/",
             Self::Integrations => "/-/integrations",
             Self::Deliveries => "/-/deliveries",
+            Self::Holds => "/-/holds",
+            Self::Quarantine => "/-/quarantine",
+            Self::Audit => "/-/audit",
         }
     }
 
     /// Whether only tokens of the instance see it.
     const fn is_of_instance(self) -> bool {
-        false
+        matches!(self, Self::Quarantine | Self::Audit)
     }
 }
 

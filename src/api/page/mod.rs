@@ -7,14 +7,20 @@
 //!
 //! No group of a forge is called `-`, so nothing here takes an address from the alerts of a project.
 
+mod audit;
 mod deliveries;
+mod holds;
+mod integration;
+mod integrations;
 mod layout;
 mod log_in;
 mod overview;
 mod parts;
 mod places;
+mod quarantine;
 mod reached;
 mod session;
+mod settings_form;
 mod viewer;
 
 use std::sync::Arc;
@@ -33,17 +39,35 @@ use viewer::Refused;
 
 /// The routes of the page.
 pub(super) fn router() -> Router<Arc<State>> {
-    Router::new()
+    let router = Router::new()
         .route("/", get(overview::show))
         .route("/-/login", get(log_in::show).post(log_in::log_in))
-        .route("/-/logout", post(log_in::log_out))
+        .route(viewer::LOG_OUT, post(log_in::log_out))
         .route("/-/deliveries", get(deliveries::list))
         .route("/-/deliveries/{delivery_id}", get(deliveries::show))
         .route("/-/deliveries/{delivery_id}/retry", post(deliveries::retry))
         .route("/-/style.css", get(style))
         .route("/-/icon.svg", get(icon))
         .route("/-/{*rest}", get(nothing))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .route("/-/integrations", get(integrations::list))
+        .route("/-/holds", get(holds::show))
+        .route("/-/quarantine", get(quarantine::list))
+        .route("/-/quarantine/{id}", get(quarantine::show))
+        .route("/-/quarantine/{id}/retry", post(quarantine::retry))
+        .route("/-/quarantine/{id}/delete", post(quarantine::delete))
+        .route("/-/audit", get(audit::list));
+    let levels = ["/-/projects/{id}", "/-/groups/{id}", "/-/instance"];
+    let router = levels.into_iter().fold(router, |router, level| {
+        let of_one = |action: &str| format!("{level}/{{slug}}{action}");
+        router
+            .route(level, get(integrations::scope))
+            .route(&of_one(""), get(integration::show).post(integration::set))
+            .route(&of_one("/off"), post(integration::off))
+            .route(&of_one("/test"), post(integration::test))
+            .route(&of_one("/resume"), post(integration::resumed))
+            .route(&of_one("/mute"), post(integration::mute))
+    });
+    router.layer(DefaultBodyLimit::max(BODY_LIMIT))
 }
 
 async fn style() -> impl IntoResponse {

@@ -26,6 +26,8 @@ pub(super) struct Viewer {
     pub(super) caller: Caller,
     pub(super) session: Session,
     pub(super) cookies: Cookies,
+    /// The address that was asked for, without its query.
+    pub(super) address: String,
     pub(super) path: PathParams,
     /// The query. One that can't be read is empty.
     pub(super) query: Params,
@@ -94,7 +96,8 @@ impl FromRequestParts<Arc<State>> for Viewer {
         let Ok(path): Result<_, Infallible> = PathParams::from_request_parts(head, state).await;
         let query =
             Params::of_query(head.uri.query().unwrap_or_default()).unwrap_or_default().without_blanks();
-        Ok(Self { caller, session, cookies, path, query })
+        let address = head.uri.path().to_owned();
+        Ok(Self { caller, session, cookies, address, path, query })
     }
 }
 
@@ -111,9 +114,16 @@ impl FromRequest<Arc<State>> for Posted {
         if !viewer.session.owns_form(&sent) {
             return Err(Refused::ForeignForm);
         }
+        let is_log_out = head.uri.path() == LOG_OUT;
+        if !is_log_out {
+            viewer.caller.require(Need::Write)?;
+        }
         Ok(Self { viewer, params })
     }
 }
+
+/// Everybody may do this.
+pub(super) const LOG_OUT: &str = "/-/logout";
 
 /// The name of the hidden field by which a form is known as the session's.
 pub(super) const FORM_KEY: &str = "form_key";

@@ -6,12 +6,21 @@ use jiff::Timestamp;
 
 use super::auth::{Need, check_right};
 use super::scope::reaches;
+use crate::adapters::Entry;
 use crate::api::State;
 use crate::api::error::ApiError;
 use crate::catalog::{Actor, ResolvedScope, Snapshot};
 use crate::integration::IntegrationId;
 use crate::pipeline::standing::scope_of;
 use crate::store::registry::{ScopeKey, StoredToken};
+
+/// One adapter's integration of a scope that a caller reaches, configured or not.
+#[derive(Clone, Copy)]
+pub(in crate::api) struct Named<'a> {
+    pub(in crate::api) caller: &'a Caller,
+    pub(in crate::api) scope: &'a ResolvedScope,
+    pub(in crate::api) entry: &'static Entry,
+}
 
 /// The holder of a valid token.
 pub(in crate::api) struct Caller {

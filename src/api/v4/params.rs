@@ -144,6 +144,18 @@ impl Params {
         self
     }
 
+    /// The same without these parameters.
+    pub(in crate::api) fn without<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        names.into_iter().for_each(|name| drop(self.0.remove(name)));
+        self
+    }
+
+    /// The same with this parameter as null.
+    pub(in crate::api) fn with_null(mut self, name: &str) -> Self {
+        self.0.insert(name.to_owned(), Param::Null);
+        self
+    }
+
     /// Whether it was sent, blank or not.
     pub(in crate::api) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)

@@ -7,6 +7,7 @@
 //! have no effect.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::params::{Invalid, Param, Params};
 use crate::adapters::Entry;
@@ -35,6 +36,8 @@ pub(in crate::api) struct ParamSpec {
     /// What applies where it was never set.
     pub(in crate::api) default: Option<&'static str>,
     pub(in crate::api) stored_as: StoredAs,
+    /// Whether the service heeds it at all.
+    pub(in crate::api) has_effect: bool,
 }
 
 /// What a parameter is stored as.
@@ -58,6 +61,7 @@ pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
         example: Some(field.example.into()),
         default: field.default,
         stored_as: StoredAs::Setting,
+        has_effect: true,
     });
     let shared = common_fields(&entry.about);
     let (supported, settings): (Vec<_>, Vec<_>) =
@@ -70,6 +74,7 @@ pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
         example: Some(field.example),
         default: field.default,
         stored_as: StoredAs::Setting,
+        has_effect: true,
     });
     let supported = supported.into_iter().map(|field| flag(field.name, field.help, field.default));
     let own_flags =
@@ -80,7 +85,8 @@ pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
         all_flags.filter(|name| supported.iter().all(|spec| spec.name != *name)).collect();
     let unsupported = unsupported
         .into_iter()
-        .map(|name| flag(name.into(), "Stored, and without effect for this service.".into(), None));
+        .map(|name| flag(name.into(), "Stored, and without effect for this service.".into(), None))
+        .map(|spec| ParamSpec { has_effect: false, ..spec });
     let inherit = ParamSpec {
         name: INHERIT.into(),
         kind: Kind::Bool,
@@ -91,6 +97,7 @@ pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
         example: None,
         default: None,
         stored_as: StoredAs::Inheritance,
+        has_effect: true,
     };
     let active = entry.about.common.active_parameter.then(|| ParamSpec {
         name: ACTIVE.into(),
@@ -100,6 +107,7 @@ pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
         example: None,
         default: None,
         stored_as: StoredAs::Active,
+        has_effect: true,
     });
     own.chain(settings).chain(supported).chain(unsupported).chain(active).chain([inherit]).collect()
 }
@@ -113,14 +121,19 @@ fn flag(name: Cow<'static, str>, help: Cow<'static, str>, default: Option<&'stat
         example: None,
         default,
         stored_as: StoredAs::Flag,
+        has_effect: true,
     }
 }
 
-/// Reads the parameters of a `PUT` for an adapter.
+/// Reads the parameters of a `PUT` for an adapter. Those in `kept` keep their values where they are not sent.
 ///
 /// # Errors
 /// All parameters that are missing or of the wrong type; else all that are too long.
-pub(in crate::api) fn read(entry: &Entry, params: &Params) -> Result<Request, ApiError> {
+pub(in crate::api) fn read(
+    entry: &Entry,
+    params: &Params,
+    kept: &BTreeSet<&str>,
+) -> Result<Request, ApiError> {
     // An integration that follows a default needs no settings. An invalid value of this parameter is reported below.
     let inherits = params.boolean(INHERIT) == Ok(Some(true));
     let mut request = Request::default();
@@ -129,7 +142,7 @@ pub(in crate::api) fn read(entry: &Entry, params: &Params) -> Result<Request, Ap
     for spec in put_params(entry) {
         let name = spec.name.as_ref();
         if !params.has(name) {
-            if spec.required && !inherits {
+            if spec.required && !inherits && !kept.contains(name) {
                 complaints.push(format!("{name} is missing"));
             }
             continue;
