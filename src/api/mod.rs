@@ -135,7 +135,7 @@ pub struct State {
     /// Sends tests of integrations.
     pub tests: TestSender,
     /// Forwards unknown slash commands to the forge, where that is configured.
-    pub commands: Option<Commands>,
+    pub commands: Live<Option<Commands>>,
     /// Waits until the outcomes are written that were decided so far.
     pub written: Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
     /// Called when a delivery to a destination is due again.

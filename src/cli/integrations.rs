@@ -1,6 +1,5 @@
 //! `integrations`: lists integrations with their state, shows one, tests one, and has what waits for one tried again.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -23,6 +22,7 @@ use crate::event::{Event, Project, Trigger, sample, sample_in};
 use crate::integration::{Integration, IntegrationId, Scope};
 use crate::pipeline::explain::named;
 use crate::pipeline::holds::{HoldSet, Holds};
+use crate::pipeline::resume::{held_by, of_these_settings};
 use crate::pipeline::retry::Outcome;
 use crate::settings::Secrets;
 use crate::store::{NewHealth, Store, Watches};
@@ -457,14 +457,6 @@ fn test_words(test: &resources::Test) -> String {
 
 // ---- resume --------------------------------------------------------------------------------------------------------
 
-/// What a command did with one of several integrations, as `--json` prints it.
-#[derive(Serialize)]
-struct Resumed {
-    integration: String,
-    /// How many holds ended.
-    ended: usize,
-}
-
 async fn resume(config: &Config, args: &ResumeArgs, now: Timestamp) -> anyhow::Result<ExitCode> {
     let (snapshot, holds) = state::view(config, now).await?;
     let store: Arc<dyn Store> = state::open(&config.store).await?;
@@ -478,18 +470,18 @@ async fn resume(config: &Config, args: &ResumeArgs, now: Timestamp) -> anyhow::R
         if configured.resolved.is_err() {
             complain(&format!("note: {own} sends nothing, because its settings are not valid"));
         }
-        let ids = affected(&snapshot, &holds, &scope, slug, &own);
-        let before = held_by(&*store, &ids, now).await?;
+        let ids = of_these_settings(&snapshot, &holds, &scope, slug);
+        let before = held_by(&store.holds(now).await?, &ids, now);
         let changed: Vec<_> = ids.iter().map(|id| (id.clone(), None)).collect();
         store.end_outdated_holds(&changed, now).await?;
-        let ended = before.saturating_sub(held_by(&*store, &ids, now).await?);
+        let ended = before.saturating_sub(held_by(&store.holds(now).await?, &ids, now));
         store.note(audit::entry("integration.resume", own.to_string(), &[], now)).await?;
-        results.push(Resumed { integration: own.to_string(), ended });
+        results.push(resources::Resumed { integration: own.to_string(), ended });
     }
     if args.json {
         say_json(&results)?;
     } else {
-        for Resumed { integration, ended } in &results {
+        for resources::Resumed { integration, ended } in &results {
             let what = match ended {
                 0 => "nothing is held that a person could end".to_owned(),
                 1 => "1 hold ended; what waited for it is due".to_owned(),
@@ -499,33 +491,6 @@ async fn resume(config: &Config, args: &ResumeArgs, now: Timestamp) -> anyhow::R
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The integration itself, and those with holds that go by the same settings.
-fn affected(
-    snapshot: &Snapshot,
-    holds: &HoldSet,
-    scope: &ResolvedScope,
-    slug: &str,
-    own: &IntegrationId,
-) -> BTreeSet<IntegrationId> {
-    let saved = snapshot.inheritance(scope, slug).own;
-    let mut ids = holds.makers();
-    ids.retain(|id| {
-        let applies = snapshot.configured(id);
-        saved.zip(applies).is_some_and(|(saved, applies)| std::ptr::eq(saved, applies))
-    });
-    ids.insert(own.clone());
-    ids
-}
-
-/// How many holds these integrations' settings led to.
-async fn held_by(store: &dyn Store, ids: &BTreeSet<IntegrationId>, now: Timestamp) -> anyhow::Result<usize> {
-    let holds = store.holds(now).await?;
-    let is_theirs = |hold: &&crate::store::Hold| {
-        hold.until > now && hold.made_under.as_ref().is_some_and(|(id, _)| ids.contains(id))
-    };
-    Ok(holds.iter().filter(is_theirs).count())
 }
 
 #[cfg(test)]

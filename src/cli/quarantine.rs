@@ -7,7 +7,7 @@ use anyhow::bail;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::deliveries::{StepResult, pretty};
+use super::deliveries::pretty;
 use super::options::Options;
 use super::table::{Table, age, cut, printable};
 use super::{audit, say, say_json, state};
@@ -128,7 +128,7 @@ pub(super) async fn each(
             }
         };
         if as_json {
-            results.push(StepResult { id: *number, done, result });
+            results.push(resources::Step { id: *number, done, result });
         } else {
             say(&format!("{number}: {}", printable(&result)))?;
         }

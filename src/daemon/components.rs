@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use super::broker::BrokerStates;
 use crate::api::LoginLimiter;
 use crate::catalog::CachedCatalog;
 use crate::config::Config;
@@ -39,8 +40,8 @@ pub(super) struct Components {
     pub(super) deliverer: DelivererHandle,
     pub(super) http: Live<api::Config>,
     pub(super) arrived: Arc<Notify>,
-    /// The connections to the broker, one for each queue that is read.
-    pub(super) broker: Vec<watch::Receiver<BrokerState>>,
+    pub(super) broker: BrokerStates,
+    pub(super) commands: Live<Option<Commands>>,
     pub(super) condition: Condition,
     pub(super) clock: Clock,
     pub(super) metrics: metrics::Handle,
@@ -62,6 +63,7 @@ pub(super) fn http_state(config: &Config, components: Components) -> store::Resu
         http,
         arrived,
         broker,
+        commands,
         condition,
         clock,
         metrics,
@@ -69,6 +71,7 @@ pub(super) fn http_state(config: &Config, components: Components) -> store::Resu
     } = components;
     let sessions = Arc::new(api::Sessions::new(&config.secrets)?);
     let of_broker = move || {
+        let broker = broker.get();
         let connections = broker.iter().try_for_each(|state| match &*state.borrow() {
             BrokerState::Away { since, why } => Err(format!("away since {since}: {why}")),
             BrokerState::Connected => Ok(()),
@@ -96,7 +99,7 @@ pub(super) fn http_state(config: &Config, components: Components) -> store::Resu
         catalog,
         holds,
         tests,
-        commands: Commands::new(&config.amqp, &config.commands),
+        commands,
         written: written(&deliverer),
         stored: Arc::new(move |destination| deliverer.note_backlog(destination)),
         tasks,

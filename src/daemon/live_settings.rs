@@ -4,20 +4,24 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::adapters::OperatorSettings;
 use crate::api;
 use crate::catalog::CachedCatalog;
 use crate::config::Config;
+use crate::pipeline::amqp::{self, Commands};
 use crate::pipeline::live::Live;
 use crate::wire::Wire;
 use crate::wire::pace::Pace;
 use crate::{log, metrics};
 
 /// The settings that are applied at once: whole sections, and single keys. All others are applied at a start.
-const APPLIED: [&str; 13] = [
+const APPLIED: [&str; 15] = [
     "log.filter",
+    "amqp.",
+    "commands.",
     "wire.",
     "smtp.",
     "mail.",
@@ -49,6 +53,9 @@ pub(super) struct LiveSettings {
     pub(super) max_age: Live<BTreeMap<String, Duration>>,
     pub(super) http: Live<api::Config>,
     pub(super) catalog: Arc<CachedCatalog>,
+    /// The broker is connected again with what is sent.
+    pub(super) broker: watch::Sender<amqp::Config>,
+    pub(super) commands: Live<Option<Commands>>,
 }
 
 impl LiveSettings {
@@ -77,6 +84,12 @@ impl LiveSettings {
         }
         if is_changed("wire.") || is_changed("service_hosts.") {
             self.catalog.set_url_policy(Arc::new(super::url_policy(&new)));
+        }
+        if is_changed("amqp.") {
+            self.broker.send_replace(new.amqp.clone());
+        }
+        if is_changed("amqp.") || is_changed("commands.") {
+            self.commands.set(Commands::new(&new.amqp, &new.commands));
         }
         let started = &self.started.http;
         // The server's limits are those of its start.
@@ -120,6 +133,8 @@ impl LiveSettings {
             max_age: Live::default(),
             http: Live::new(config.http),
             catalog: Arc::clone(catalog),
+            broker: watch::Sender::new(config.amqp),
+            commands: Live::default(),
         }
     }
 }

@@ -3,12 +3,14 @@
 //! * [`run`] starts the parts against the direction of events (store, deliverer, dispatchers, HTTP server) and stops them
 //!   in the direction of events (sources, deliverer, HTTP server).
 //! * `setup` builds parts from the configuration, `components` what the HTTP server works with.
+//! * `broker` takes events from the broker and connects again where its settings change.
 //! * `clock_watch` notices steps of the clock, `config_watcher` reloads integrations, `live_settings` applies new settings, `peers` passes on what other nodes write, `maintenance` removes old rows.
 //!
 //! After the first stop signal the sources stop, dispatch finishes and acknowledges its batch, attempts in flight get
 //! `delivery.shutdown_timeout`, outcomes are written, leases are released, and the HTTP server stops last. To stop at
 //! once, the caller drops the future: then leases expire, and unsettled deliveries are attempted again.
 
+mod broker;
 mod clock_watch;
 mod components;
 mod config_watcher;
@@ -33,7 +35,7 @@ use tracing::{info, warn};
 use crate::catalog::{CachedCatalog, Snapshot, UrlPolicy};
 use crate::config::Config;
 use crate::pipeline::Clock;
-use crate::pipeline::amqp::{AmqpSource, BrokerState};
+use crate::pipeline::amqp::{self, Commands};
 use crate::pipeline::attempt::Attempter;
 use crate::pipeline::bounded_quarantine::{BoundedQuarantine, Bounds};
 use crate::pipeline::condition::Condition;
@@ -45,6 +47,7 @@ use crate::pipeline::test_send::TestSender;
 use crate::store::{Inbox, Ledger, NodeId, Outbox, Quarantine, Store, Watches};
 use crate::wire::Wire;
 use crate::{api, metrics, provision};
+use broker::{Broker, BrokerStates};
 use clock_watch::{ClockWatch, shorten_waits};
 use components::{Components, http_state};
 use config_watcher::{ConfigWatcher, EndHolds};
@@ -110,7 +113,9 @@ pub async fn run(
     let attempts = attempter(&config, &tests, &catalog, &holds, &clock, &store);
     let arrived = Arc::new(Notify::new());
     let max_age = attempts.max_age.clone();
-    let live = live_settings(&config, &tests, wire, max_age, &http, &catalog);
+    let (of_broker, broker_settings) = watch::channel(config.amqp.clone());
+    let commands = Live::new(Commands::new(&config.amqp, &config.commands));
+    let live = live_settings(&config, &tests, wire, max_age, &http, &catalog, of_broker, &commands);
     let poller = status_poller(&config, &attempts, &tests.pace, &store, &arrived);
     let leaving = node.clone();
     let condition = Condition::default();
@@ -132,7 +137,8 @@ pub async fn run(
     let dispatcher = dispatcher(&store, &junk, of_dispatch, &handle, &condition, first_pauses(&config));
     let stop_sources = CancellationToken::new();
     let inbox_source = InboxSource::new(Arc::clone(&store) as Arc<dyn Inbox>, Arc::clone(&arrived));
-    let (mut sources, broker) = start_sources(&config, dispatcher, inbox_source, &stop_sources, &tasks);
+    let (mut sources, broker) =
+        start_sources(&config, dispatcher, inbox_source, broker_settings, &stop_sources, &tasks);
 
     let stop_rest = CancellationToken::new();
     // Its announcements go to the inbox, so it stops with the sources.
@@ -161,6 +167,7 @@ pub async fn run(
         http,
         arrived,
         broker,
+        commands,
         condition,
         clock: clock.clone(),
         metrics,
@@ -204,6 +211,8 @@ fn live_settings(
     max_age: Live<BTreeMap<String, Duration>>,
     http: &Live<api::Config>,
     catalog: &Arc<CachedCatalog>,
+    broker: watch::Sender<amqp::Config>,
+    commands: &Live<Option<Commands>>,
 ) -> LiveSettings {
     LiveSettings {
         started: config.clone(),
@@ -214,6 +223,8 @@ fn live_settings(
         max_age,
         http: http.clone(),
         catalog: Arc::clone(catalog),
+        broker,
+        commands: commands.clone(),
     }
 }
 
@@ -294,23 +305,19 @@ fn dispatcher(
     }
 }
 
-/// Starts to take events out of the inbox, and from the broker where there is one: then the states of its connections are
-/// returned too.
+/// Starts to take events out of the inbox and from the broker. Returns the states of the connections to the broker too.
 fn start_sources(
     config: &Config,
     dispatcher: Dispatcher,
     inbox: InboxSource,
+    broker_settings: watch::Receiver<amqp::Config>,
     stop: &CancellationToken,
     tasks: &TaskTracker,
-) -> (Vec<JoinHandle<()>>, Vec<watch::Receiver<BrokerState>>) {
-    let (mut sources, mut states) = (Vec::new(), Vec::new());
-    let connections = AmqpSource::all(&config.amqp, &config.node.name, &dispatcher.clock);
-    for (source, state) in connections.into_iter().filter(|_| config.amqp.enabled) {
-        sources.push(tasks.spawn(dispatcher.clone().run(source, stop.clone())));
-        states.push(state);
-    }
-    sources.push(tasks.spawn(dispatcher.run(inbox, stop.clone())));
-    (sources, states)
+) -> (Vec<JoinHandle<()>>, BrokerStates) {
+    let broker = Broker::new(dispatcher.clone(), config.node.name.clone(), broker_settings, tasks.clone());
+    let states = broker.states();
+    let broker = tasks.spawn(broker.run(stop.clone()));
+    (vec![broker, tasks.spawn(dispatcher.run(inbox, stop.clone()))], states)
 }
 
 /// Waits for the end of a part that never ends by itself, and says which one it was. The cause is a bug, or another node with

@@ -40,6 +40,7 @@ pub mod parts;
 mod probe_watch;
 pub mod quarantine;
 pub mod rendered;
+pub mod resume;
 pub mod retry;
 mod scheduler;
 pub mod source;

@@ -449,3 +449,96 @@ async fn an_exchange_that_was_declared_otherwise_is_reported_with_the_remedy() {
     let error = refused.err().expect("it is refused").to_string();
     assert!(error.contains("was declared otherwise") && error.contains("amqp.exchange_type"), "{error}");
 }
+
+/// The settings of a home with these changes, as a reload reads them.
+fn changed(home: &Home, changes: &[(&str, &str)]) -> forgebell::config::Config {
+    home.config_with(changes.iter().map(|(key, value)| format!("{key}={value}")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_settings_of_the_broker_apply_at_a_reload_and_lose_nothing_of_the_former_queue() {
+    const EVENTS: usize = 300;
+    let service = Receiver::start().await;
+    let hook = service.slack_like(&path(0));
+    let broker = rabbit::shared().await;
+    let [former, next] = ["former", "next"].map(rabbit::unique);
+    let home = Home::new(&one_project(&service)).with_broker(&broker.url(), &former);
+    let home = home.with(&["rate_limits.enabled=false"]);
+    let daemon = home.start().await;
+    connected(&daemon, true).await;
+    let publisher = Publisher::connect(&home.config().amqp).await.expect("the broker is there");
+    for n in 0..EVENTS {
+        let id = EventId::new(&format!("former-{n}")).expect("a short id");
+        let body =
+            with(&event(0), |json| json["object_attributes"]["title"] = json!(format!("event {n} end")));
+        publisher
+            .publish(&id, "merge_request", "test", forgebell::daemon::now(), &body)
+            .await
+            .expect("confirmed");
+        if n == EVENTS / 2 {
+            // The same queue with another prefetch, while events come.
+            let fewer = changed(&home, &[("amqp.prefetch", "16")]);
+            daemon.reload_with(Some(fewer)).await.expect("the settings are valid");
+        }
+    }
+    let told_in_order: Vec<usize> =
+        hook.wait_for(EVENTS).await.iter().map(|received| told(received)).collect();
+    assert_eq!(told_in_order, (0..EVENTS).collect::<Vec<_>>(), "each once, in order");
+
+    let elsewhere =
+        changed(&home, &[("amqp.queue", next.as_str()), ("amqp.exchange", &format!("{next}.exchange"))]);
+    let to_next = elsewhere.amqp.clone();
+    daemon.reload_with(Some(elsewhere)).await.expect("the settings are valid");
+    eventually("the next queue is consumed", Duration::from_secs(30), async || {
+        let consumers = broker.ctl(&["list_queues", "name", "consumers"]).await;
+        consumers.lines().any(|line| line.starts_with(&next) && line.trim_end().ends_with('1')).then_some(())
+    })
+    .await;
+    let publisher = Publisher::connect(&to_next).await.expect("the broker is there");
+    publish(&publisher, 0..1).await;
+    hook.wait_for(EVENTS + 1).await;
+    let consumers = broker.ctl(&["list_queues", "name", "messages", "consumers"]).await;
+    let former = consumers.lines().find(|line| line.starts_with(&former)).expect("the queue stays");
+    assert_eq!(former.split_whitespace().skip(1).collect::<Vec<_>>(), ["0", "0"], "{consumers}");
+    let (_, metrics) = daemon.get("/metrics").await.expect("the daemon answers");
+    assert!(metrics.contains("forgebell_settings_need_restart 0"), "{metrics}");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_can_be_switched_on_and_off_and_a_wrong_address_is_named_until_it_is_corrected() {
+    let service = Receiver::start().await;
+    let hook = service.slack_like(&path(0));
+    let broker = rabbit::shared().await;
+    let queue = rabbit::unique("switched");
+    let home = Home::new(&one_project(&service));
+    let daemon = home.start().await;
+    let ready = async || daemon.get("/readyz").await.expect("the daemon answers").1;
+    assert!(!ready().await.contains("broker"), "no broker is configured");
+
+    let on = Home::new("").with_broker(&broker.url(), &queue).config().amqp;
+    let exchange = format!("{queue}.exchange");
+    let settings = |url: &str, enabled: &str| {
+        let all = [
+            ("amqp.enabled", enabled),
+            ("amqp.url", url),
+            ("amqp.queue", &queue),
+            ("amqp.exchange", &exchange),
+            ("amqp.reconnect_max", "500ms"),
+        ];
+        Some(changed(&home, &all))
+    };
+    daemon.reload_with(settings("amqp://guest:guest@127.0.0.1:1/%2f", "true")).await.expect("valid settings");
+    let body = connected(&daemon, false).await;
+    assert!(body.contains("away since"), "{body}");
+    daemon.reload_with(settings(&broker.url(), "true")).await.expect("valid settings");
+    connected(&daemon, true).await;
+    publish(&Publisher::connect(&on).await.expect("the broker is there"), 0..1).await;
+    hook.wait_for(1).await;
+    daemon.reload_with(settings(&broker.url(), "false")).await.expect("valid settings");
+    eventually("the broker is no part any more", Duration::from_secs(30), async || {
+        (!ready().await.contains("broker")).then_some(())
+    })
+    .await;
+    daemon.stop().await;
+}

@@ -127,7 +127,9 @@ async fn every_page_passes_the_judge_of_accessibility_in_light_dark_and_narrow()
     let quarantined = case.home.quarantined().await;
     let quarantined = quarantined.first().expect("what is no event is in quarantine").number;
     let mut pages: Vec<String> =
-        ["/", "/-/integrations", "/-/deliveries", "/-/holds", "/-/quarantine", "/-/audit"].map(str::to_owned).into();
+        ["/", "/-/integrations", "/-/deliveries", "/-/holds", "/-/quarantine", "/-/audit"]
+            .map(str::to_owned)
+            .into();
     pages.extend([
         format!("/-/deliveries/{delivery}"),
         format!("/-/projects/{PROJECT}"),

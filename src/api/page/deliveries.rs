@@ -12,6 +12,7 @@ use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{Attempt, DeliveryDetail};
 use crate::api::v4::Params;
 use crate::api::v4::deliveries::{self, ListQuery};
+use crate::api::v4::delivery_changes::{Change, change_reached};
 use crate::integration::IntegrationId;
 use crate::store::{DeliveryFilter, DeliveryId, DeliveryLine, State};
 
@@ -136,9 +137,18 @@ pub(super) async fn show(viewer: Viewer) -> Result<Response, Refused> {
 
 /// `POST /-/deliveries/{delivery_id}/retry`
 pub(super) async fn retry(Posted { viewer, .. }: Posted) -> Result<Response, Refused> {
-    let id = id(&viewer)?;
-    deliveries::retry_reached(&viewer.caller, id).await?;
-    Ok(go_to(&format!("/-/deliveries/{id}?retried=yes")))
+    changed(&viewer, Change::Retry, "retried").await
+}
+
+/// `POST /-/deliveries/{delivery_id}/cancel`
+pub(super) async fn cancel(Posted { viewer, .. }: Posted) -> Result<Response, Refused> {
+    changed(&viewer, Change::Cancel, "cancelled").await
+}
+
+async fn changed(viewer: &Viewer, change: Change, done: &str) -> Result<Response, Refused> {
+    let id = id(viewer)?;
+    change_reached(&viewer.caller, id, change).await?;
+    Ok(go_to(&format!("/-/deliveries/{id}?done={done}")))
 }
 
 fn one(viewer: &Viewer, title: &str, detail: &DeliveryDetail) -> Markup {
@@ -147,7 +157,7 @@ fn one(viewer: &Viewer, title: &str, detail: &DeliveryDetail) -> Markup {
     let integration = IntegrationId::new(delivery.integration.as_str());
     let name = viewer.caller.state.catalog.read(|snapshot| places::name(snapshot, &integration));
     let is_settled = delivery.state != State::Waiting.name();
-    let was_retried = viewer.query.has("retried");
+    let was_retried = viewer.query.text("done").ok().flatten().as_deref() == Some("retried");
     let is_bad = [State::Failed, State::Expired].iter().any(|state| state.name() == delivery.state);
     html! {
         h1 { (title) " " (badge(delivery.state)) }
@@ -166,6 +176,12 @@ fn one(viewer: &Viewer, title: &str, detail: &DeliveryDetail) -> Markup {
             div class="actions" {
                 (viewer.button(&format!("/-/deliveries/{}/retry", delivery.id), "Retry", &format!("Retry delivery #{}", delivery.id)))
                 span class="quiet" { "Sends it again, with the present settings." }
+            }
+        }
+        @if viewer.may_write() && !is_settled {
+            div class="actions" {
+                (viewer.button(&format!("/-/deliveries/{}/cancel", delivery.id), "Cancel", &format!("Cancel delivery #{}", delivery.id)))
+                span class="quiet" { "Ends it, and nothing is sent." }
             }
         }
         (facts(&[

@@ -18,7 +18,7 @@ use super::viewer::{Posted, Refused, Viewer, go_to};
 use crate::adapters::{self, Entry};
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{Integration, Test, TestAttempt};
-use crate::api::v4::integrations::{resume, save, shown, switch_off};
+use crate::api::v4::integrations::{resumed, save, shown, switch_off};
 use crate::api::v4::test::tested;
 use crate::api::v4::{Named, Params, muted};
 use crate::catalog::ResolvedScope;
@@ -125,6 +125,7 @@ pub(super) async fn show(viewer: Viewer) -> Result<Response, Refused> {
         Some("saved") => Some("The settings are saved. What waited for it is tried again."),
         Some("off") => Some("It is switched off. Its settings are kept."),
         Some("resumed") => Some("What waits for it is tried again now."),
+        Some("nothing-held") => Some("Nothing is held that a person could end."),
         Some("muted") => Some("The channel is muted."),
         Some("unmuted") => Some("The mute is over."),
         _ => None,
@@ -192,10 +193,10 @@ pub(super) async fn test(Posted { viewer, params }: Posted) -> Result<Response, 
 }
 
 /// `POST …/{slug}/resume`
-pub(super) async fn resumed(Posted { viewer, .. }: Posted) -> Result<Response, Refused> {
+pub(super) async fn resume(Posted { viewer, .. }: Posted) -> Result<Response, Refused> {
     let about = About::of(viewer)?;
-    resume(about.named()).await?;
-    Ok(go_to(&format!("{}?done=resumed", about.address())))
+    let ended = resumed(about.named()).await?.ended;
+    Ok(go_to(&format!("{}?done={}", about.address(), if ended == 0 { "nothing-held" } else { "resumed" })))
 }
 
 /// `POST …/{slug}/mute`: mutes a channel, or ends that.

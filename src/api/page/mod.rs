@@ -46,6 +46,7 @@ pub(super) fn router() -> Router<Arc<State>> {
         .route("/-/deliveries", get(deliveries::list))
         .route("/-/deliveries/{delivery_id}", get(deliveries::show))
         .route("/-/deliveries/{delivery_id}/retry", post(deliveries::retry))
+        .route("/-/deliveries/{delivery_id}/cancel", post(deliveries::cancel))
         .route("/-/style.css", get(style))
         .route("/-/icon.svg", get(icon))
         .route("/-/{*rest}", get(nothing))
@@ -64,7 +65,7 @@ pub(super) fn router() -> Router<Arc<State>> {
             .route(&of_one(""), get(integration::show).post(integration::set))
             .route(&of_one("/off"), post(integration::off))
             .route(&of_one("/test"), post(integration::test))
-            .route(&of_one("/resume"), post(integration::resumed))
+            .route(&of_one("/resume"), post(integration::resume))
             .route(&of_one("/mute"), post(integration::mute))
     });
     router.layer(DefaultBodyLimit::max(BODY_LIMIT))

@@ -74,6 +74,16 @@ impl From<&DeliveryLine> for Delivery {
     }
 }
 
+/// What was done with one of several.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Step {
+    pub id: i64,
+    /// Whether the change was made.
+    pub done: bool,
+    /// What it is now, or why nothing was changed.
+    pub result: String,
+}
+
 /// A delivery with its attempts and its event.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct DeliveryDetail {

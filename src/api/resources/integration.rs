@@ -37,6 +37,15 @@ pub struct Integration {
     pub tail: IntegrationTail,
 }
 
+/// What a person's word to resume an integration did.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Resumed {
+    /// The integration's name: its project or group, and its service.
+    pub integration: String,
+    /// How many holds ended.
+    pub ended: usize,
+}
+
 /// An integration that was set, with what had no effect.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SavedIntegration {

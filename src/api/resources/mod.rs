@@ -23,11 +23,11 @@ use crate::event::EventId;
 use crate::store::Quarantined as StoredQuarantined;
 use crate::store::registry::{AuditLine, StoredGroup, StoredProject, Visibility};
 pub use commit_status::CommitStatus;
-pub use delivery::{Attempt, Delivery, DeliveryDetail, Hold};
+pub use delivery::{Attempt, Delivery, DeliveryDetail, Hold, Step};
 pub use external_tracker::{ExternalIssue, ExternalTracker};
 pub use integration::{
     DeadAddress, FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead,
-    IntegrationHealth, IntegrationTail, SavedIntegration, ShownProperties, ShownValue,
+    IntegrationHealth, IntegrationTail, Resumed, SavedIntegration, ShownProperties, ShownValue,
 };
 pub use introduction::{Kas, Metadata, User};
 pub use status::{Status, StatusDeadLetters, StatusHeld, StatusPart};

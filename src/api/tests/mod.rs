@@ -205,7 +205,7 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
             operator: crate::pipeline::live::Live::default(),
             holds,
         },
-        commands: None,
+        commands: None.into(),
         written: Arc::new(|| Box::pin(std::future::ready(()))),
         stored: Arc::new(|_| {}),
         tasks: TaskTracker::new(),

@@ -1,7 +1,6 @@
-//! `…/integrations/:slug/deliveries`: what an integration sent, with every attempt, and retries.
+//! `…/integrations/:slug/deliveries`: what an integration sent, with every attempt.
 
 use axum::Json;
-use axum::http::StatusCode;
 use jiff::Timestamp;
 use utoipa::IntoParams;
 use utoipa::openapi::ObjectBuilder;
@@ -10,27 +9,22 @@ use utoipa::openapi::schema::{KnownFormat, SchemaFormat, Type};
 use utoipa_axum::routes;
 
 use super::Route;
-use super::auth::Need;
-use super::authorized::{Read, Write};
+use super::authorized::Read;
 use super::caller::Caller;
 use super::extract::IntegrationRequest;
 use super::page::{Page, PageRequest, query_parameter};
 use super::params::{Invalid, Params};
-use crate::api::error::responses::Unprocessable;
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{Delivery, DeliveryDetail, one_of};
 use crate::catalog::Catalog as _;
 use crate::event::EventId;
 use crate::integration::IntegrationId;
 use crate::pipeline::rendered::rendered;
-use crate::store::registry::AuditEntry;
-use crate::store::{
-    self, DeliveryFilter, DeliveryId, DeliveryLine, Ledger, REPLACED, State as DeliveryState,
-};
+use crate::store::{self, DeliveryFilter, DeliveryId, Ledger, State as DeliveryState};
 
 /// The routes of one level; see [`super::integrations::routes`].
 pub(super) fn routes() -> Vec<Route> {
-    vec![routes!(list), routes!(show), routes!(retry)]
+    vec![routes!(list), routes!(show)]
 }
 
 /// The query of a list, for annotations.
@@ -157,74 +151,35 @@ pub(in crate::api) async fn reached(caller: &Caller, id: DeliveryId) -> Result<D
     Ok(shown(caller, detail))
 }
 
-/// Sends a delivery again that the caller reaches.
-pub(in crate::api) async fn retry_reached(caller: &Caller, id: DeliveryId) -> Result<(), ApiError> {
-    caller.require(Need::Write)?;
-    let detail = found(caller, id).await?;
-    resend(caller, &detail.line).await
-}
-
-async fn found(caller: &Caller, id: DeliveryId) -> Result<store::DeliveryDetail, ApiError> {
+/// The same as the store has it.
+pub(super) async fn found(caller: &Caller, id: DeliveryId) -> Result<store::DeliveryDetail, ApiError> {
     let detail = caller.state.ledger.delivery(id).await?.ok_or(MISSING)?;
     let is_reached =
         caller.state.catalog.read(|snapshot| caller.reaches_integration(snapshot, &detail.line.integration));
     if is_reached { Ok(detail) } else { Err(MISSING) }
 }
 
-/// Send a delivery again
-///
-/// A delivery that is still waiting, or that a newer one replaced, is answered with 422.
-#[utoipa::path(
-    post, path = "/{slug}/deliveries/{delivery_id}/retry", operation_id = "retry{Level}Delivery",
-    responses(
-        (status = 201, description = "It is due now.", body = Delivery),
-        IntegrationRequest<Write>, Unprocessable
-    )
-)]
-pub(super) async fn retry(
-    request: IntegrationRequest<Write>,
-) -> Result<(StatusCode, Json<Delivery>), ApiError> {
-    let named = named(&request)?;
-    let ledger = &*request.authorized.state.ledger;
-    let store::DeliveryDetail { line, .. } = find(ledger, &named).await?;
-    resend(&request.authorized, &line).await?;
-    let store::DeliveryDetail { line, .. } = find(ledger, &named).await?;
-    Ok((StatusCode::CREATED, Json((&line).into())))
-}
-
-/// Makes a settled delivery due again, and ends the holds in its way.
-async fn resend(caller: &Caller, line: &DeliveryLine) -> Result<(), ApiError> {
-    let (actor, object) = (caller.actor(), format!("delivery {}", line.id));
-    let audit = AuditEntry::whole(caller.now, &actor.0, "delivery.retry", object);
-    if !caller.state.ledger.resend(line.id, audit).await? {
-        let why = if line.state == DeliveryState::Waiting { "it is still on its way" } else { REPLACED };
-        return Err(ApiError::Unprocessable(why.to_owned()));
-    }
-    caller.state.end_holds(&line.integration, &line.target, &line.destination, caller.now).await;
-    Ok(())
-}
-
 const MISSING: ApiError = ApiError::NotFound(Missing::Delivery);
 
 /// The delivery that a path names.
-struct Named {
+pub(super) struct Named {
     integration: IntegrationId,
     id: DeliveryId,
 }
 
-fn named<I>(request: &IntegrationRequest<I>) -> Result<Named, ApiError> {
+pub(super) fn named<I>(request: &IntegrationRequest<I>) -> Result<Named, ApiError> {
     let integration = integration(request)?;
     let id = request.authorized.path.number("delivery_id").ok_or(MISSING)?;
     Ok(Named { integration, id: DeliveryId(id) })
 }
 
-async fn find(ledger: &dyn Ledger, named: &Named) -> Result<store::DeliveryDetail, ApiError> {
+pub(super) async fn find(ledger: &dyn Ledger, named: &Named) -> Result<store::DeliveryDetail, ApiError> {
     let detail = ledger.delivery(named.id).await?;
     detail.filter(|detail| detail.line.integration == named.integration).ok_or(MISSING)
 }
 
 /// The id under which the store keeps an integration's deliveries.
-fn integration<I>(request: &IntegrationRequest<I>) -> Result<IntegrationId, ApiError> {
+pub(super) fn integration<I>(request: &IntegrationRequest<I>) -> Result<IntegrationId, ApiError> {
     let (scope, slug) = (&request.scope, request.entry.about.slug);
     request.authorized.state.catalog.read(|snapshot| {
         let inheritance = snapshot.inheritance(scope, slug);

@@ -18,13 +18,13 @@ use super::params::Params;
 use super::precondition::{IfUnmodifiedSince, unmodified_since};
 use super::properties::shown_properties;
 use super::put_params;
-use crate::adapters::{ADAPTERS, Entry};
+use crate::adapters::ADAPTERS;
 use crate::api::State;
 use crate::api::error::responses::{Changes, ReadsBody};
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{
     DeadAddress, FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationTail,
-    Moment, SavedIntegration,
+    Moment, Resumed, SavedIntegration,
 };
 use crate::catalog::{
     self, Actor, FIRST_DERIVED_ID, Inheritance, Noted, Origin, ResolvedScope, Snapshot, integration_id,
@@ -32,11 +32,12 @@ use crate::catalog::{
 use crate::integration::IntegrationId;
 use crate::pipeline::addresses::Addresses;
 use crate::pipeline::holds::HoldSet;
+use crate::pipeline::resume::{held_by, of_these_settings};
 use crate::store::registry::AuditEntry;
 
 /// The routes of one level. `{level}` and `{integration}` in their descriptions are filled in for each level and adapter.
 pub(super) fn routes() -> Vec<Route> {
-    vec![routes!(list), routes!(show, put, delete)]
+    vec![routes!(list), routes!(show, put, delete), routes!(resume)]
 }
 
 /// List the active integrations of {level}
@@ -127,7 +128,7 @@ pub(in crate::api) async fn save(
         let warnings = warnings.join("; ");
         warn!(%scope, slug, by = actor.0, warnings, "an integration was set, and not all of it has an effect");
     }
-    let saved = of_these_settings(state, scope, entry);
+    let saved = these_settings(named);
     state.try_again(&saved, caller.now).await;
     let token = match alerts {
         Some(project) => {
@@ -137,18 +138,6 @@ pub(in crate::api) async fn save(
         None => None,
     };
     Ok(SavedIntegration { integration: shown(named).await?, token, warnings })
-}
-
-/// Has what waits for an integration tried again now, also where an address was switched off. A wait that the service asked
-/// for goes on.
-pub(in crate::api) async fn resume(named: Named<'_>) -> Result<(), ApiError> {
-    let Named { caller, scope, entry } = named;
-    shown(named).await?;
-    let concerned = of_these_settings(&caller.state, scope, entry);
-    caller.state.try_again(&concerned, caller.now).await;
-    let id = caller.state.catalog.read(|snapshot| snapshot.id_at(scope, entry.about.slug));
-    let audit = AuditEntry::whole(caller.now, &caller.actor().0, "integration.resume", id.to_string());
-    Ok(caller.state.registry.note(audit).await?)
 }
 
 /// Switch {integration} of {level} off
@@ -179,6 +168,37 @@ pub(in crate::api) async fn switch_off(
         alert_tokens::Change { state, project, actor: &actor, now: *now }.revoke_all().await?;
     }
     Ok(())
+}
+
+/// End what {integration} of {level} waits for
+///
+/// Holds that its settings led to end, as after a save of the same settings: what waited is due. A service's own throttle
+/// ends by time alone.
+#[utoipa::path(
+    post, path = "/{slug}/resume", operation_id = "resume{Level}{Integration}",
+    responses((status = 200, description = "How many holds ended.", body = Resumed), IntegrationRequest<Write>)
+)]
+pub(super) async fn resume(request: IntegrationRequest<Write>) -> Result<Json<Resumed>, ApiError> {
+    resumed(request.named()).await.map(Json)
+}
+
+/// Has what waits for an integration tried again now, also where an address was switched off.
+pub(in crate::api) async fn resumed(named: Named<'_>) -> Result<Resumed, ApiError> {
+    let Caller { state, now, .. } = named.caller;
+    shown(named).await?;
+    let ids = these_settings(named);
+    let own = state.catalog.read(|snapshot| snapshot.id_at(named.scope, named.entry.about.slug));
+    let audit = AuditEntry::whole(*now, &named.caller.actor().0, "integration.resume", own.to_string());
+    state.registry.note(audit).await?;
+    let before = held_by(&state.outbox.holds(*now).await?, &ids, *now);
+    state.try_again(&ids, *now).await;
+    let after = held_by(&state.outbox.holds(*now).await?, &ids, *now);
+    Ok(Resumed { integration: own.to_string(), ended: before.saturating_sub(after) })
+}
+
+fn these_settings(Named { caller, scope, entry }: Named<'_>) -> BTreeSet<IntegrationId> {
+    let holds = caller.state.holds.snapshot();
+    caller.state.catalog.read(|snapshot| of_these_settings(snapshot, &holds, scope, entry.about.slug))
 }
 
 fn change<'a>(
@@ -217,21 +237,6 @@ pub fn integration_object(
     let integration = object(scope, snapshot.inheritance(scope, slug))?;
     let applies = snapshot.at(scope, slug);
     Some(with_dead_addresses(integration, applies.as_deref(), holds))
-}
-
-/// The integrations that go by the settings of a scope: its own, and those that follow it as a default and have holds.
-fn of_these_settings(state: &State, scope: &ResolvedScope, entry: &Entry) -> BTreeSet<IntegrationId> {
-    let slug = entry.about.slug;
-    let mut makers = state.holds.snapshot().makers();
-    state.catalog.read(|snapshot| {
-        let saved = snapshot.inheritance(scope, slug).own;
-        makers.retain(|id| {
-            let applies = snapshot.configured(id);
-            saved.zip(applies).is_some_and(|(saved, applies)| std::ptr::eq(saved, applies))
-        });
-        makers.insert(snapshot.id_at(scope, slug));
-    });
-    makers
 }
 
 /// The same, with its dead addresses. `applies` is the integration that sends, if one does.

@@ -16,6 +16,7 @@ mod caller;
 mod commands;
 mod commit_statuses;
 pub(super) mod deliveries;
+pub(super) mod delivery_changes;
 mod explain;
 mod external_tracker;
 pub(super) mod extract;
@@ -153,12 +154,14 @@ pub(super) fn routes() -> Vec<Mounted> {
         if level != Level::Instance {
             mount(test::routes(), Mount::Integrations(level));
             mount(deliveries::routes(), Mount::Integrations(level));
+            mount(delivery_changes::routes(), Mount::Integrations(level));
         }
     }
     for level in [Level::Project, Level::Group] {
         mount(integrations::routes(), Mount::Services(level));
         mount(test::routes(), Mount::Services(level));
         mount(deliveries::routes(), Mount::Services(level));
+        mount(delivery_changes::routes(), Mount::Services(level));
     }
     let of_commands =
         |entry: &&Entry| entry.inbound.as_ref().is_some_and(|inbound| inbound.kind == InboundKind::Commands);

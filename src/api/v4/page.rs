@@ -13,7 +13,8 @@ use super::params::{Invalid, Params};
 use crate::api::error::ApiError;
 
 const DEFAULT_SIZE: i64 = 20;
-const MAX_SIZE: usize = 100;
+/// The most items of a page.
+pub(super) const MAX_SIZE: usize = 100;
 
 /// Which page of a list is requested: at most `limit` items with ids below `before`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -38,6 +38,8 @@ pub(in crate::api) struct ParamSpec {
     pub(in crate::api) stored_as: StoredAs,
     /// Whether the service heeds it at all.
     pub(in crate::api) has_effect: bool,
+    /// Whether GitLab does not have it. Sent blank or as null, such a setting is as if it had never been set.
+    pub(in crate::api) is_addition: bool,
 }
 
 /// What a parameter is stored as.
@@ -62,6 +64,7 @@ pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
         default: field.default,
         stored_as: StoredAs::Setting,
         has_effect: true,
+        is_addition: false,
     });
     let shared = common_fields(&entry.about);
     let (supported, settings): (Vec<_>, Vec<_>) =
@@ -75,6 +78,7 @@ pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
         default: field.default,
         stored_as: StoredAs::Setting,
         has_effect: true,
+        is_addition: field.is_addition,
     });
     let supported = supported.into_iter().map(|field| flag(field.name, field.help, field.default));
     let own_flags =
@@ -98,6 +102,7 @@ pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
         default: None,
         stored_as: StoredAs::Inheritance,
         has_effect: true,
+        is_addition: false,
     };
     let active = entry.about.common.active_parameter.then(|| ParamSpec {
         name: ACTIVE.into(),
@@ -108,6 +113,7 @@ pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
         default: None,
         stored_as: StoredAs::Active,
         has_effect: true,
+        is_addition: false,
     });
     own.chain(settings).chain(supported).chain(unsupported).chain(active).chain([inherit]).collect()
 }
@@ -122,6 +128,7 @@ fn flag(name: Cow<'static, str>, help: Cow<'static, str>, default: Option<&'stat
         default,
         stored_as: StoredAs::Flag,
         has_effect: true,
+        is_addition: false,
     }
 }
 
@@ -154,10 +161,7 @@ pub(in crate::api) fn read(
                     .push(FieldError::new(name, format!("is too long (maximum is {MAX_LENGTH} characters)")));
             }
             Ok(value) => {
-                // A text that was null when it was read is null again when it is sent back.
-                if params.get(name) == Some(&Param::Null)
-                    && matches!(spec.kind.shape(), Shape::Words | Shape::List)
-                {
+                if unsets(&spec, params) {
                     request.unset.insert(name.to_owned());
                 }
                 put(&mut request, spec.stored_as, name, value);
@@ -171,6 +175,18 @@ pub(in crate::api) fn read(
         return Err(ApiError::InvalidSettings(too_long));
     }
     Ok(request)
+}
+
+/// Whether a parameter that was sent makes its setting as if it had never been set. A text that was null when it was read is
+/// null again when it is sent back. A blank number or boolean of GitLab's counts as not sent; one of ours can be unset.
+fn unsets(spec: &ParamSpec, params: &Params) -> bool {
+    let is_text = matches!(spec.kind.shape(), Shape::Words | Shape::List);
+    let blank = |value: &Value| matches!(value, Value::Text(text) if text.trim().is_empty());
+    match params.get(&spec.name) {
+        Some(Param::Null) => is_text || spec.is_addition,
+        Some(Param::Simple(value)) => spec.is_addition && blank(value),
+        _ => false,
+    }
 }
 
 /// A warning for each parameter that is ignored. Names that are too long for one are cut, and so is a long list.

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
-use serde::Serialize;
 
 use super::filter::{FilterArgs, check_names};
 use super::state_of;
+use crate::api::resources::Step;
 use crate::cli::{audit, say, say_json};
 use crate::config::Config;
 use crate::pipeline::holds::HoldSet;
@@ -156,7 +156,7 @@ async fn every(
 /// What was done with one delivery after the other.
 struct Steps {
     json: bool,
-    results: Vec<StepResult>,
+    results: Vec<Step>,
 }
 
 impl Steps {
@@ -164,7 +164,7 @@ impl Steps {
         if !self.json {
             say(&format!("{id}: {result}"))?;
         }
-        self.results.push(StepResult { id: id.0, done, result: result.to_owned() });
+        self.results.push(Step { id: id.0, done, result: result.to_owned() });
         Ok(())
     }
 
@@ -177,14 +177,6 @@ impl Steps {
         }
         Ok(if self.results.iter().all(|step| step.done) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
-}
-
-/// What a command did with one of several rows, as `--json` prints it.
-#[derive(Serialize)]
-pub(in crate::cli) struct StepResult {
-    pub(in crate::cli) id: i64,
-    pub(in crate::cli) done: bool,
-    pub(in crate::cli) result: String,
 }
 
 #[cfg(test)]

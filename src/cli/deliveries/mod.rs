@@ -18,8 +18,6 @@ use super::{complain, say, say_json, state};
 use change::{CancelArgs, RetryArgs, cancel, retry};
 use filter::{FilterArgs, check_names, event_id};
 
-pub(super) use change::StepResult;
-
 use crate::adapters;
 use crate::api::resources;
 use crate::call::Pace;

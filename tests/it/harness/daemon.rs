@@ -87,11 +87,17 @@ impl Home {
 
     /// The configuration that a daemon in this home has.
     pub fn config(&self) -> Config {
+        self.config_with([])
+    }
+
+    /// The same with these settings over it, `section.key=value`, as a reload reads them.
+    pub fn config_with(&self, changes: impl IntoIterator<Item = String>) -> Config {
         let mut settings = vec![
             format!("store.path={}", self.database().display()),
             format!("provision.files={}", self.provisioning().display()),
         ];
         settings.extend(self.settings.iter().cloned());
+        settings.extend(changes);
         // Neither the machine's file nor its environment: a test has the same settings everywhere.
         let sources = Sources { file: None, environment: Vec::new(), options: settings };
         Config::load(sources).unwrap_or_else(|errors| panic!("the settings of a test are wrong: {errors}"))

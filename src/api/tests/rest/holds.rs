@@ -186,6 +186,24 @@ async fn a_save_does_not_end_a_throttle_of_the_service() {
 }
 
 #[tokio::test]
+async fn a_resume_ends_the_holds_that_the_settings_led_to_and_says_how_many() {
+    let (api, admin) = with_throttle().await;
+    let resumed = api.ask(&admin, "POST", &format!("{SLACK}/resume")).await;
+    assert_eq!((resumed.status, resumed.json()), (200, json!({ "integration": "42:slack", "ended": 3 })));
+    assert_eq!(api.held().await, ["destination", "route 43:slack #ops"], "a service's throttle ends by time");
+    let log = api.get(&admin, "/audit_events?per_page=1").await.json();
+    assert_eq!((&log[0]["action"], &log[0]["object"]), (&json!("integration.resume"), &json!("42:slack")));
+
+    let reader = api.token(ScopeKey::Project(42), Right::Read).await;
+    assert_eq!(api.ask(&reader, "POST", &format!("{SLACK}/resume")).await.status, 403);
+    let other = api.token(ScopeKey::Project(43), Right::Maintain).await;
+    let unseen = api.ask(&other, "POST", &format!("{SLACK}/resume")).await;
+    assert_eq!(refusal(&unseen), message(404, "404 Project Not Found"));
+    let never = api.ask(&admin, "POST", "/projects/42/integrations/discord/resume").await;
+    assert_eq!(refusal(&never), message(404, "404 Integration Not Found"));
+}
+
+#[tokio::test]
 async fn a_successful_test_ends_the_holds_that_it_disproves() {
     let (api, admin) = with_holds().await;
     api.service.status.store(404, Ordering::Relaxed);
@@ -224,6 +242,62 @@ async fn a_retry_does_not_end_a_throttle_of_the_service() {
     assert_eq!(api.ask(&admin, "POST", &format!("{path}/retry")).await.status, 201);
     assert_eq!(api.held().await, with_destination(KEPT));
     assert_eq!(api.get(&admin, &path).await.json()["hold"]["cause"], "throttled");
+}
+
+#[tokio::test]
+async fn a_delivery_that_waits_is_cancelled_and_one_that_has_ended_is_not() {
+    let (api, admin) = set_up().await;
+    let path = format!("{SLACK}/deliveries/{}", api.delivery().await);
+    let reader = api.token(ScopeKey::Project(42), Right::Read).await;
+    assert_eq!(api.ask(&reader, "POST", &format!("{path}/cancel")).await.status, 403);
+    let cancelled = api.ask(&admin, "POST", &format!("{path}/cancel")).await;
+    assert_eq!((cancelled.status, &cancelled.json()["state"]), (201, &json!("cancelled")));
+    let shown = api.get(&admin, &path).await.json();
+    assert_eq!(shown["attempt_records"][0]["note"], "cancelled by token ci (1)", "{shown}");
+    let again = api.ask(&admin, "POST", &format!("{path}/cancel")).await;
+    assert_eq!(refusal(&again), message(422, "it has ended already"));
+    let missing = api.ask(&admin, "POST", &format!("{SLACK}/deliveries/4711/cancel")).await;
+    assert_eq!(refusal(&missing), message(404, "404 Delivery Not Found"));
+}
+
+#[tokio::test]
+async fn what_failed_in_a_time_is_sent_again_and_what_waits_is_cancelled_page_by_page() {
+    let (api, admin) = set_up().await;
+    let mut failed = Vec::new();
+    for _ in 0..3 {
+        let delivery = api.delivery().await;
+        api.settle(delivery, NewState::Failed, Vec::new()).await;
+        failed.push(delivery.0);
+    }
+    let delivered = api.delivery().await;
+    api.settle(delivered, NewState::Delivered, Vec::new()).await;
+    let ask = async |query: &str| api.ask(&admin, "POST", &format!("{SLACK}/deliveries/{query}")).await;
+    let steps = |answer: &Answer| -> Vec<(i64, bool, String)> {
+        let list = answer.json();
+        let step = |step: &Value| {
+            let (id, done) = (step["id"].as_i64().unwrap(), step["done"].as_bool().unwrap());
+            (id, done, step["result"].as_str().unwrap().to_owned())
+        };
+        list.as_array().unwrap_or_else(|| panic!("{list}")).iter().map(step).collect()
+    };
+    assert_eq!(steps(&ask("retry?until=2026-01-15T09:30:00Z").await), [], "all ended at that moment");
+    let first = ask("retry?since=2026-01-15T09:30:00Z&per_page=2").await;
+    let again = |id: i64| (id, true, "due again".to_owned());
+    assert_eq!(steps(&first), [again(failed[2]), again(failed[1])]);
+    let next = first.headers["link"].to_str().unwrap().split(['<', '>']).nth(1).unwrap().to_owned();
+    let next = next.split("/deliveries/").nth(1).unwrap().to_owned();
+    assert_eq!(steps(&ask(&next).await), [again(failed[0])]);
+    assert_eq!(steps(&ask("retry").await), [], "none is left that failed");
+    assert_eq!(steps(&ask("cancel").await).len(), 3);
+    assert_eq!(steps(&ask("retry?state=delivered").await), [again(delivered.0)]);
+    for wrong in ["retry?state=waiting", "retry?state=lost", "cancel?state=failed"] {
+        assert_eq!(refusal(&ask(wrong).await), error(400, "state does not have a valid value"), "{wrong}");
+    }
+    let reader = api.token(ScopeKey::Project(42), Right::Read).await;
+    for change in ["retry", "cancel"] {
+        let refused = api.ask(&reader, "POST", &format!("{SLACK}/deliveries/{change}")).await;
+        assert_eq!(refused.status, 403, "{change}");
+    }
 }
 
 /// The integration as the API shows it alone, and in the list.

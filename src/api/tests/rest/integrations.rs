@@ -171,6 +171,17 @@ async fn settings_of_messages_are_checked_shown_once_set_and_kept() {
     let kept = &again["properties"];
     assert_eq!((&kept["merge_request_actions"], &kept["detail"]), (&json!("merge, draft"), &json!("title")));
     assert_eq!(kept["max_commits"], 3);
+    // Sent blank or as null, they are as if they had never been set.
+    for unset in [json!(null), json!("")] {
+        let names = ["merge_request_actions", "detail", "max_commits"];
+        let mut body = json!({ "webhook": HOOK });
+        for name in names {
+            body[name] = unset.clone();
+        }
+        let shown = api.put(&admin, SLACK, &body).await.json();
+        assert!(names.iter().all(|name| shown["properties"].get(name).is_none()), "{unset}: {shown}");
+        assert_eq!(api.put(&admin, SLACK, &set).await.json()["properties"]["max_commits"], 3);
+    }
     for (without_effect, expected) in [
         (
             json!({ "merge_request_actions": "," }),

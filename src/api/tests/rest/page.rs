@@ -17,7 +17,8 @@ fn browser() -> reqwest::Client {
 
 /// The value of the form's hidden field.
 fn form_key(page: &str) -> String {
-    let after = page.split("name=\"form_key\" value=\"").nth(1).unwrap_or_else(|| panic!("no form in {page}"));
+    let after =
+        page.split("name=\"form_key\" value=\"").nth(1).unwrap_or_else(|| panic!("no form in {page}"));
     after.split('"').next().unwrap().to_owned()
 }
 
@@ -32,7 +33,8 @@ async fn log_in(api: &Api, token: &str) -> Answer {
     let form_page = answer(browser().get(format!("{}/-/login", api.base))).await;
     assert_eq!(form_page.status, 200);
     let request = browser().post(format!("{}/-/login", api.base)).header("cookie", cookies(&form_page));
-    let fields = [("form_key", form_key(&form_page.text)), ("token", token.to_owned()), ("to", "/".to_owned())];
+    let fields =
+        [("form_key", form_key(&form_page.text)), ("token", token.to_owned()), ("to", "/".to_owned())];
     let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
     answer(form(request, &fields)).await
 }
@@ -64,7 +66,9 @@ impl<'a> Person<'a> {
 #[tokio::test]
 async fn nothing_is_shown_without_a_session() {
     let api = Api::open().await;
-    for path in ["/", "/-/deliveries", "/-/deliveries/1", "/-/integrations", "/-/projects/42/slack", "/-/audit"] {
+    for path in
+        ["/", "/-/deliveries", "/-/deliveries/1", "/-/integrations", "/-/projects/42/slack", "/-/audit"]
+    {
         let sent_away = answer(browser().get(format!("{}{path}", api.base))).await;
         assert_eq!(sent_away.status, 303, "{path}");
         let to = sent_away.headers["location"].to_str().unwrap();
@@ -86,7 +90,10 @@ async fn every_page_forbids_scripts_and_frames_and_is_not_kept() {
             continue; // the log-in leads on
         }
         let policy = page.headers["content-security-policy"].to_str().unwrap();
-        assert!(policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{path}");
+        assert!(
+            policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{path}"
+        );
         assert!(!policy.contains("unsafe") && !policy.contains("script-src"), "{path}: {policy}");
         assert_eq!(page.headers["cache-control"], "no-store", "{path}");
         assert_eq!(page.headers["x-content-type-options"], "nosniff", "{path}");
@@ -97,12 +104,19 @@ async fn every_page_forbids_scripts_and_frames_and_is_not_kept() {
 #[tokio::test]
 async fn wrong_tokens_get_one_answer_and_are_limited_as_everywhere() {
     let api = Api::open_with(Config { login_failures: 3, ..config() }).await;
-    let expired = api.token_until(ScopeKey::Instance, Right::Maintain, Some(NOW - Duration::from_secs(1))).await;
+    let expired =
+        api.token_until(ScopeKey::Instance, Right::Maintain, Some(NOW - Duration::from_secs(1))).await;
     let mut answers = Vec::new();
     for wrong in ["fbt-nonsense", "x", &expired] {
         let refused = log_in(&api, wrong).await;
         assert_eq!(refused.status, 401);
-        assert!(refused.headers.get_all("set-cookie").iter().all(|set| !set.to_str().unwrap().starts_with("forgebell=")));
+        assert!(
+            refused
+                .headers
+                .get_all("set-cookie")
+                .iter()
+                .all(|set| !set.to_str().unwrap().starts_with("forgebell="))
+        );
         answers.push(refused.text.replace(&form_key(&refused.text), ""));
     }
     assert!(answers.iter().all(|page| *page == answers[0]), "they say nothing of which tokens there are");
@@ -158,7 +172,9 @@ async fn forms_of_other_sites_are_refused() {
     let (person, other) = (Person::with(&api, &token).await, Person::with(&api, &token).await);
     let foreign = form_key(&other.get("/").await.text);
     for key in ["", "guess", &foreign] {
-        for path in ["/off", "/test", "/resume", "/mute", ""].map(|action| format!("/-/projects/42/slack{action}")) {
+        for path in
+            ["/off", "/test", "/resume", "/mute", ""].map(|action| format!("/-/projects/42/slack{action}"))
+        {
             let refused = person.post_with(key, &path, &[("webhook", HOOK)]).await;
             assert_eq!(refused.status, 403, "{path}");
         }
@@ -172,7 +188,9 @@ async fn forms_of_other_sites_are_refused() {
 #[tokio::test]
 async fn another_site_that_leads_here_finds_the_session_at_the_second_request() {
     let api = Api::open().await;
-    let led = browser().get(format!("{}/-/deliveries?state=failed", api.base)).header("sec-fetch-site", "cross-site");
+    let led = browser()
+        .get(format!("{}/-/deliveries?state=failed", api.base))
+        .header("sec-fetch-site", "cross-site");
     let page = answer(led).await;
     assert_eq!(page.status, 200);
     assert!(page.text.contains("content=\"0; url=/-/deliveries?state=failed\""), "{}", page.text);
@@ -185,11 +203,14 @@ async fn a_token_of_a_project_sees_its_project_and_nothing_else() {
     api.project(43, "acme/secretive").await;
     let admin = api.admin().await;
     for project in [42, 43] {
-        api.put(&admin, &format!("/projects/{project}/integrations/slack"), &json!({ "webhook": HOOK })).await;
+        api.put(&admin, &format!("/projects/{project}/integrations/slack"), &json!({ "webhook": HOOK }))
+            .await;
     }
     let token = api.token(ScopeKey::Project(42), Right::Maintain).await;
     let person = Person::with(&api, &token).await;
-    for path in ["/", "/-/integrations", "/-/deliveries", "/-/holds", "/-/projects/42", "/-/projects/42/slack"] {
+    for path in
+        ["/", "/-/integrations", "/-/deliveries", "/-/holds", "/-/projects/42", "/-/projects/42/slack"]
+    {
         let page = person.get(path).await;
         assert_eq!(page.status, 200, "{path}");
         assert!(!page.text.contains("secretive") && !page.text.contains("/-/audit"), "{path}");
@@ -229,13 +250,25 @@ async fn settings_are_set_as_by_the_api_and_an_empty_secret_stays() {
     let address = "/-/projects/42/slack";
     let refused = person.post(address, &[("webhook", ""), ("channel", "#ops")]).await;
     assert_eq!(refused.status, 422);
-    assert!(refused.text.contains("id=\"webhook-wrong\"") && refused.text.contains("value=\"#ops\""), "{}", refused.text);
+    assert!(
+        refused.text.contains("id=\"webhook-wrong\"") && refused.text.contains("value=\"#ops\""),
+        "{}",
+        refused.text
+    );
     let refused = person.post(address, &[("webhook", "nonsense s3cret")]).await;
-    assert!(refused.text.contains("must be a valid URL") && !refused.text.contains("s3cret"), "{}", refused.text);
-    let saved = person.post(address, &[("webhook", HOOK), ("channel", "#ops"), ("push_events", "false")]).await;
+    assert!(
+        refused.text.contains("must be a valid URL") && !refused.text.contains("s3cret"),
+        "{}",
+        refused.text
+    );
+    let saved =
+        person.post(address, &[("webhook", HOOK), ("channel", "#ops"), ("push_events", "false")]).await;
     assert_eq!(saved.status, 303, "{}", saved.text);
     let saved = person.post(address, &[("webhook", ""), ("channel", "#dev")]).await;
-    assert_eq!((saved.status, &saved.headers["location"]), (303, &format!("{address}?done=saved").parse().unwrap()));
+    assert_eq!(
+        (saved.status, &saved.headers["location"]),
+        (303, &format!("{address}?done=saved").parse().unwrap())
+    );
     let shown = api.get(&admin, SLACK).await.json();
     assert_eq!((&shown["properties"]["channel"], &shown["push_events"]), (&json!("#dev"), &json!(false)));
     let tested = person.post(&format!("{address}/test"), &[]).await;
@@ -283,7 +316,12 @@ async fn hostile_words_stay_words_on_every_page() {
         api.put(&admin, &format!("/projects/{id}/integrations/slack"), &settings).await;
         let mut pages = vec!["/".to_owned(), "/-/integrations".to_owned(), "/-/audit".to_owned()];
         pages.extend(["", "/slack"].map(|more| format!("/-/projects/{id}{more}")));
-        let query = encoded(&[("project", hostile), ("integration", hostile), ("event", hostile), ("state", hostile)]);
+        let query = encoded(&[
+            ("project", hostile),
+            ("integration", hostile),
+            ("event", hostile),
+            ("state", hostile),
+        ]);
         pages.push(format!("/-/deliveries?{query}"));
         pages.push(format!("/-/integrations?{}", encoded(&[("path", hostile)])));
         for path in pages {
@@ -322,11 +360,15 @@ async fn no_secret_is_on_any_page() {
 
 #[tokio::test]
 async fn over_tls_the_cookie_is_for_tls_alone() {
-    let api = Api::open_with(Config { trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()], ..config() }).await;
+    let api =
+        Api::open_with(Config { trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()], ..config() }).await;
     let request = || browser().get(format!("{}/-/login", api.base));
     let plain = answer(request()).await;
     assert!(!plain.headers["set-cookie"].to_str().unwrap().contains("Secure"));
     let over_tls = answer(request().header("x-forwarded-proto", "https")).await;
     let set = over_tls.headers["set-cookie"].to_str().unwrap();
-    assert!(set.starts_with("__Host-forgebell-login=") && set.ends_with("; HttpOnly; SameSite=Strict; Secure"), "{set}");
+    assert!(
+        set.starts_with("__Host-forgebell-login=") && set.ends_with("; HttpOnly; SameSite=Strict; Secure"),
+        "{set}"
+    );
 }

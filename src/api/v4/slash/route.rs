@@ -47,12 +47,12 @@ pub(in crate::api::v4) async fn trigger(
         entry.receive(&inbound).map_err(|failure| ApiError::Unprocessable(failure.why().to_owned()))?;
     // Only adapters of commands have this route.
     let Reaction::Command(command) = reaction else { return Err(ApiError::NoSuchRoute) };
-    let operator = state.tests.operator.get();
+    let (operator, commands) = (state.tests.operator.get(), state.commands.get());
     let handler = CommandHandler {
         catalog: &state.catalog,
         ledger: &*state.ledger,
         holds: state.holds.snapshot(),
-        commands: state.commands.as_ref(),
+        commands: (*commands).as_ref(),
         forge: &operator.forge.url,
         now,
     };
