@@ -4,7 +4,7 @@
 //! GitLab sends them, and [`webhook_signature`] checks signed ones; [`event_refusals`] counts what is refused there;
 //! [`alerts`] takes those of monitoring systems; [`health`] reports whether the process is alive and ready, and its metrics.
 //! [`v4`] is GitLab's
-//! Integrations API with additions of our own, and [`openapi`] describes it. [`error`] has every error answer, and
+//! Integrations API with additions of our own, and [`openapi`] describes it. [`page`] shows the same to people. [`error`] has every error answer, and
 //! [`client_addr`] finds the address of a client. Handlers decide nothing about events or deliveries: they call the
 //! catalog, the store and the pipeline, and turn the results into answers.
 

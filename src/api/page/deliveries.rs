@@ -234,6 +234,7 @@ fn request(detail: &DeliveryDetail) -> Markup {
     html! {
         section aria-labelledby="request" {
             h2 id="request" { "Request" }
+            p { a href={ "/-/preview?delivery=" (detail.delivery.id) } { "Look at the message as the service shows it" } }
             p class="quiet" { "Made again with the present settings, so it is what a retry sends. Secrets are masked." }
             @if let Some(request) = &detail.request { (json_box("The request", request)) }
             @if let Some(why) = &detail.no_request { p class="empty" { (why) } }

@@ -227,6 +227,9 @@ async fn page(about: &About, status: StatusCode, outcome: Outcome) -> Result<Res
         @if let Some(test) = &outcome.test { (result(test)) }
         @if let Some(integration) = &integration {
             (standing(about, integration))
+            @if about.entry.can_deliver() {
+                p { a href={ "/-/preview?integration=" (places::encoded(&about.id().0)) } { "Look at a message as the service shows it" } }
+            }
             @if viewer.may_write() { (actions(about, &known, integration)) }
         } @else {
             p { (about.entry.about.summary) }

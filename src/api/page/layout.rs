@@ -21,13 +21,21 @@ pub(super) enum Section {
     Integrations,
     Deliveries,
     Holds,
+    Preview,
     Quarantine,
     Audit,
 }
 
 impl Section {
-    const ALL: [Self; 6] =
-        [Self::Overview, Self::Integrations, Self::Deliveries, Self::Holds, Self::Quarantine, Self::Audit];
+    const ALL: [Self; 7] = [
+        Self::Overview,
+        Self::Integrations,
+        Self::Deliveries,
+        Self::Holds,
+        Self::Preview,
+        Self::Quarantine,
+        Self::Audit,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
@@ -35,6 +43,7 @@ impl Section {
             Self::Integrations => "Integrations",
             Self::Deliveries => "Deliveries",
             Self::Holds => "Holds",
+            Self::Preview => "Preview",
             Self::Quarantine => "Quarantine",
             Self::Audit => "Audit log",
         }
@@ -46,6 +55,7 @@ impl Section {
             Self::Integrations => "/-/integrations",
             Self::Deliveries => "/-/deliveries",
             Self::Holds => "/-/holds",
+            Self::Preview => "/-/preview",
             Self::Quarantine => "/-/quarantine",
             Self::Audit => "/-/audit",
         }

@@ -17,6 +17,7 @@ mod log_in;
 mod overview;
 mod parts;
 mod places;
+mod preview;
 mod quarantine;
 mod reached;
 mod session;
@@ -52,6 +53,8 @@ pub(super) fn router() -> Router<Arc<State>> {
         .route("/-/{*rest}", get(nothing))
         .route("/-/integrations", get(integrations::list))
         .route("/-/holds", get(holds::show))
+        .route("/-/preview", get(preview::show))
+        .route("/-/preview/drawing", get(preview::drawing))
         .route("/-/quarantine", get(quarantine::list))
         .route("/-/quarantine/{id}", get(quarantine::show))
         .route("/-/quarantine/{id}/retry", post(quarantine::retry))

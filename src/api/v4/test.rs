@@ -105,7 +105,7 @@ const LAST_PROJECT_WITHIN: Duration = Duration::from_secs(1);
 /// A sample, as if it had happened in the project of this scope. The project's address and names are those of the last event
 /// that the integration was notified of, else the forge's address and the project's path. Groups and the instance get the
 /// samples' own project.
-pub(super) async fn sample_of(
+pub(in crate::api) async fn sample_of(
     state: &State,
     scope: &ResolvedScope,
     subject: &Subject,
@@ -146,17 +146,17 @@ async fn last_project(state: &State, integration: &Integration) -> Option<Projec
 }
 
 /// The integration that is tested.
-pub(super) struct Subject {
-    pub(super) entry: &'static Entry,
-    integration: Integration,
-    secrets: Secrets,
+pub(in crate::api) struct Subject {
+    pub(in crate::api) entry: &'static Entry,
+    pub(in crate::api) integration: Integration,
+    pub(in crate::api) secrets: Secrets,
     /// The tracker and the wiki of the scope.
-    links: ProjectLinks,
+    pub(in crate::api) links: ProjectLinks,
 }
 
 impl Subject {
     /// The targets of an event.
-    pub(super) fn targets(&self, event: &Event) -> Targets {
+    pub(in crate::api) fn targets(&self, event: &Event) -> Targets {
         let channels = event.trigger.map(|trigger| self.integration.channels.for_trigger(trigger));
         self.entry.targets(&self.integration.settings, event, channels.unwrap_or_default())
     }
@@ -166,7 +166,7 @@ impl Subject {
 ///
 /// # Errors
 /// It was never configured, or its settings are not valid.
-pub(super) fn subject(
+pub(in crate::api) fn subject(
     state: &State,
     scope: &ResolvedScope,
     entry: &'static Entry,
