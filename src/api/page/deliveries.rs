@@ -103,14 +103,13 @@ pub(super) fn lines(viewer: &Viewer, caption: &str, lines: &[DeliveryLine]) -> M
     let row = |line: &DeliveryLine| -> Row {
         let name = viewer.caller.state.catalog.read(|snapshot| places::name(snapshot, &line.integration));
         let note = line.last_note.as_deref().filter(|_| line.state != State::Delivered).unwrap_or_default();
-        let subject = if line.subject.is_empty() { "an event" } else { &line.subject };
         vec![
             html! { a href={ "/-/deliveries/" (line.id) } { "#" (line.id) } },
             badge(line.state.name()),
             moment(line.settled_at.unwrap_or(line.created_at), now),
             html! {
                 @if let Some(trigger) = &line.trigger { span class="quiet" { (trigger.replace('_', " ")) } " " }
-                (parts::cut(subject, NOTE))
+                (parts::cut(&parts::subject(&line.subject), NOTE))
             },
             html! {
                 a href=(places::of_integration(&line.integration)) { (name) }
@@ -185,7 +184,7 @@ fn one(viewer: &Viewer, title: &str, detail: &DeliveryDetail) -> Markup {
             }
         }
         (facts(&[
-            ("About", Some(html! { (delivery.subject) })),
+            ("About", Some(html! { (parts::subject(&delivery.subject)) })),
             ("Kind", delivery.trigger.as_ref().map(|trigger| html! { (trigger.replace('_', " ")) })),
             ("Project", delivery.project.as_ref().map(|path| html! { (path) })),
             ("Integration", Some(html! { a href=(places::of_integration(&integration)) { (name) } })),

@@ -123,7 +123,10 @@ fn numbers(standing: &Standing, lately: &Lately, now: Timestamp) -> Markup {
                     @if lately.failed > 0 { " · " a href="/-/deliveries?state=failed" { "look" } }
                 }))
             }
-            @if lately.all() > 0 { (chart(lately)) }
+            @if lately.all() > 0 {
+                (chart(lately))
+                p class="quiet key" { "Deliveries in " (lately.time()) ": " span class="good" { "delivered" } " and " span class="busy" { "others" } "." }
+            }
         }
     }
 }
@@ -142,6 +145,7 @@ fn chart(lately: &Lately) -> Markup {
         svg class="chart" role="img" aria-label=(label) viewBox="0 0 240 48" preserveAspectRatio="none" {
             @for (number, (good, other)) in lately.bars.iter().enumerate() {
                 @let (tall, top) = (height(*good), height(*other));
+                rect class="slot" x=(number * 20) y="0" width="17" height=(HEIGHT) {}
                 rect class="good" x=(number * 20) y=(HEIGHT - tall) width="17" height=(tall) {}
                 rect class="other" x=(number * 20) y=(HEIGHT.saturating_sub(tall + top)) width="17" height=(top) {}
             }
@@ -183,8 +187,8 @@ pub(super) fn held(viewer: &Viewer, trouble: &Trouble) -> Markup {
                 ("Since", Some(moment(trouble.since, now))),
                 ("Next attempt", trouble.until.map(|until| moment(until, now))),
                 ("Waiting", (trouble.waiting > 0).then(|| html! { (trouble.waiting) })),
-                ("What helps", Some(html! { (remedy(trouble.cause)) " " code { (trouble.command) } })),
             ]))
+            p class="remedy" { (remedy(trouble.cause)) " " code { (trouble.command) } }
         }
     }
 }
@@ -222,9 +226,9 @@ fn given_up(viewer: &Viewer, given: &Given) -> Markup {
                 " " (badge_as(&letters.cause, if given.is_problem { "bad" } else { "calm" }))
             }
             p class="reason" { a href=(all) { (count) } ", the last one " (distance(letters.newest, now)) ": " (letters.note) }
-            (facts(&[("What helps", Some(html! {
+            p class="remedy" {
                 "Correct what it says, then retry them. On the command line: " code { (given.command) }
-            }))]))
+            }
         }
     }
 }

@@ -66,9 +66,9 @@ pub(super) fn table(caption: &str, columns: &[&str], rows: &[Row]) -> Markup {
                     tr role="row" {
                         @for (number, (cell, column)) in row.iter().zip(columns).enumerate() {
                             @if number == 0 {
-                                th role="rowheader" scope="row" data-label=(column) { (cell) }
+                                th role="rowheader" scope="row" data-label=(column) { div { (cell) } }
                             } @else {
-                                td role="cell" data-label=(column) { (cell) }
+                                td role="cell" data-label=(column) { div { (cell) } }
                             }
                         }
                     }
@@ -87,6 +87,24 @@ pub(super) fn facts(facts: &[(&str, Option<Markup>)]) -> Markup {
             }
         }
     }
+}
+
+/// A text in which words between backticks are code.
+pub(super) fn prose(text: &str) -> Markup {
+    html! {
+        @for (number, part) in text.trim().split('`').enumerate() {
+            @if number % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
+/// What an event is about, in people's words where they are known.
+pub(super) fn subject(subject: &str) -> String {
+    let named = [("ref:refs/heads/", "branch"), ("ref:refs/tags/", "tag")];
+    let named = named
+        .into_iter()
+        .find_map(|(prefix, word)| subject.strip_prefix(prefix).map(|name| format!("{word} {name}")));
+    named.unwrap_or_else(|| if subject.is_empty() { "an event".to_owned() } else { subject.to_owned() })
 }
 
 /// A longer text as it is, in a box that can be scrolled with the keyboard.
@@ -151,6 +169,12 @@ mod tests {
     }
 
     #[test]
+    fn subjects_are_said_in_words_where_they_are_known() {
+        let said = ["ref:refs/heads/main", "ref:refs/tags/v1", "issue:7", ""].map(subject);
+        assert_eq!(said, ["branch main", "tag v1", "issue:7", "an event"]);
+    }
+
+    #[test]
     fn words_of_other_people_are_no_markup() {
         let hostile = "<script>alert('x')</script>\"&";
         let shown = [
@@ -158,6 +182,7 @@ mod tests {
             table(hostile, &[hostile], &[vec![html! { (hostile) }]]),
             facts(&[("x", Some(html! { (hostile) }))]),
             code_box(hostile, hostile),
+            prose(&format!("`{hostile}` {hostile}")),
             text_field("x", hostile, hostile, hostile),
             select("x", hostile, hostile, &[(hostile, hostile)]),
         ];

@@ -69,7 +69,7 @@ pub(super) async fn show(viewer: Viewer) -> Result<Response, Refused> {
         }
         @if viewer.may_write() {
             div class="actions" {
-                (viewer.button(&format!("{address}/retry"), "Retry", &format!("Try to decode message #{} again", item.id)))
+                (viewer.button(&format!("{address}/retry"), "Retry", &format!("Retry: decode message #{} again", item.id)))
                 (viewer.button(&format!("{address}/delete"), "Delete", &format!("Delete message #{}", item.id)))
             }
         }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
 
+use super::parts::prose;
 use super::viewer::FORM_KEY;
 use crate::adapters::Entry;
 use crate::adapters::common_settings::{Group, common_fields};
@@ -115,13 +116,13 @@ impl SettingsForm<'_> {
             form method="post" action=(self.action) class="settings" {
                 (self.form_key)
                 @if !self.refused.is_empty() { (self.summary()) }
-                @for spec in of_group(None) { (self.field(spec)) }
+                @for spec in of_group(None).filter(|spec| !per_event(spec)) { (self.field(spec)) }
                 @if let Some(inherit) = specs.iter().find(|spec| spec.name == INHERIT) { (self.inheritance(inherit)) }
                 (self.boxes("Events that are sent", &flags))
                 (self.fieldset("Channels", of_group(Some(Group::Channels)).filter(|spec| !per_event(spec)).collect()))
                 (self.fieldset("Which of them", of_group(Some(Group::Filters)).collect()))
                 (self.fieldset("What the messages say", of_group(Some(Group::Messages)).collect()))
-                (self.folded("A channel of its own for a kind of event", of_group(Some(Group::Channels)).filter(per_event).collect()))
+                (self.folded("A channel of its own for a kind of event", settings.iter().copied().filter(per_event).collect()))
                 div class="actions" { button type="submit" class="main" { "Save" } }
             }
         }
@@ -205,7 +206,7 @@ impl SettingsForm<'_> {
             return html! {
                 div class="field" {
                     (self.tick(spec, self.is_on(spec), &label(&spec.name)))
-                    p class="help" { (spec.help) }
+                    p class="help" { (prose(&spec.help)) }
                 }
             };
         }
@@ -220,7 +221,7 @@ impl SettingsForm<'_> {
                 }
                 (self.problems(spec))
                 (self.input(spec, &described))
-                p class="help" id=(help) { (spec.help) }
+                p class="help" id=(help) { (prose(&spec.help)) }
             }
         }
     }
