@@ -65,7 +65,7 @@ pub(super) async fn show(viewer: Viewer) -> Result<Response, Refused> {
         h1 { (title) }
         section class="card why bad" aria-labelledby="why" {
             h2 id="why" { "Why it is no event" }
-            p class="reason" { (item.reason) }
+            p class="reason" { (parts::prose(&item.reason)) }
         }
         @if viewer.may_write() {
             div class="actions" {
