@@ -34,5 +34,5 @@ pub(super) async fn list(viewer: Viewer) -> Result<Response, Refused> {
         @else { (table("Changes, newest first", &["When", "Who", "Action", "Object", "What changed"], &rows)) }
         @if let Some(before) = next { p { a class="button" rel="next" href={ "/-/audit?before=" (before) } { "Older changes" } } }
     };
-    Ok(viewer.page(Section::Audit, "Audit log", content))
+    Ok(viewer.page(Section::Audit, "Audit log", &content))
 }

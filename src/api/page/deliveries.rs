@@ -51,7 +51,7 @@ pub(super) async fn list(viewer: Viewer) -> Result<Response, Refused> {
             p { a class="button" rel="next" href=(older(&viewer.query, before)) { "Older deliveries" } }
         }
     };
-    Ok(viewer.page(Section::Deliveries, "Deliveries", content))
+    Ok(viewer.page(Section::Deliveries, "Deliveries", &content))
 }
 
 /// The filter of a query: the API's, with a project, an integration and a time.
@@ -131,7 +131,7 @@ pub(super) async fn show(viewer: Viewer) -> Result<Response, Refused> {
     let detail = deliveries::reached(&viewer.caller, id(&viewer)?).await?;
     let title = format!("Delivery #{}", detail.delivery.id);
     let content = one(&viewer, &title, &detail);
-    Ok(viewer.page(Section::Deliveries, &title, content))
+    Ok(viewer.page(Section::Deliveries, &title, &content))
 }
 
 /// `POST /-/deliveries/{delivery_id}/retry`

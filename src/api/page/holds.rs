@@ -16,5 +16,5 @@ pub(super) async fn show(viewer: Viewer) -> Result<Response, Refused> {
         @if standing.troubles.is_empty() { p class="empty" { "Nothing is held." } }
         @for trouble in &standing.troubles { (held(&viewer, trouble)) }
     };
-    Ok(viewer.page(Section::Holds, "Holds", content))
+    Ok(viewer.page(Section::Holds, "Holds", &content))
 }

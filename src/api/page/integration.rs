@@ -244,7 +244,7 @@ async fn page(about: &About, status: StatusCode, outcome: Outcome) -> Result<Res
             }
         }
     };
-    Ok(viewer.page_with(status, Section::Integrations, &title, content))
+    Ok(viewer.page_with(status, Section::Integrations, &title, &content))
 }
 
 /// How it is, as far as that is more than a word.

@@ -67,7 +67,7 @@ pub(super) async fn list(viewer: Viewer) -> Result<Response, Refused> {
         @for listed in &all { (of_scope(&viewer, listed)) }
         @if is_cut { p class="quiet" { "Only the first " (MOST_SCOPES) " projects and groups are shown: filter by path." } }
     };
-    Ok(viewer.page(Section::Integrations, "Integrations", content))
+    Ok(viewer.page(Section::Integrations, "Integrations", &content))
 }
 
 fn of_scope(viewer: &Viewer, listed: &Listed) -> Markup {
@@ -172,5 +172,5 @@ pub(super) async fn scope(viewer: Viewer) -> Result<Response, Refused> {
             }
         }
     };
-    Ok(viewer.page(Section::Integrations, &title, content))
+    Ok(viewer.page(Section::Integrations, &title, &content))
 }

@@ -87,7 +87,7 @@ pub(super) struct Frame<'a> {
 
 impl Frame<'_> {
     /// The whole page.
-    pub(super) fn around(&self, content: Markup) -> Response {
+    pub(super) fn around(&self, content: &Markup) -> Response {
         let page = html! {
             (DOCTYPE)
             html lang="en" {

@@ -98,7 +98,7 @@ fn form(status: StatusCode, cookies: Cookies, to: &str, wrong: Option<&str>) -> 
     let cookie = of_log_in::cookie()?;
     let content = content(&of_log_in::form_key(&cookie), to, wrong);
     let frame = Frame { title: "Log in", here: None, holder: None };
-    let mut answer = (status, frame.around(content)).into_response();
+    let mut answer = (status, frame.around(&content)).into_response();
     answer.headers_mut().append(header::SET_COOKIE, cookies.set_log_in(&cookie));
     Ok(answer)
 }

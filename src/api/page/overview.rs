@@ -31,7 +31,7 @@ pub(super) async fn show(viewer: Viewer) -> Result<Response, Refused> {
         (wrong_now(&viewer, &standing))
         (parts(&standing.parts))
     };
-    Ok(viewer.page(Section::Overview, "Overview", content))
+    Ok(viewer.page(Section::Overview, "Overview", &content))
 }
 
 /// The deliveries of the last hour, counted.

@@ -44,7 +44,7 @@ pub(super) async fn show(viewer: Viewer) -> Result<Response, Refused> {
         (form(query))
         iframe class="preview" src=(frame) title="The messages" {}
     };
-    Ok(viewer.page(Section::Preview, "Preview", content))
+    Ok(viewer.page(Section::Preview, "Preview", &content))
 }
 
 fn form(query: &Params) -> Markup {

@@ -47,7 +47,7 @@ pub(super) async fn list(viewer: Viewer) -> Result<Response, Refused> {
         @else { (table("Messages, newest first", &["Message", "Came", "Source", "Sender", "Why", "Size"], &rows)) }
         @if let Some(before) = next { p { a class="button" rel="next" href={ "/-/quarantine?before=" (before) } { "Older messages" } } }
     };
-    Ok(viewer.page(Section::Quarantine, "Quarantine", content))
+    Ok(viewer.page(Section::Quarantine, "Quarantine", &content))
 }
 
 fn id(viewer: &Viewer) -> Result<i64, ApiError> {
@@ -85,7 +85,7 @@ pub(super) async fn show(viewer: Viewer) -> Result<Response, Refused> {
             (code_box("The message", &parts::cut(&body, SHOWN)))
         }
     };
-    Ok(viewer.page(Section::Quarantine, &title, content))
+    Ok(viewer.page(Section::Quarantine, &title, &content))
 }
 
 /// `POST /-/quarantine/{id}/retry`

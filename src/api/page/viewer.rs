@@ -146,7 +146,7 @@ fn way_back(head: &Parts) -> String {
 
 impl Viewer {
     /// The page with this content.
-    pub(super) fn page(&self, here: Section, title: &str, content: Markup) -> Response {
+    pub(super) fn page(&self, here: Section, title: &str, content: &Markup) -> Response {
         self.page_with(StatusCode::OK, here, title, content)
     }
 
@@ -155,7 +155,7 @@ impl Viewer {
         status: StatusCode,
         here: Section,
         title: &str,
-        content: Markup,
+        content: &Markup,
     ) -> Response {
         let frame = Frame { title, here: Some(here), holder: Some(self.holder()) };
         (status, frame.around(content)).into_response()
@@ -260,7 +260,7 @@ fn problem(status: StatusCode, title: &str, words: &str) -> Response {
         p { (words) }
         p { a href="/" { "Back to the overview" } }
     };
-    (status, Frame { title, here: None, holder: None }.around(content)).into_response()
+    (status, Frame { title, here: None, holder: None }.around(&content)).into_response()
 }
 
 /// A refusal as a title and a sentence.
