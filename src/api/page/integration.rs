@@ -354,6 +354,7 @@ fn settings(about: &About, known: &Known, integration: Option<&Integration>, out
         entry: about.entry,
         integration,
         stored_secrets: &known.stored_secrets,
+        is_off: integration.is_some() && !known.is_wanted,
         has_default: known.has_default,
         typed: outcome.typed.as_ref(),
         refused: &outcome.refused,

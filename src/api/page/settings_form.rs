@@ -23,6 +23,8 @@ pub(super) struct SettingsForm<'a> {
     pub(super) integration: Option<&'a Integration>,
     /// The secrets that are stored.
     pub(super) stored_secrets: &'a BTreeSet<String>,
+    /// Whether a person switched it off. A save switches it on, as in the API.
+    pub(super) is_off: bool,
     /// Whether there is a default above to follow.
     pub(super) has_default: bool,
     /// What was typed, where it was refused.
@@ -123,7 +125,7 @@ impl SettingsForm<'_> {
                 (self.fieldset("Which of them", of_group(Some(Group::Filters)).collect()))
                 (self.fieldset("What the messages say", of_group(Some(Group::Messages)).collect()))
                 (self.folded("A channel of its own for a kind of event", settings.iter().copied().filter(per_event).collect()))
-                div class="actions" { button type="submit" class="main" { "Save" } }
+                div class="actions" { button type="submit" class="main" { @if self.is_off { "Save and switch on" } @else { "Save" } } }
             }
         }
     }
@@ -333,6 +335,7 @@ mod tests {
             entry,
             integration: None,
             stored_secrets: stored,
+            is_off: false,
             has_default: false,
             typed: None,
             refused,
