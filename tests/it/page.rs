@@ -136,6 +136,11 @@ async fn every_page_passes_the_judge_of_accessibility_in_light_dark_and_narrow()
         format!("/-/projects/{PROJECT}/slack"),
         format!("/-/projects/{PROJECT}/jira"),
         format!("/-/quarantine/{quarantined}"),
+        "/-/preview?trigger=pipeline".to_owned(),
+        format!("/-/preview?integration={PROJECT}:slack"),
+        format!("/-/preview?delivery={delivery}"),
+        "/api/v4/docs".to_owned(),
+        "/api/v4/docs/slack".to_owned(),
         "/-/nothing".to_owned(),
     ]);
     let found = case.browse("judge", &pages).await;
