@@ -132,6 +132,7 @@ async fn every_page_passes_the_judge_of_accessibility_in_light_dark_and_narrow()
             .into();
     pages.extend([
         format!("/-/deliveries/{delivery}"),
+        format!("/-/deliveries/{delivery}/event"),
         format!("/-/projects/{PROJECT}"),
         format!("/-/projects/{PROJECT}/slack"),
         format!("/-/projects/{PROJECT}/jira"),

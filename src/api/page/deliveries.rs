@@ -122,7 +122,7 @@ pub(super) fn lines(viewer: &Viewer, caption: &str, lines: &[DeliveryLine]) -> M
     table(caption, &["Delivery", "State", "When", "About", "Integration", "Why"], &rows)
 }
 
-fn id(viewer: &Viewer) -> Result<DeliveryId, ApiError> {
+pub(super) fn id(viewer: &Viewer) -> Result<DeliveryId, ApiError> {
     viewer.path.number("delivery_id").map(DeliveryId).ok_or(ApiError::NotFound(Missing::Delivery))
 }
 
@@ -190,7 +190,7 @@ fn one(viewer: &Viewer, title: &str, detail: &DeliveryDetail) -> Markup {
             ("Integration", Some(html! { a href=(places::of_integration(&integration)) { (name) } })),
             ("Target", Some(if delivery.target.is_empty() { html! { "the address's own" } } else { html! { (delivery.target) } })),
             ("Destination", Some(html! { code { (delivery.destination) } })),
-            ("Event", Some(html! { a href={ "/-/deliveries?event=" (places::encoded(&delivery.event)) } { (delivery.event) } })),
+            ("Event", Some(html! { a href={ "/-/deliveries/" (delivery.id) "/event" } { (delivery.event) } })),
             ("Written", Some(moment_in_full(delivery.created_at.0, now))),
             ("Ended", delivery.settled_at.map(|at| moment_in_full(at.0, now))),
             ("Next attempt", delivery.due.map(|at| moment_in_full(at.0, now))),

@@ -152,7 +152,10 @@ pub(in crate::api) async fn reached(caller: &Caller, id: DeliveryId) -> Result<D
 }
 
 /// The same as the store has it.
-pub(super) async fn found(caller: &Caller, id: DeliveryId) -> Result<store::DeliveryDetail, ApiError> {
+pub(in crate::api) async fn found(
+    caller: &Caller,
+    id: DeliveryId,
+) -> Result<store::DeliveryDetail, ApiError> {
     let detail = caller.state.ledger.delivery(id).await?.ok_or(MISSING)?;
     let is_reached =
         caller.state.catalog.read(|snapshot| caller.reaches_integration(snapshot, &detail.line.integration));
