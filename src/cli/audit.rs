@@ -35,7 +35,7 @@ pub(super) struct ListArgs {
 
 pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<ExitCode> {
     let Command::List(args) = command;
-    let store = state::open(&options.config()?.store).await?;
+    let store = state::open(&options.config_for(&["store"])?.store).await?;
     let lines = store.audit_log(args.before, args.limit).await?;
     if args.json {
         say_json(&lines.iter().map(AuditEvent::from).collect::<Vec<_>>())?;
