@@ -110,7 +110,7 @@ impl Api {
         };
         let event = Arc::new(sample(Trigger::Push));
         let origin = Origin::Broker { digest: None, redelivered: false };
-        let dispatched = Dispatched { event, origin, deliveries: vec![delivery], seen: None };
+        let dispatched = Dispatched { event, origin, deliveries: vec![delivery], seen: None, log: None };
         self.store.enqueue(vec![dispatched], NOW).await.unwrap()[0][0].as_ref().unwrap().id
     }
 }
