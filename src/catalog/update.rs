@@ -30,7 +30,8 @@ const PROVISIONING: &str = "provisioning files";
 fn rivals(change: Change<'_>, next: &Configuration, seen: i64) -> Option<Rivals> {
     let is_of_project = matches!(change.scope, ResolvedScope::Project { .. });
     let is_rival = is_of_project && next.active && !next.inherits && is_tracker(change.entry);
-    is_rival.then(|| Rivals { slugs: other_trackers(change.entry).map(|other| other.about.slug).collect(), seen })
+    is_rival
+        .then(|| Rivals { slugs: other_trackers(change.entry).map(|other| other.about.slug).collect(), seen })
 }
 
 /// Who makes a change, for the audit log.
@@ -341,7 +342,9 @@ impl CachedCatalog {
             };
             let owner = ScopeKey::File(file_notes::key(scope));
             // Where another node has noted it meanwhile, that note counts.
-            self.registry().put_integration(owner, slug, configuration.clone(), (*made_from).into(), audit).await?;
+            self.registry()
+                .put_integration(owner, slug, configuration.clone(), (*made_from).into(), audit)
+                .await?;
         }
         if !some.is_empty() {
             self.refresh().await?;

@@ -238,7 +238,10 @@ async fn a_token_of_the_command_line_lets_alerts_in_and_nothing_else() {
     assert!(first.to_string().contains("Backup failed"), "{first}");
     assert_eq!(post("/other/site/alerts/notify.json").await, 401, "it is for one project");
     let shown = admin.ask("GET", "/projects/42/integrations/alerts", None).await.1;
-    assert_eq!((&shown["active"], &shown["alerts_path"]), (&json!(true), &json!("/acme/web/alerts/notify.json")));
+    assert_eq!(
+        (&shown["active"], &shown["alerts_path"]),
+        (&json!(true), &json!("/acme/web/alerts/notify.json"))
+    );
     let api = format!("{}/api/v4/projects/42/integrations", daemon.base());
     let read = admin.client.get(api).bearer_auth(token).send().await.expect("an answer");
     assert_eq!(read.status(), 403, "it lets alerts in, and nothing else");

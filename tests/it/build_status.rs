@@ -188,7 +188,9 @@ async fn a_build_server_that_hangs_delays_questions_to_itself_alone() {
     for number in 0..PUSHES {
         hangs.at(&format!("/acme/slow/status/{}.json", sha(number))).answer(Answer::hang());
     }
-    answers.at(&format!("/acme/quick/status/{SHA}.json")).answer(Answer::json(200, &json!({"status": "success"})));
+    answers
+        .at(&format!("/acme/quick/status/{SHA}.json"))
+        .answer(Answer::json(200, &json!({"status": "success"})));
     let home = home(&(mock_ci("acme/slow", &hangs) + &mock_ci("acme/quick", &answers)));
     let daemon = home.start().await;
     for number in 0..PUSHES {

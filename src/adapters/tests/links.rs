@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Before, Case, answers_of_chain, body, contract, http_response, operator, settings, settings_of, strings, target,
-    tellers,
+    Before, Case, answers_of_chain, body, contract, http_response, operator, settings, settings_of, strings,
+    target, tellers,
 };
 use crate::adapters::contract::LazyMessage;
 use crate::adapters::{Entry, Notification, ProjectLinks, find};

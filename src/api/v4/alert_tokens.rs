@@ -42,7 +42,8 @@ pub(super) fn project_of(named: Named<'_>) -> Result<Option<ScopeKey>, ApiError>
 /// not known.
 pub(super) fn path_of(scope: &ResolvedScope, slug: &str) -> Option<String> {
     /// What a path may hold without being encoded.
-    const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+    const PLAIN: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
     let ResolvedScope::Project { path: Some(project), .. } = scope else { return None };
     let project = utf8_percent_encode(project, PLAIN);
     match slug {

@@ -132,7 +132,13 @@ pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
         has_effect: true,
         is_addition: false,
     });
-    own.chain(settings).chain(supported).chain(unsupported).chain(active).chain(reset).chain([inherit]).collect()
+    own.chain(settings)
+        .chain(supported)
+        .chain(unsupported)
+        .chain(active)
+        .chain(reset)
+        .chain([inherit])
+        .collect()
 }
 
 /// Whether a `PUT` of `alerts`, which was [read](read), asks for another token.
@@ -261,7 +267,8 @@ fn put(request: &mut Request, stored_as: StoredAs, name: &str, value: Option<Val
         (StoredAs::Inheritance, Some(Value::Bool(follow))) => request.use_inherited_settings = Some(follow),
         (StoredAs::Active, Some(Value::Bool(active))) => request.active = Some(active),
         // It counts as not sent; or a flag that is not a boolean, which `value` never returns.
-        (_, None) | (StoredAs::Flag | StoredAs::Inheritance | StoredAs::Active | StoredAs::Nothing, Some(_)) => {}
+        (_, None)
+        | (StoredAs::Flag | StoredAs::Inheritance | StoredAs::Active | StoredAs::Nothing, Some(_)) => {}
     }
 }
 

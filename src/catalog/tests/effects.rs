@@ -22,7 +22,11 @@ fn integration(entry: &'static Entry, flags: &[(&str, bool)], shared: &[(&str, &
 }
 
 /// The verdict on a sample with changes, where it happened: `Ok`, or the reason's code.
-fn verdict(integration: &Integration, trigger: Trigger, changes: &serde_json::Value) -> Result<(), &'static str> {
+fn verdict(
+    integration: &Integration,
+    trigger: Trigger,
+    changes: &serde_json::Value,
+) -> Result<(), &'static str> {
     let mut body: serde_json::Value = serde_json::from_slice(&sample(trigger).raw).unwrap();
     merge(&mut body, changes);
     let event =
@@ -66,11 +70,13 @@ fn every_flag_switches_its_event_at_every_adapter() {
 
 #[test]
 fn branches_are_filtered_at_every_adapter_that_offers_it_by_either_setting() {
-    let elsewhere = json!({ "ref": "refs/heads/topic", "object_attributes": { "ref": "topic", "status": "failed" } });
+    let elsewhere =
+        json!({ "ref": "refs/heads/topic", "object_attributes": { "ref": "topic", "status": "failed" } });
     let mut count = 0;
     for entry in ADAPTERS.iter().filter(|entry| entry.about.common.branches.is_some()) {
         let slug = entry.about.slug;
-        let trigger = if entry.about.triggers.contains(Trigger::Push) { Trigger::Push } else { Trigger::Pipeline };
+        let trigger =
+            if entry.about.triggers.contains(Trigger::Push) { Trigger::Push } else { Trigger::Pipeline };
         for (setting, all, default) in
             [("branches_to_be_notified", "all", "default"), ("notify_only_default_branch", "false", "true")]
         {

@@ -24,10 +24,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
+use self::turns::{Due, Turn, Turns};
 use super::attempt::{End, run};
 use super::holds::Holds;
 use super::live::Live;
-use self::turns::{Due, Turn, Turns};
 use super::{Clock, after, store_calls};
 use crate::adapters::contract::BuiltCommit;
 use crate::adapters::{self, Entry, OperatorSettings};

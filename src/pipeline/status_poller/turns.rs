@@ -112,7 +112,11 @@ mod tests {
     }
 
     /// Takes these watches of a destination, and returns those that are asked about and those that are put off.
-    fn take(turns: &mut Turns<usize>, destination: &str, count: usize) -> (Vec<usize>, Vec<usize>, Vec<Turn>) {
+    fn take(
+        turns: &mut Turns<usize>,
+        destination: &str,
+        count: usize,
+    ) -> (Vec<usize>, Vec<usize>, Vec<Turn>) {
         let (mut asked, mut put_off, mut under_way) = (Vec::new(), Vec::new(), Vec::new());
         for watch in 0..count {
             match turns.take(destination.to_owned(), watch, at(0)) {

@@ -21,7 +21,13 @@ pub(super) async fn an_integration_comes_back_as_it_was_set<B: Backend>() {
         let settings = Configuration { inherits: owner == PROJECT, ..configuration(&format!("{owner:?}")) };
         let put = case
             .store
-            .put_integration(owner, "slack", settings.clone(), None.into(), audit("integration.create", at(1)))
+            .put_integration(
+                owner,
+                "slack",
+                settings.clone(),
+                None.into(),
+                audit("integration.create", at(1)),
+            )
             .await
             .unwrap();
         let Put::Done(stored) = put else { panic!("there was none before") };
@@ -131,7 +137,11 @@ pub(super) async fn of_two_rivals_that_are_set_at_the_same_time_one_is_outdated<
         beside.put_integration(PROJECT, "youtrack", settings(), made_from("redmine", seen), note()),
     );
     let (one, other) = (one.unwrap(), other.unwrap());
-    assert_eq!([&one, &other].into_iter().filter(|put| matches!(put, Put::Done(_))).count(), 1, "{one:?} {other:?}");
+    assert_eq!(
+        [&one, &other].into_iter().filter(|put| matches!(put, Put::Done(_))).count(),
+        1,
+        "{one:?} {other:?}"
+    );
     let (set, rival) = if other == Put::Outdated { ("redmine", "youtrack") } else { ("youtrack", "redmine") };
     let outdated = case.store.put_integration(PROJECT, rival, settings(), made_from(set, seen), note());
     assert_eq!(outdated.await.unwrap(), Put::Outdated);
@@ -150,13 +160,8 @@ pub(super) async fn of_two_rivals_that_are_set_at_the_same_time_one_is_outdated<
         assert!(matches!(put, Put::Done(_)), "{put:?}");
     }
     // Another owner's are none of its business.
-    let of_another = case.store.put_integration(
-        ScopeKey::Project(43),
-        rival,
-        settings(),
-        made_from(set, seen),
-        note(),
-    );
+    let of_another =
+        case.store.put_integration(ScopeKey::Project(43), rival, settings(), made_from(set, seen), note());
     assert!(matches!(of_another.await.unwrap(), Put::Done(_)));
 }
 

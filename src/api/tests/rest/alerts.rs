@@ -231,7 +231,9 @@ async fn the_addresses_of_alerts_are_shown_where_they_can_be_known() {
 async fn a_put_of_what_was_read_keeps_the_token_and_says_nothing_of_it() {
     let (api, admin, token) = set_up().await;
     let shown = api.get(&admin, ALERTS).await;
-    for again in [shown.json()["properties"].clone(), json!({ "reset_token": "" }), json!({ "reset_token": false })] {
+    for again in
+        [shown.json()["properties"].clone(), json!({ "reset_token": "" }), json!({ "reset_token": false })]
+    {
         let put = api.put(&admin, ALERTS, &again).await;
         assert_eq!((put.status, put.json().get("token")), (200, None), "{put:?}");
         assert_eq!(put.text, shown.text);

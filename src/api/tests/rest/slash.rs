@@ -60,7 +60,10 @@ async fn mattermosts_commands_are_about_mattermost() {
     let commands = json!({ "token": "m4tter", "username": "bell" });
     let path = "/projects/42/integrations/mattermost-slash-commands";
     assert_eq!(api.put(&admin, path, &commands).await.status, 200);
-    assert_eq!(refusal(&typed(&api, &trigger, "sl4sh", "status").await), message(404, "404 Integration Not Found"));
+    assert_eq!(
+        refusal(&typed(&api, &trigger, "sl4sh", "status").await),
+        message(404, "404 Integration Not Found")
+    );
     let nothing = typed(&api, &trigger, "m4tter", "test").await;
     assert_eq!((nothing.status, &nothing.json()["response_type"]), (200, &json!("ephemeral")));
     assert!(api.service.heard.lock().unwrap().is_empty(), "Slack is not Mattermost's business: {nothing:?}");
@@ -68,7 +71,8 @@ async fn mattermosts_commands_are_about_mattermost() {
     api.put(&admin, "/projects/42/integrations/mattermost", &mattermost).await;
     let tested = typed(&api, &trigger, "m4tter", "test").await;
     assert_eq!(tested.json()["text"], "A test message was sent.", "{tested:?}");
-    let heard = api.service.heard.lock().unwrap().iter().map(|request| request.url.to_string()).collect::<Vec<_>>();
+    let heard =
+        api.service.heard.lock().unwrap().iter().map(|request| request.url.to_string()).collect::<Vec<_>>();
     assert_eq!(heard, ["https://mattermost.example.com/hooks/abc"]);
 }
 

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::adapters::{self, ADAPTERS};
-use crate::catalog::{Actor, CachedCatalog, Change, ChangeError, InvalidChange, Request, ResolvedScope, is_tracker};
+use crate::catalog::{
+    Actor, CachedCatalog, Change, ChangeError, InvalidChange, Request, ResolvedScope, is_tracker,
+};
 use crate::settings::Value as Setting;
 use crate::store::registry::Registry;
 
@@ -104,8 +106,10 @@ async fn of_two_trackers_that_two_nodes_set_at_once_one_is_refused() {
             now: NOW,
         };
         let (redmine, bugzilla) = (request("r.example"), request("b.example"));
-        let (one, other) =
-            tokio::join!(api.catalog.put(change("redmine"), &redmine), beside.put(change("bugzilla"), &bugzilla));
+        let (one, other) = tokio::join!(
+            api.catalog.put(change("redmine"), &redmine),
+            beside.put(change("bugzilla"), &bugzilla)
+        );
         let refused = match (one, other) {
             (Ok(()), Err(refused)) | (Err(refused), Ok(())) => refused,
             both => panic!("{project}: {both:?}"),

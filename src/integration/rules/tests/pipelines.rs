@@ -111,11 +111,18 @@ fn the_outcome_of_a_build_is_told_to_chats_and_mails_by_their_filters_and_to_not
         assert_eq!(asked(&integration, &outcome("failed")), Ok(()));
         let broken_only = integration.only_broken(true);
         assert_eq!(asked(&broken_only, &outcome("success")), Err("not_broken"));
-        assert_eq!(asked(&broken_only.listening_to(&[Trigger::Push]), &outcome("failed")), Err("switched_off"));
+        assert_eq!(
+            asked(&broken_only.listening_to(&[Trigger::Push]), &outcome("failed")),
+            Err("switched_off")
+        );
     }
     for family in [Family::Hook, Family::PushMail, Family::Commands] {
         let other = Integration::example(family);
         assert_eq!(asked(&other, &outcome("failed")), Err("announced_build"), "{family:?}");
-        assert_eq!(asked(&other, &pipeline("failed", None)), Ok(()), "the forge's own pipelines are: {family:?}");
+        assert_eq!(
+            asked(&other, &pipeline("failed", None)),
+            Ok(()),
+            "the forge's own pipelines are: {family:?}"
+        );
     }
 }

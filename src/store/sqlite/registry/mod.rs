@@ -13,8 +13,8 @@ use super::rows::prepare;
 use crate::store::Result;
 use crate::store::columns::registry::{GroupRow, IntegrationColumns, ProjectRow};
 use crate::store::registry::{
-    AuditEntry, AuditLine, Changes, Configuration, GroupKey, MadeFrom, Mute, NewToken, ProjectCorrection, Put,
-    Registry, ScopeKey, SeenProject, StoredGroup, StoredIntegration, StoredProject, StoredToken,
+    AuditEntry, AuditLine, Changes, Configuration, GroupKey, MadeFrom, Mute, NewToken, ProjectCorrection,
+    Put, Registry, ScopeKey, SeenProject, StoredGroup, StoredIntegration, StoredProject, StoredToken,
 };
 use crate::store::seal::Keyring;
 pub(super) use integrations::marks;
