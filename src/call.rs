@@ -22,7 +22,7 @@ use crate::digest::Digest;
 pub use commit_status::{BuildState, CommitStatus};
 pub use health::Health;
 pub use mail::{Mail, Mailbox, SmtpReply, SmtpStage};
-pub use status::{CUT, by_status, describe, is_page, unavailable};
+pub use status::{CUT, by_status, describe, excerpt, is_page, unavailable};
 
 /// A request, and how its answer is read. `T` is what the last call of a chain results in.
 pub struct Call<T> {

@@ -24,29 +24,66 @@ pub fn pattern(text: &str) -> Regex {
 }
 
 /// The references in a text, from left to right, without overlaps. It takes time in proportion to the text.
-pub fn references<'a>(pattern: &'a Regex, text: &'a str) -> impl Iterator<Item = Found<'a>> {
-    let mut from = 0;
-    let mut addresses = Addresses::of(text);
-    std::iter::from_fn(move || {
-        while let Some(groups) = pattern.captures_at(text, from) {
+pub fn references<'a>(pattern: &'a Regex, text: &'a str) -> References<'a> {
+    references_within(pattern, text, usize::MAX)
+}
+
+/// The same for a pattern that people wrote. Such a pattern may read all of the text in each search (`a.*z`), so the search
+/// ends when this many bytes may have been read.
+pub fn references_within<'a>(pattern: &'a Regex, text: &'a str, most_bytes: usize) -> References<'a> {
+    References { pattern, text, from: 0, addresses: Addresses::of(text), bytes: most_bytes, is_cut: false }
+}
+
+/// The references in a text. See [`references`].
+pub struct References<'a> {
+    pattern: &'a Regex,
+    text: &'a str,
+    from: usize,
+    addresses: Addresses<'a>,
+    /// How many bytes may still be read.
+    bytes: usize,
+    is_cut: bool,
+}
+
+impl References<'_> {
+    /// Whether the search ended before the text did.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// How many bytes may still be read.
+    pub fn bytes_left(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl<'a> Iterator for References<'a> {
+    type Item = Found<'a>;
+
+    fn next(&mut self) -> Option<Found<'a>> {
+        let text = self.text;
+        while self.from < text.len() {
+            let Some(bytes) = self.bytes.checked_sub(text.len() - self.from) else {
+                self.is_cut = true;
+                return None;
+            };
+            self.bytes = bytes;
+            let groups = self.pattern.captures_at(text, self.from)?;
             let range = groups.get(0)?.range();
             let issue = named(&groups).filter(|_| !range.is_empty());
             let is_reference = issue.is_some()
                 && begins(&text[..range.start], &text[range.start..])
                 && ends(&text[range.end..])
-                && !addresses.contains(range.start);
+                && !self.addresses.contains(range.start);
             if let Some(issue) = issue.filter(|_| is_reference) {
-                from = range.end;
+                self.from = range.end;
                 return Some(Found { range, issue });
             }
             // None begins in the middle of a word.
-            from = range.start + first_word(&text[range.start..]);
-            if from >= text.len() {
-                return None;
-            }
+            self.from = range.start + first_word(&text[range.start..]);
         }
         None
-    })
+    }
 }
 
 /// The name of the issue, if the text is one reference and nothing else.
@@ -251,6 +288,16 @@ mod tests {
         for other in ["", "ABC-12 ", " ABC-12", "ABC-12-3", "ABC-12\n", "ABC-%31"] {
             assert_eq!(whole(&key, other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_search_ends_when_it_has_read_so_much() {
+        let keys = pattern("(?<issue>[A-Z]+-[0-9]+)");
+        let mut search = references_within(&keys, "A-1 B-2 C-3", 11 + 8);
+        let found: Vec<&str> = search.by_ref().map(|found| found.issue).collect();
+        assert_eq!((found.as_slice(), search.is_cut()), (&["A-1", "B-2"][..], true));
+        let mut search = references_within(&keys, "A-1 B-2", 7 + 4);
+        assert_eq!((search.by_ref().count(), search.is_cut(), search.bytes_left()), (2, false, 0));
     }
 
     /// 200,000 characters each, of what makes a search begin anew: a step for each would be 10¹⁰.

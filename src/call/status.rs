@@ -67,18 +67,22 @@ pub fn describe(response: &HttpResponse) -> String {
     if let Some(origin) = redirected_to(response) {
         return format!("answered {status}, which leads to {origin}");
     }
-    let text = response.text();
-    let words: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match excerpt(&response.text()).as_str() {
+        "" => format!("answered {status}"),
+        _ if is_page(response) => format!("answered {status} with a page of HTML"),
+        excerpt => format!("answered {status}: {excerpt}"),
+    }
+}
+
+/// The start of a service's words, on one line, without signs that a terminal would obey.
+pub fn excerpt(words: &str) -> String {
+    let words: String = words.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut letters = words.chars().filter(|c| !c.is_control());
     let mut excerpt: String = letters.by_ref().take(EXCERPT).collect();
     if letters.next().is_some() {
         excerpt.push(CUT);
     }
-    match excerpt.as_str() {
-        "" => format!("answered {status}"),
-        _ if is_page(response) => format!("answered {status} with a page of HTML"),
-        excerpt => format!("answered {status}: {excerpt}"),
-    }
+    excerpt
 }
 
 /// The origin of the address that a redirect leads to. Its path and query may quote secrets.

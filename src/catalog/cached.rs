@@ -31,8 +31,6 @@ pub struct CachedCatalog {
     changes: watch::Sender<u64>,
     /// Which addresses may be set.
     url_policy: RwLock<Arc<UrlPolicy<'static>>>,
-    /// Trackers are set one at a time.
-    trackers: Mutex<()>,
 }
 
 impl CachedCatalog {
@@ -48,7 +46,6 @@ impl CachedCatalog {
             requested: AtomicU64::new(0),
             changes: watch::Sender::new(0),
             url_policy: RwLock::new(Arc::new(UrlPolicy::allow_all())),
-            trackers: Mutex::default(),
         };
         catalog.refresh().await?;
         Ok(catalog)
@@ -68,10 +65,6 @@ impl CachedCatalog {
     /// Applies another policy to what is set from now on.
     pub fn set_url_policy(&self, url_policy: Arc<UrlPolicy<'static>>) {
         *self.url_policy.write().unwrap_or_else(PoisonError::into_inner) = url_policy;
-    }
-
-    pub(super) fn trackers(&self) -> &Mutex<()> {
-        &self.trackers
     }
 
     /// Reads the present snapshot. Writers wait meanwhile, so `look` must be short.

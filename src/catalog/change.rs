@@ -15,7 +15,8 @@ pub struct Request {
     pub flags: BTreeMap<String, bool>,
     /// The adapter's own settings, secrets among them, and those that adapters share.
     pub settings: Properties,
-    /// Settings that were sent as null. They are blank in `settings`, and are stored as if they had never been set.
+    /// Settings that are stored as if they had never been set: those that were sent as null, and of ours also those that were
+    /// sent blank. Texts among them are blank in `settings`.
     pub unset: BTreeSet<String>,
     pub use_inherited_settings: Option<bool>,
     /// Whether it is active afterwards; `None` means that it is.

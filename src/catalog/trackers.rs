@@ -16,6 +16,12 @@ pub fn is_tracker(entry: &Entry) -> bool {
     entry.link.as_ref().is_some_and(|link| link.leads_to == Linked::Tracker)
 }
 
+/// All trackers but this one.
+pub(super) fn other_trackers(entry: &Entry) -> impl Iterator<Item = &'static Entry> {
+    let slug = entry.about.slug;
+    ADAPTERS.iter().filter(move |other| is_tracker(other) && other.about.slug != slug)
+}
+
 impl Snapshot {
     /// Why an active tracker must not be set for a scope: the project uses another one, its own or a default. Defaults of
     /// groups and of the instance may be several, as in GitLab.
@@ -24,10 +30,9 @@ impl Snapshot {
         if !is_of_project || !is_tracker(entry) {
             return None;
         }
-        let others =
-            ADAPTERS.iter().filter(|other| is_tracker(other) && other.about.slug != entry.about.slug);
         let (field, problem) = ANOTHER;
-        others.into_iter().any(|other| self.has_active(scope, other)).then(|| FieldError::new(field, problem))
+        let is_refused = other_trackers(entry).any(|other| self.has_active(scope, other));
+        is_refused.then(|| FieldError::new(field, problem))
     }
 
     fn has_active(&self, scope: &ResolvedScope, entry: &Entry) -> bool {

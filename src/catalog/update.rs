@@ -8,15 +8,15 @@ use super::configured::{Configured, Origin};
 use super::directory::provisional_number;
 use super::file_notes::{self, Unnoted};
 use super::snapshot::{Inheritance, Snapshot};
-use super::trackers::is_tracker;
+use super::trackers::{is_tracker, other_trackers};
 use super::url_policy::warn_of_blocked_urls;
 use super::{CachedCatalog, Catalog as _, ResolvedScope};
 use crate::adapters::Entry;
 use crate::settings::FieldError;
 use crate::store::StoreError;
 use crate::store::registry::{
-    AuditEntry, Configuration, Corrected, Learned, Mute, ProjectCorrection, Put, ScopeKey, SeenProject,
-    StoredGroup, StoredProject,
+    AuditEntry, Configuration, Corrected, Learned, MadeFrom, Mute, ProjectCorrection, Put, Rivals, ScopeKey,
+    SeenProject, StoredGroup, StoredProject,
 };
 
 /// How often a change starts again. In every round another change succeeded.
@@ -24,6 +24,15 @@ const ROUNDS: usize = 50;
 
 /// Who changes what files define.
 const PROVISIONING: &str = "provisioning files";
+
+/// The other trackers of a project, where an active one of its own is set. They were looked at in the snapshot of this
+/// revision.
+fn rivals(change: Change<'_>, next: &Configuration, seen: i64) -> Option<Rivals> {
+    let is_of_project = matches!(change.scope, ResolvedScope::Project { .. });
+    let is_rival = is_of_project && next.active && !next.inherits && is_tracker(change.entry);
+    is_rival
+        .then(|| Rivals { slugs: other_trackers(change.entry).map(|other| other.about.slug).collect(), seen })
+}
 
 /// Who makes a change, for the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,8 +75,6 @@ impl CachedCatalog {
     /// # Errors
     /// Why nothing was changed.
     pub async fn put(&self, change: Change<'_>, request: &Request) -> Result<(), ChangeError> {
-        // Of two trackers that are set at once, the second one has to see the first.
-        let _alone = if is_tracker(change.entry) { Some(self.trackers().lock().await) } else { None };
         self.change(change, "integration.update", |inheritance| {
             let url_policy = &*self.url_policy();
             let next =
@@ -132,7 +139,7 @@ impl CachedCatalog {
             next(Inheritance { own: in_memory.as_ref(), default: default.as_ref() })?;
             let owner = self.owner(scope, actor, now).await?;
             let row = self.registry().integration(owner, slug).await?;
-            let made_from = row.as_ref().map(|row| row.revision);
+            let revision = row.as_ref().map(|row| row.revision);
             let updated_at = row.as_ref().map(|row| row.updated_at);
             // The header has a precision of one second.
             if let (Some(updated_at), Some(moment)) = (updated_at, unless_changed_since)
@@ -142,7 +149,9 @@ impl CachedCatalog {
             }
             let own = row.map(|row| Configured::of_row(entry, row));
             let inheritance = Inheritance { own: own.as_ref(), default: default.as_ref() };
+            let seen = self.read(Snapshot::revision);
             let configuration = next(inheritance)?;
+            let made_from = MadeFrom { revision, rivals: rivals(change, &configuration, seen) };
             let before = own.as_ref().map(|own| &own.configuration);
             let fields = change::differences(before, &configuration);
             if before == Some(&configuration) {
@@ -235,7 +244,7 @@ impl CachedCatalog {
         for (slug, configuration) in rows {
             let audit = audit("integration.move", format!("project {id} {slug}"));
             let owner = ScopeKey::Project(id);
-            self.registry().put_integration(owner, slug, configuration, None, audit).await?;
+            self.registry().put_integration(owner, slug, configuration, None.into(), audit).await?;
         }
         for mute in mutes {
             let audit = audit("channel.mute", format!("project {id} {} {}", mute.slug, mute.channel));
@@ -333,7 +342,9 @@ impl CachedCatalog {
             };
             let owner = ScopeKey::File(file_notes::key(scope));
             // Where another node has noted it meanwhile, that note counts.
-            self.registry().put_integration(owner, slug, configuration.clone(), *made_from, audit).await?;
+            self.registry()
+                .put_integration(owner, slug, configuration.clone(), (*made_from).into(), audit)
+                .await?;
         }
         if !some.is_empty() {
             self.refresh().await?;

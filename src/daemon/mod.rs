@@ -75,8 +75,8 @@ pub type Reloads = mpsc::Receiver<ReloadRequest>;
 
 /// One request to reload. The answer is the number of integrations, or the mistakes in the files.
 pub struct ReloadRequest {
-    /// New settings, where they are to be applied too.
-    pub settings: Option<Box<Config>>,
+    /// New settings, where they are to be applied too; or their mistakes, because of which nothing is reloaded.
+    pub settings: Result<Option<Box<Config>>, String>,
     pub answer: tokio::sync::oneshot::Sender<Result<usize, Vec<provision::Problem>>>,
 }
 
@@ -165,6 +165,7 @@ pub async fn run(
     tasks.spawn(clock_watch(&config, &store, &handle, &clock).run(stop_rest.clone()));
     let on_change = end_holds(&store, &catalog, &handle, &clock);
     let watcher = config_watcher(live, &catalog, on_change, &clock, changes, &shutdown);
+    let last_reload = watcher.last.clone();
     tasks.spawn(watcher.run(reloads, stop_rest.clone()));
 
     let address = listener.local_addr().context("the listener has no address")?;
@@ -179,6 +180,7 @@ pub async fn run(
         arrived,
         broker,
         commands,
+        last_reload,
         condition,
         clock: clock.clone(),
         metrics,
@@ -254,6 +256,7 @@ fn config_watcher(
         clock: clock.clone(),
         changes,
         shutdown: shutdown.clone(),
+        last: Live::default(),
     }
 }
 

@@ -107,11 +107,42 @@ pub struct StoredIntegration {
     pub updated_at: Timestamp,
 }
 
+/// The state that a change to an integration was made from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MadeFrom {
+    /// The revision of the integration; `None`: there is none yet.
+    pub revision: Option<i64>,
+    /// For an integration that must not be active beside certain others.
+    pub rivals: Option<Rivals>,
+}
+
+/// The integrations of the same owner beside which another one must not be active.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rivals {
+    pub slugs: Vec<&'static str>,
+    /// The registry's revision at which they were looked at. One that was set active later makes the change outdated, so
+    /// that of two that are set at the same time, also by two nodes, one is refused.
+    pub seen: i64,
+}
+
+impl From<Option<i64>> for MadeFrom {
+    fn from(revision: Option<i64>) -> Self {
+        Self { revision, rivals: None }
+    }
+}
+
+impl MadeFrom {
+    /// The rivals' slugs and the revision at which they were looked at, for a statement.
+    pub(super) fn rivals(&self) -> (&[&'static str], i64) {
+        self.rivals.as_ref().map_or((&[], 0), |rivals| (&rivals.slugs, rivals.seen))
+    }
+}
+
 /// The result of a change to an integration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Put {
     Done(StoredIntegration),
-    /// The row was changed in the meantime. The caller has to read it again and repeat the change.
+    /// The row, or one of its rivals, was changed in the meantime. The caller has to read it again and repeat the change.
     Outdated,
 }
 
@@ -405,13 +436,13 @@ pub trait Registry: Send + Sync {
     /// The integration of this owner, as it is at this moment.
     async fn integration(&self, owner: ScopeKey, slug: &str) -> Result<Option<StoredIntegration>>;
 
-    /// Sets an integration, if it still has the revision `made_from` (`None`: if there is none yet).
+    /// Sets an integration, if what the change was made from is still so.
     async fn put_integration(
         &self,
         owner: ScopeKey,
         slug: &str,
         configuration: Configuration,
-        made_from: Option<i64>,
+        made_from: MadeFrom,
         audit: AuditEntry,
     ) -> Result<Put>;
 

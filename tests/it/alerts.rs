@@ -11,12 +11,14 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use forgebell::store::State;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::process::Command;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::harness;
 use crate::harness::alertmanager::Alertmanager;
 use crate::harness::api::{Caller, administered};
 use crate::harness::daemon::{Daemon, Home};
+use crate::harness::program::finished;
 use crate::harness::receiver::{Hook, Receiver};
 use crate::harness::wait::eventually;
 
@@ -209,6 +211,44 @@ async fn lost_answers_and_a_killed_daemon_lose_no_alert_and_repeat_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_the_command_line_lets_alerts_in_and_nothing_else() {
+    let chat = Receiver::start().await;
+    let (mattermost, _slack) = (chat.slack_like("/mattermost"), chat.slack_like("/slack"));
+    let home = home();
+    let (daemon, admin, _) = set_up(&home, &chat).await;
+    admin.ask("DELETE", "/projects/42/integrations/alerts", None).await;
+    let mut program = Command::new(env!("CARGO_BIN_EXE_forgebell"));
+    let store = format!("store.path={}", home.path().join("forgebell.db").display());
+    program.env_clear().current_dir(home.path()).args(["--option", &store, "token", "create"]);
+    program.args(["--project", "acme/web", "--alerts", "--name", "alertmanager"]);
+    let printed = finished(program).await;
+    let token = printed.strip_suffix('\n').expect("one line");
+    assert!(token.starts_with("fbt-") && !token.contains(char::is_whitespace), "{token}");
+
+    let post = async |address: &str| {
+        let request = admin.client.post(format!("{}{address}", daemon.base())).bearer_auth(token);
+        let alert = json!({ "title": "Backup failed", "fingerprint": "backup" });
+        request.body(alert.to_string()).send().await.expect("an answer").status().as_u16()
+    };
+    eventually("the daemon knows the token", SOON, async || {
+        (post("/acme/web/alerts/notify.json").await == 200).then_some(())
+    })
+    .await;
+    let first = told(&mattermost, 1).await.remove(0);
+    assert!(first.to_string().contains("Backup failed"), "{first}");
+    assert_eq!(post("/other/site/alerts/notify.json").await, 401, "it is for one project");
+    let shown = admin.ask("GET", "/projects/42/integrations/alerts", None).await.1;
+    assert_eq!(
+        (&shown["active"], &shown["alerts_path"]),
+        (&json!(true), &json!("/acme/web/alerts/notify.json"))
+    );
+    let api = format!("{}/api/v4/projects/42/integrations", daemon.base());
+    let read = admin.client.get(api).bearer_auth(token).send().await.expect("an answer");
+    assert_eq!(read.status(), 403, "it lets alerts in, and nothing else");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_token_is_refused_and_a_new_one_lets_the_same_alert_in() {
     let chat = Receiver::start().await;
     let (mattermost, _slack) = (chat.slack_like("/mattermost"), chat.slack_like("/slack"));
@@ -221,7 +261,7 @@ async fn a_wrong_token_is_refused_and_a_new_one_lets_the_same_alert_in() {
         request.body(alert.to_string()).send().await.expect("an answer").status().as_u16()
     };
     assert_eq!(post("fbt-of-someone-else").await, 401);
-    let rotated = admin.put("/projects/42/integrations/alerts", json!({})).await;
+    let rotated = admin.put("/projects/42/integrations/alerts", json!({ "reset_token": true })).await;
     assert_eq!(post(rotated["token"].as_str().expect("a token")).await, 200);
     let first = told(&mattermost, 1).await.remove(0);
     assert!(first.to_string().contains("Backup failed"), "{first}");

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::api;
 use crate::harness::daemon::{Daemon, Home};
-use crate::harness::payloads::payload;
+use crate::harness::payloads::{payload, with};
 use crate::harness::python;
 use crate::harness::receiver::{Answer, Hook, Receiver};
 use crate::harness::wait::eventually;
@@ -160,6 +160,52 @@ async fn an_answer_of_ten_megabytes_is_named_and_the_service_is_asked_again() {
     assert!(note.contains("answered 200 with 1024 KiB or more, which are not read"), "{note}");
     statuses(&daemon, &home, "failed").await;
     assert_eq!(asked.received().len(), 3);
+    daemon.stop().await;
+}
+
+/// A push of this commit to a project.
+fn push(project: (i64, &str), sha: &str) -> Vec<u8> {
+    with(&payload("push.json"), |push| {
+        push["project_id"] = json!(project.0);
+        push["project"]["id"] = json!(project.0);
+        push["project"]["path_with_namespace"] = json!(project.1);
+        push["after"] = json!(sha);
+        push["checkout_sha"] = json!(sha);
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_server_that_hangs_delays_questions_to_itself_alone() {
+    const PUSHES: usize = 12;
+    let (hangs, answers) = (Receiver::start().await, Receiver::start().await);
+    let mock_ci = |project: &str, server: &Receiver| {
+        format!(
+            "[[integration]]\nproject = \"{project}\"\nadapter = \"mock-ci\"\nmock_service_url = \"{}\"\n\n",
+            server.url("")
+        )
+    };
+    let sha = |number: usize| format!("{number:040x}");
+    for number in 0..PUSHES {
+        hangs.at(&format!("/acme/slow/status/{}.json", sha(number))).answer(Answer::hang());
+    }
+    answers
+        .at(&format!("/acme/quick/status/{SHA}.json"))
+        .answer(Answer::json(200, &json!({"status": "success"})));
+    let home = home(&(mock_ci("acme/slow", &hangs) + &mock_ci("acme/quick", &answers)));
+    let daemon = home.start().await;
+    for number in 0..PUSHES {
+        daemon.send(&format!("slow {number}"), push((50, "acme/slow"), &sha(number))).await;
+    }
+    hangs.wait_for(1).await;
+    daemon.send("quick", push((51, "acme/quick"), SHA)).await;
+    let store = home.ledger().await;
+    eventually("the other build is known", Duration::from_secs(30), async || {
+        let watches = store.commit_statuses(51, SHA).await.ok()?;
+        watches.iter().any(|watch| watch.ended_at.is_some()).then_some(())
+    })
+    .await;
+    // A question is given up after ten seconds: before the first one was, the other server had answered.
+    assert_eq!(hangs.received().len(), 4, "a server has few questions at once");
     daemon.stop().await;
 }
 

@@ -7,7 +7,7 @@ mod receiver;
 use std::time::Duration;
 
 use crate::harness::rabbit::unique;
-use crate::harness::{payloads, ports, wait};
+use crate::harness::{payloads, ports, python, wait};
 
 /// Longer than any step here takes if it succeeds, except the start of a node.
 const SOON: Duration = Duration::from_secs(10);
@@ -56,4 +56,14 @@ fn payloads_are_json_and_can_be_varied() {
 #[test]
 fn unique_names_differ() {
     assert_ne!(unique("a"), unique("a"));
+}
+
+/// However a run of the tests ends, no server is left: the system closes its input then.
+#[tokio::test]
+async fn a_server_of_the_tests_ends_with_its_input() {
+    let (mut server, port) = python::server("mock_ci.py", &["success"]).await;
+    assert!(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok(), "it serves");
+    drop(server.stdin.take());
+    let ended = tokio::time::timeout(SOON, server.wait()).await;
+    assert!(ended.expect("it ends soon").is_ok_and(|status| status.success()));
 }

@@ -92,7 +92,7 @@ async fn a_channel_of_3000_letters_in_the_table_stops_no_other_project() {
         "integration.update",
         "project 42 slack".to_owned(),
     );
-    let put = store.put_integration(ScopeKey::Project(42), "slack", configuration, None, audit).await;
+    let put = store.put_integration(ScopeKey::Project(42), "slack", configuration, None.into(), audit).await;
     assert!(matches!(put, Ok(Put::Done(_))), "it is in the table");
 
     let daemon = home.start().await;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::api::administered;
 use crate::harness::daemon::Home;
 use crate::harness::payloads::{payload, with};
+use crate::harness::postgres;
 use crate::harness::receiver::{Answer, Receiver};
 use crate::harness::wait::eventually;
 use base64::Engine as _;
@@ -77,11 +78,23 @@ fn written() -> Answer {
 #[tokio::test(flavor = "multi_thread")]
 async fn asana_gets_one_comment_and_one_completion_although_the_daemon_is_killed_between_them() {
     let asana = Asana::start().await;
+    let home = asana.home();
+    killed_between_comment_and_completion(asana, home).await;
+}
+
+/// That an attempt began is written before it, in this database too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_node_with_postgresql_repeats_no_comment_either() {
+    let asana = Asana::start().await;
+    let home = asana.home().with_postgres(&postgres::database(), "one");
+    killed_between_comment_and_completion(asana, home).await;
+}
+
+async fn killed_between_comment_and_completion(asana: Asana, home: Home) {
     // The comment is written, and its answer never comes.
     let stories = asana.receiver.at(STORIES).answer(Answer::hang());
     let task = asana.receiver.at(&format!("/api/1.0/tasks/{TASK}"));
     let task = task.answer(Answer::json(200, &json!({ "data": { "gid": TASK, "completed": true } })));
-    let home = asana.home();
     let daemon = home.start().await;
     daemon.send("one", push_saying(&format!("Fixes #{TASK}"))).await;
     stories.wait_for(1).await;

@@ -18,7 +18,8 @@ use crate::adapters::contract::{
 };
 use crate::adapters::operator::OperatorSettings;
 use crate::call::{
-    Answer, Bucket, Call, Failure, Health, HttpRequest, HttpResponse, Method, Pace, describe, unavailable,
+    Answer, Bucket, Call, Failure, Health, HttpRequest, HttpResponse, Method, Pace, describe, excerpt,
+    unavailable,
 };
 use crate::event::Triggers;
 use crate::integration::Family;
@@ -173,7 +174,10 @@ fn read(response: &HttpResponse) -> Answer<Health> {
         (200, Some(Body::Success {})) => Answer::Done(Health { answer: "Checked API endpoint".to_owned() }),
         (400 | 422, Some(Body::Error { error_type, error })) => {
             let status = response.status;
-            Answer::Failed(Failure::Rejected(format!("answered {status}: {error_type}: {error}")))
+            Answer::Failed(Failure::Rejected(format!(
+                "answered {status}: {}",
+                excerpt(&format!("{error_type}: {error}"))
+            )))
         }
         (401 | 403, _) if response.header(FROM_IAP).is_some() => {
             Answer::Failed(Failure::Misconfigured(format!(

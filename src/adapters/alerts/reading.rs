@@ -53,12 +53,19 @@ pub(super) fn first<'a>(values: impl IntoIterator<Item = Option<&'a Json>>, at_m
     texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
 }
 
-/// An address of a web page. Others, and those that are too long, are left out: an address can't be cut.
+/// An address of a web page, without the login that it may hold: people have their own. Others, and those that are too long,
+/// are left out: an address can't be cut.
 pub(super) fn address(value: Option<&Json>) -> String {
     let text = value.and_then(Json::as_str).map(str::trim).unwrap_or_default();
-    let is_web =
-        || Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if text.chars().count() <= ADDRESS && is_web() { text.to_owned() } else { String::new() }
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let Some(mut url) = url.filter(|_| text.chars().count() <= ADDRESS) else { return String::new() };
+    if url.username().is_empty() && url.password().is_none() {
+        return text.to_owned();
+    }
+    // A web address takes both.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.into()
 }
 
 /// A moment; `None` where there is none that can be read.
@@ -131,6 +138,7 @@ mod tests {
             address(Some(&json!("https://p.example/graph?g0.expr=x"))),
             "https://p.example/graph?g0.expr=x"
         );
+        assert_eq!(address(Some(&json!("http://u:s3cret@p.example/g?x=1"))), "http://p.example/g?x=1");
         let long = format!("https://p.example/{}", "x".repeat(3_000));
         for none in ["javascript:alert(1)", "file:///etc/passwd", "https://", "graph", "", long.as_str()] {
             assert_eq!(address(Some(&json!(none))), "", "{none}");

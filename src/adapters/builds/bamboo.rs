@@ -76,6 +76,7 @@ impl Deliver for Bamboo {
 
     #[cfg(test)]
     const CONTRACT: Contract = Contract {
+        links_references: false,
         largest_body: 1,
         mentions: &[],
         answers: &[

@@ -97,6 +97,7 @@ impl Deliver for GitHub {
 
     #[cfg(test)]
     const CONTRACT: Contract = Contract {
+        links_references: false,
         largest_body: 8_000,
         // Statuses notify nobody.
         mentions: &[],

@@ -98,6 +98,8 @@ impl Deliver for Campfire {
 
     #[cfg(test)]
     const CONTRACT: Contract = Contract {
+        // Campfire shows text, and of a push its numbers and names alone.
+        links_references: false,
         // 10,000 characters of four bytes, each of which is encoded as three.
         largest_body: 121_000,
         fault: |body| (!body.is_null() && !is_seen(&body["message[body]"])).then_some("no text"),

@@ -116,6 +116,8 @@ impl Deliver for Irker {
 
     #[cfg(test)]
     const CONTRACT: Contract = Contract {
+        // IRC has no links but addresses.
+        links_references: false,
         // 400 bytes a line and 5 lines for each of the example's recipients, as JSON, whose escapes may double the size.
         largest_body: 10_000,
         fault: |body| {

@@ -10,9 +10,18 @@ const PLACE: &str = ":id";
 /// What RFC 3986 calls unreserved stays as it is in every part of an address.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// An address as people are led to it: without the login that it may hold, which they have of their own.
+pub(super) fn for_people(page: &PageUrl) -> url::Url {
+    let mut url = page.0.clone();
+    // An http address takes both.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url
+}
+
 /// The address of an issue: the pattern with the issue's number or key in every place of it.
 pub(super) fn of_issue(pattern: &PageUrl, id: &str) -> String {
-    pattern.0.as_str().replace(PLACE, &utf8_percent_encode(id, ENCODED).to_string())
+    for_people(pattern).as_str().replace(PLACE, &utf8_percent_encode(id, ENCODED).to_string())
 }
 
 /// What is wrong with a pattern: all issues would have the same address.
@@ -44,6 +53,12 @@ mod tests {
         assert_eq!(of("https://t.example/:id", ":id"), "https://t.example/%3Aid");
         assert_eq!(of("https://t.example/100%25/:id", "1"), "https://t.example/100%25/1");
         assert_eq!(of("https://t.example:8443/ü/:id", "1"), "https://t.example:8443/%C3%BC/1");
+    }
+
+    #[test]
+    fn a_login_in_an_address_is_not_shown_to_people() {
+        assert_eq!(of_issue(&pattern("https://u:s3cret@t.example/:id"), "7"), "https://t.example/7");
+        assert_eq!(for_people(&pattern("https://u@t.example/p?a=b")).as_str(), "https://t.example/p?a=b");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Confluence: a wiki (`app/models/concerns/integrations/base/confluence.rb` in <https://gitlab.com/gitlab-org/gitlab>).
 //! Messages about the project's wiki lead to it.
 
+use super::address::for_people;
 use super::wiki;
 use crate::adapters::contract::{About, Adapter, Link, Linked};
 use crate::settings::{FieldError, PageUrl};
@@ -41,7 +42,7 @@ impl Link for Confluence {
     const LEADS_TO: Linked = Linked::Wiki;
 
     fn wiki(settings: &Settings) -> Option<String> {
-        Some(settings.confluence_url.0.to_string())
+        Some(for_people(&settings.confluence_url).into())
     }
 
     fn name(_settings: &Settings) -> String {

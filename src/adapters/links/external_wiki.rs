@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::address::for_people;
 use super::wiki;
 use crate::adapters::contract::{About, Adapter, Link, Linked, Probe};
 use crate::adapters::operator::OperatorSettings;
@@ -35,7 +36,7 @@ impl Link for ExternalWiki {
     const LEADS_TO: Linked = Linked::Wiki;
 
     fn wiki(settings: &Settings) -> Option<String> {
-        Some(settings.external_wiki_url.0.to_string())
+        Some(for_people(&settings.external_wiki_url).into())
     }
 }
 

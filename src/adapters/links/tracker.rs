@@ -65,11 +65,11 @@ macro_rules! issue_links {
             }
 
             fn project(settings: &Self::Settings) -> Option<String> {
-                Some(settings.pages().project.0.to_string())
+                Some(super::address::for_people(settings.pages().project).into())
             }
 
             fn new_issue(settings: &Self::Settings) -> Option<String> {
-                settings.pages().new_issue.map(|page| page.0.to_string())
+                settings.pages().new_issue.map(|page| super::address::for_people(page).into())
             }
 
             fn name(settings: &Self::Settings) -> String {

@@ -141,6 +141,8 @@ impl Deliver for Pushover {
 
     #[cfg(test)]
     const CONTRACT: Contract = Contract {
+        // A notification shows who pushed where, and no commits.
+        links_references: false,
         // The limits above in characters of four bytes, each of which is encoded as three.
         largest_body: 20_000,
         fault: |body| (!is_seen(&body["message"])).then_some("a blank message"),

@@ -12,6 +12,9 @@ pub struct Contract {
     pub fault: fn(&Json) -> Option<&'static str>,
     /// Whether it gets the event as it came in: what people wrote in it is no text of ours.
     pub forwards: bool,
+    /// Whether references in what people wrote become links to the project's tracker, in some message at least. A service
+    /// whose messages are plain text, or have no words of people, has no such links.
+    pub links_references: bool,
     /// What notifies people in this service's markup: nothing that people wrote may come out as one of these.
     pub mentions: &'static [&'static str],
     /// A target that the settings' examples allow.
@@ -63,6 +66,7 @@ impl Contract {
         largest_body: 0,
         fault: |_| None,
         forwards: false,
+        links_references: true,
         mentions: &["@channel", "@here", "@everyone", "@all"],
         target: "",
         targets_of_event: false,

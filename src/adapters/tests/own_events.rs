@@ -3,6 +3,7 @@
 use super::*;
 use crate::adapters::common_settings::common_fields;
 use crate::adapters::contract::OWN_EVENTS;
+use crate::integration::Family;
 
 /// The services for people, each of which can tell every event of [`OWN_EVENTS`].
 fn for_people() -> impl Iterator<Item = &'static Entry> {
@@ -33,6 +34,17 @@ fn an_event_that_gitlab_does_not_offer_is_off_by_default_and_gitlabs_keep_their_
             let flag = fields.iter().find(|field| field.name == trigger.flag()).expect("a flag");
             assert_eq!(flag.default, Some(if is_on { "true" } else { "false" }), "{what}");
             assert_eq!(flag.help.contains("GitLab does not offer"), is_own, "{what}: {}", flag.help);
+        }
+    }
+}
+
+#[test]
+fn every_chat_service_can_tell_alerts_and_vulnerabilities() {
+    let chats: Vec<_> = tellers().filter(|entry| entry.about.family == Family::Chat).collect();
+    assert!(chats.len() > 10, "{chats:?}");
+    for entry in chats {
+        for trigger in [Trigger::Alert, Trigger::Vulnerability] {
+            assert!(entry.about.triggers.contains(trigger), "{trigger} of {}", entry.about.slug);
         }
     }
 }

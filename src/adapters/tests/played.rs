@@ -19,6 +19,8 @@ pub struct Played {
     pub outcome: String,
     /// The reason, where it failed or was skipped.
     pub why: String,
+    /// What was to be logged.
+    pub remarks: Vec<String>,
 }
 
 impl Played {
@@ -89,10 +91,16 @@ pub fn play_to(
 
 /// Makes this call and those that follow from it.
 fn play_call(case: &Case, call: Call<Sent>, answers: &[(u16, &str)]) -> Played {
-    let mut played = Played { requests: Vec::new(), outcome: "unanswered".to_owned(), why: String::new() };
+    let mut played = Played {
+        requests: Vec::new(),
+        outcome: "unanswered".to_owned(),
+        why: String::new(),
+        remarks: Vec::new(),
+    };
     let (mut call, mut answers) = (call, answers.iter());
     loop {
         played.requests.push(shown(&call, case));
+        played.remarks.extend(call.remark.clone());
         let Some((status, body)) = answers.next() else { return played };
         match (call.read)(&Response::Http(http_response(*status, &[], body))) {
             Answer::Next(next) => call = next,

@@ -88,6 +88,7 @@ impl Deliver for Gemnasium {
 
     #[cfg(test)]
     const CONTRACT: Contract = Contract {
+        links_references: false,
         // 8 MiB in Base64 with line breaks, which JSON escapes.
         largest_body: 13_000_000,
         mentions: &[],

@@ -37,7 +37,7 @@ use crate::adapters::contract::{
 use crate::adapters::operator::OperatorSettings;
 #[cfg(test)]
 use crate::adapters::tests::Contract;
-use crate::call::{Answer, Bucket, Call, Failure, Health, Method, Pace, Sent};
+use crate::call::{Answer, Bucket, Call, Failure, Health, Method, Pace, Sent, excerpt};
 use crate::digest::Digest;
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
@@ -330,11 +330,12 @@ impl Probe for Jira {
             if words[1].is_empty() {
                 return answers::not_understood(response, false);
             }
-            let what = format!("Jira {}", words.join(" ").trim());
+            let what = format!("Jira {}", excerpt(&words.join(" ")));
             let myself = server.request(Method::Get, &["myself"], &[]);
             Answer::Next(Call::http(myself, move |response| match answers::json(response, false) {
                 Ok(user) => {
-                    let name = user["displayName"].as_str().unwrap_or("a user without a name");
+                    let name = user["displayName"].as_str().map(excerpt);
+                    let name = name.unwrap_or_else(|| "a user without a name".to_owned());
                     Answer::Done(Health { answer: format!("{what} answers, and knows the user as {name}") })
                 }
                 Err(answer) => answer,

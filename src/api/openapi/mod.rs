@@ -47,7 +47,7 @@ A token is sent as `PRIVATE-TOKEN: …`, as `Authorization: Bearer …`, or as t
 Monitoring systems do not use this API: as to a GitLab, they post alerts to \
 `/:group/:project/prometheus/alerts/notify.json` (Alertmanager) or `/:group/:project/alerts/notify.json` (any other), with \
 the project's alert token as `Authorization: Bearer …` or as the password of `Basic`. `PUT /projects/:id/integrations/alerts` \
-makes that token. The answer is 200 with `iid` and `title` of each alert that was taken; 400 for more than 1 MiB; 422 for a \
+makes that token, and with `reset_token` another one. The answer is 200 with `iid` and `title` of each alert that was taken; 400 for more than 1 MiB; 422 for a \
 body that is no report; 401 for a wrong token; 403 where the endpoint is switched off.
 
 `/projects/:id/services` is a former name of `/projects/:id/integrations`; the same goes for groups. The instance's \

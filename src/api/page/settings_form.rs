@@ -113,6 +113,8 @@ impl SettingsForm<'_> {
             |group: Option<Group>| settings.iter().copied().filter(move |spec| group_of(spec) == group);
         let flags: Vec<&ParamSpec> =
             specs.iter().filter(|spec| spec.stored_as == StoredAs::Flag && spec.has_effect).collect();
+        let deeds: Vec<&ParamSpec> =
+            specs.iter().filter(|spec| spec.stored_as == StoredAs::Nothing).collect();
         let per_event = |spec: &&ParamSpec| spec.name.ends_with("_channel");
         html! {
             form method="post" action=(self.action) class="settings" {
@@ -121,6 +123,7 @@ impl SettingsForm<'_> {
                 @for spec in of_group(None).filter(|spec| !per_event(spec)) { (self.field(spec)) }
                 @if let Some(inherit) = specs.iter().find(|spec| spec.name == INHERIT) { (self.inheritance(inherit)) }
                 (self.boxes("Events that are sent", &flags))
+                (self.boxes("The token", &deeds))
                 (self.fieldset("Channels", of_group(Some(Group::Channels)).filter(|spec| !per_event(spec)).collect()))
                 (self.fieldset("Which of them", of_group(Some(Group::Filters)).collect()))
                 (self.fieldset("What the messages say", of_group(Some(Group::Messages)).collect()))
@@ -305,7 +308,9 @@ impl SettingsForm<'_> {
             return match spec.stored_as {
                 StoredAs::Flag => crate::event::Trigger::from_flag(name)
                     .map_or(by_default, |trigger| self.entry.default_triggers().contains(trigger)),
-                StoredAs::Setting | StoredAs::Inheritance | StoredAs::Active => by_default,
+                StoredAs::Setting | StoredAs::Inheritance | StoredAs::Active | StoredAs::Nothing => {
+                    by_default
+                }
             };
         };
         match head.flags.is_on(name).or_else(|| tail.flags.is_on(name)) {

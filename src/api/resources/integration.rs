@@ -94,6 +94,10 @@ pub struct IntegrationTail {
     /// Whether the service can be reached; null where it is not asked that, or was not since the settings were changed.
     #[schema(required)]
     pub health: Option<IntegrationHealth>,
+    /// Of `alerts` and `prometheus` of a project: the path below this server's address that monitoring systems post alerts to.
+    /// Absent where the project's path is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alerts_path: Option<String>,
 }
 
 /// Whether a service can be reached: what it answered last. A tracker is asked after pushes, others by tests.

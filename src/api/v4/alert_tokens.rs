@@ -1,12 +1,15 @@
-//! The tokens of the integration `alerts`: `PUT` makes one or rotates it, `DELETE` revokes all of the project.
+//! The tokens of the integration `alerts`: `PUT` makes one where there is none, or with `reset_token` another one; `DELETE`
+//! revokes all of the project.
 //!
-//! A project may have several alert tokens: those that the command line makes are for one monitoring system each, and have
-//! their own names. `PUT` ends only those that it made itself, so that rotating one does not silence the others.
+//! A `PUT` that only repeats what is set keeps the token, because clients such as Terraform send what they read. A project may
+//! have several alert tokens: those that the command line makes are for one monitoring system each, and have their own
+//! names. `PUT` ends only those that it made itself, so that rotating one does not silence the others.
 
 use jiff::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::caller::Named;
-use crate::adapters::alerts::endpoint;
+use crate::adapters::alerts::{endpoint, prometheus};
 use crate::api::State;
 use crate::api::error::{ApiError, Missing};
 use crate::catalog::{Actor, Catalog as _, ResolvedScope};
@@ -35,6 +38,21 @@ pub(super) fn project_of(named: Named<'_>) -> Result<Option<ScopeKey>, ApiError>
     }
 }
 
+/// The path that monitoring systems post a project's alerts to; `None` for other services, and where the project's path is
+/// not known.
+pub(super) fn path_of(scope: &ResolvedScope, slug: &str) -> Option<String> {
+    /// What a path may hold without being encoded.
+    const PLAIN: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+    let ResolvedScope::Project { path: Some(project), .. } = scope else { return None };
+    let project = utf8_percent_encode(project, PLAIN);
+    match slug {
+        endpoint::SLUG => Some(format!("/{project}/alerts/notify.json")),
+        prometheus::SLUG => Some(format!("/{project}/prometheus/alerts/notify.json")),
+        _ => None,
+    }
+}
+
 /// A change of a project's alert tokens.
 pub(super) struct Change<'a> {
     pub(super) state: &'a State,
@@ -44,9 +62,14 @@ pub(super) struct Change<'a> {
 }
 
 impl Change<'_> {
-    /// Makes a token, and ends the one that was made like this before. The new one is live before the old one ends.
-    pub(super) async fn rotate(&self) -> Result<String, ApiError> {
-        let former = self.live().await?;
+    /// Makes a token, unless there is one that was made like this. Where `reset` is set, it makes another one and ends the
+    /// former; the new one is live before the old one ends. `None`: the token stays.
+    pub(super) async fn put(&self, reset: bool) -> Result<Option<String>, ApiError> {
+        let mut former = self.live().await?;
+        former.retain(|token| token.name == NAME);
+        if !former.is_empty() && !reset {
+            return Ok(None);
+        }
         let secret = token::make()?;
         let new = NewToken {
             name: NAME.to_owned(),
@@ -57,8 +80,8 @@ impl Change<'_> {
         let note = self.note("token.create", format!("token {NAME} for {}", self.project));
         let fields = ["name", "reach", "right", "expires_at"].map(str::to_owned).to_vec();
         self.state.registry.create_token(new, AuditEntry { fields, ..note }).await?;
-        self.revoke(former.iter().filter(|token| token.name == NAME)).await?;
-        Ok(secret.expose().to_owned())
+        self.revoke(former.iter()).await?;
+        Ok(Some(secret.expose().to_owned()))
     }
 
     /// Ends all alert tokens of the project.

@@ -88,8 +88,8 @@ pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Json<Integ
 /// Set {integration} of {level}
 ///
 /// The integration becomes active. A parameter that is not sent keeps its value, but required ones have to be sent each
-/// time. Unknown parameters are ignored, and `warnings` names them. For `alerts`, the answer has a new `token`, which is
-/// not shown again; the one that this made before ends.
+/// time. Unknown parameters are ignored, and `warnings` names them. For `alerts`, the first answer has a `token`, which is
+/// not shown again; with `reset_token` there is a new one, and the former ends.
 #[utoipa::path(
     put, path = "/{slug}", operation_id = "put{Level}{Integration}", params(IfUnmodifiedSince),
     responses(
@@ -132,8 +132,8 @@ pub(in crate::api) async fn save(
     state.try_again(&saved, caller.now).await;
     let token = match alerts {
         Some(project) => {
-            let now = caller.now;
-            Some(alert_tokens::Change { state, project, actor: &actor, now }.rotate().await?)
+            let (now, reset) = (caller.now, put_params::resets_token(params));
+            alert_tokens::Change { state, project, actor: &actor, now }.put(reset).await?
         }
         None => None,
     };
@@ -293,6 +293,7 @@ fn object(scope: &ResolvedScope, inheritance: Inheritance<'_>) -> Option<Integra
             },
             switched_off: off.into_iter().collect(),
             health: None,
+            alerts_path: alert_tokens::path_of(scope, effective.slug()),
         },
     })
 }

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 use super::params::{Invalid, Param, Params};
 use crate::adapters::Entry;
+use crate::adapters::alerts::endpoint;
 use crate::adapters::common_settings::{FLAGS_WITHOUT_TRIGGER, Group, common_fields, is_stored_as_flag};
 use crate::api::error::ApiError;
 use crate::catalog::Request;
@@ -22,6 +23,8 @@ use crate::settings::{Field, FieldError, Kind, Shape, Value};
 pub(in crate::api) const INHERIT: &str = "use_inherited_settings";
 /// Whether it is active, for the adapters that take this parameter.
 const ACTIVE: &str = "active";
+/// Whether `alerts` gets another token.
+const RESET_TOKEN: &str = "reset_token";
 /// The longest value of a setting, in characters. Every service's limits are far below it.
 pub(in crate::api) const MAX_LENGTH: usize = 65_535;
 
@@ -49,6 +52,8 @@ pub(in crate::api) enum StoredAs {
     Flag,
     Inheritance,
     Active,
+    /// It asks for something to be done now.
+    Nothing,
 }
 
 /// Every parameter that a `PUT` of this adapter takes.
@@ -115,7 +120,30 @@ pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
         has_effect: true,
         is_addition: false,
     });
-    own.chain(settings).chain(supported).chain(unsupported).chain(active).chain([inherit]).collect()
+    let reset = (entry.about.slug == endpoint::SLUG).then(|| ParamSpec {
+        name: RESET_TOKEN.into(),
+        kind: Kind::Bool,
+        required: false,
+        help: "Whether a new token is made in place of the one that this made before, which ends. Not sent: the token stays."
+            .into(),
+        example: None,
+        default: None,
+        stored_as: StoredAs::Nothing,
+        has_effect: true,
+        is_addition: false,
+    });
+    own.chain(settings)
+        .chain(supported)
+        .chain(unsupported)
+        .chain(active)
+        .chain(reset)
+        .chain([inherit])
+        .collect()
+}
+
+/// Whether a `PUT` of `alerts`, which was [read](read), asks for another token.
+pub(in crate::api) fn resets_token(params: &Params) -> bool {
+    params.boolean(RESET_TOKEN) == Ok(Some(true))
 }
 
 fn flag(name: Cow<'static, str>, help: Cow<'static, str>, default: Option<&'static str>) -> ParamSpec {
@@ -239,7 +267,8 @@ fn put(request: &mut Request, stored_as: StoredAs, name: &str, value: Option<Val
         (StoredAs::Inheritance, Some(Value::Bool(follow))) => request.use_inherited_settings = Some(follow),
         (StoredAs::Active, Some(Value::Bool(active))) => request.active = Some(active),
         // It counts as not sent; or a flag that is not a boolean, which `value` never returns.
-        (_, None) | (StoredAs::Flag | StoredAs::Inheritance | StoredAs::Active, Some(_)) => {}
+        (_, None)
+        | (StoredAs::Flag | StoredAs::Inheritance | StoredAs::Active | StoredAs::Nothing, Some(_)) => {}
     }
 }
 

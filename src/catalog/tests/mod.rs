@@ -2,6 +2,7 @@
 
 mod changing;
 mod directory;
+mod effects;
 mod inheritance;
 mod model;
 

@@ -146,7 +146,7 @@ async fn switch_on_alerts(
     let made_from = present.map(|present| present.revision);
     let note = audit::entry("integration.update", format!("{project} {}", endpoint::SLUG), &["active"], now);
     // Where someone else sets it at this moment, it is as that person wants it.
-    store.put_integration(project, endpoint::SLUG, configuration, made_from, note).await?;
+    store.put_integration(project, endpoint::SLUG, configuration, made_from.into(), note).await?;
     Ok(())
 }
 

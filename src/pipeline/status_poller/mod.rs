@@ -3,26 +3,28 @@
 //! A delivery to a build service leaves a [`Watch`] in the store, in the commit that records the
 //! delivery; a push leaves one for a service that is only asked, or that is [probed](crate::adapters::contract::Probe) after
 //! pushes. [`StatusPoller`] claims the watches that are due, asks at
-//! the pace of the service, and writes what the service said. Nothing waits in a task: a watch is a row with a due time,
-//! and nodes that share a store share the work.
+//! the pace of the service, and writes what the service said. A watch is a row with a due time, and nodes that share a store
+//! share the work. A service that answers late delays questions to itself alone.
 //!
-//! `schedule` decides when to ask again, and `announcement` turns a result into an event for people. Both are pure.
-//! `probing` asks whether services can be reached.
+//! `turns` decides which question begins, `schedule` when to ask again, and `announcement` turns a result into an event for
+//! people. All three are pure. `probing` asks whether services can be reached.
 
 mod announcement;
 mod probing;
 mod schedule;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::stream;
 use jiff::Timestamp;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
+use self::turns::{Due, Turn, Turns};
 use super::attempt::{End, run};
 use super::holds::Holds;
 use super::live::Live;
@@ -45,9 +47,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const SHORTEST_LOOK: Duration = Duration::from_millis(50);
 /// Watches that one claim takes.
 const AT_ONCE: usize = 64;
-/// Questions under way at the same time.
-const CONCURRENCY: usize = 8;
-/// A claimed watch is another node's after this time. It is longer than a chain of calls may take.
+/// A claimed watch is another node's after this time. It is longer than a chain of calls may take, and the chain before it.
 const HIDDEN_FOR: Duration = Duration::from_secs(180);
 /// How long a watch waits whose integration this node does not know, although another node may know it.
 const UNKNOWN_INTEGRATION: Duration = Duration::from_secs(20);
@@ -83,37 +83,93 @@ enum Answered<T> {
 impl StatusPoller {
     /// Asks until told to stop. A question under way is given up then; its watch is due again later.
     pub async fn run(self, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = Arc::new(self).ask_in_turn() => {}
+        }
+    }
+
+    /// Begins questions as they are due. None of them waits for one to another destination.
+    async fn ask_in_turn(self: Arc<Self>) {
+        let (mut turns, mut under_way) = (Turns::new(), JoinSet::new());
+        let mut look_at = Instant::now();
         loop {
-            let pause = tokio::select! {
-                () = stop.cancelled() => return,
-                pause = self.look() => pause,
+            let due = tokio::select! {
+                Some(ended) = under_way.join_next() => match ended {
+                    Ok(Some(turn)) => turns.ended(&turn, self.clock.now()),
+                    Ok(None) => Vec::new(),
+                    Err(error) => match error.try_into_panic() {
+                        Ok(panic) => std::panic::resume_unwind(panic),
+                        Err(_) => return, // the runtime ends
+                    },
+                },
+                () = tokio::time::sleep_until(look_at), if turns.places() > 0 => {
+                    let (watches, pause) = self.look(turns.places().min(AT_ONCE)).await;
+                    look_at = Instant::now() + pause;
+                    let now = self.clock.now();
+                    let due = watches.into_iter().filter_map(|watch| turns.take(self.destination(&watch), watch, now));
+                    due.collect()
+                }
             };
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(pause) => {}
+            for due in due {
+                under_way.spawn(Arc::clone(&self).carry_out(due));
             }
         }
     }
 
-    /// Asks about what is due. Returns how long to pause.
-    async fn look(&self) -> Duration {
+    /// Claims watches that are due, up to a number. Returns how long to pause as well.
+    async fn look(&self, at_most: usize) -> (Vec<Watch>, Duration) {
         let now = self.clock.now();
-        let claimed = match self.watches.claim_watches(now, after(now, HIDDEN_FOR), AT_ONCE).await {
+        let claimed = match self.watches.claim_watches(now, after(now, HIDDEN_FOR), at_most).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 store_calls::log(&error, "read which builds are due");
-                return LOOK_EVERY;
+                return (Vec::new(), LOOK_EVERY);
             }
         };
-        let is_full = claimed.watches.len() == AT_ONCE;
-        let asking = claimed.watches.into_iter().map(|watch| self.follow(watch));
-        stream::iter(asking).buffer_unordered(CONCURRENCY).collect::<Vec<()>>().await;
-        if is_full {
-            return Duration::ZERO;
+        if claimed.watches.len() == at_most {
+            return (claimed.watches, Duration::ZERO);
         }
         let next = claimed.next.map(|next| next.duration_since(self.clock.now()));
         let until_next = next.map_or(LOOK_EVERY, |wait| Duration::try_from(wait).unwrap_or_default());
-        until_next.clamp(SHORTEST_LOOK, LOOK_EVERY)
+        (claimed.watches, until_next.clamp(SHORTEST_LOOK, LOOK_EVERY))
+    }
+
+    /// The destination of a question. Watches that need no question have one of their own.
+    fn destination(&self, watch: &Watch) -> String {
+        let pace = self.catalog.integration(&watch.integration).and_then(|integration| {
+            let (entry, settings) = (adapters::find(integration.slug)?, &integration.settings);
+            match watch.kind {
+                WatchKind::Build => entry.status.as_ref().map(|status| status.pace(settings)),
+                WatchKind::Probe => entry.probe.as_ref().map(|probe| probe.pace(settings)),
+            }
+        });
+        pace.map_or_else(|| format!("watch {}", watch.number), |pace| pace.destination.key.0)
+    }
+
+    /// Asks, or puts off. Returns the turn of a question.
+    async fn carry_out(self: Arc<Self>, due: Due<Watch>) -> Option<Turn> {
+        match due {
+            Due::Ask(watch, turn) => {
+                self.follow(watch).await;
+                Some(turn)
+            }
+            Due::PutOff(watch, until) => {
+                self.put_off(&watch, until).await;
+                None
+            }
+        }
+    }
+
+    async fn put_off(&self, watch: &Watch, until: Timestamp) {
+        let now = self.clock.now();
+        let settled = match watch.kind {
+            WatchKind::Build => settle(watch, &Answered::Early(until), &self.config, now),
+            WatchKind::Probe => probing::settle(watch, &Answered::Early(until), &self.probes, now),
+        };
+        if let Err(error) = self.watches.settle_watch(settled).await {
+            store_calls::log(&error, "put off a question to a service that has others to answer");
+        }
     }
 
     async fn follow(&self, watch: Watch) {

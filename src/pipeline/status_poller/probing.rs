@@ -68,7 +68,12 @@ fn health(integration: &IntegrationId, answered: &Answered<Health>, at: Timestam
 }
 
 /// What follows from an answer. Pure.
-fn settle(watch: &Watch, answered: &Answered<Health>, config: &Config, now: Timestamp) -> SettledWatch {
+pub(super) fn settle(
+    watch: &Watch,
+    answered: &Answered<Health>,
+    config: &Config,
+    now: Timestamp,
+) -> SettledWatch {
     let asked = SettledWatch {
         number: watch.number,
         polls: watch.polls + 1,

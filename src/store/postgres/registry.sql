@@ -17,10 +17,12 @@ LANGUAGE sql AS $$
     INSERT INTO audit (at, who, action, object, fields) VALUES (a_at, a_who, a_action, a_object, a_fields)
 $$;
 
--- Returns the row as written. No row where the integration has another revision than the change was made from.
+-- Returns the row as written. No row where the integration has another revision than the change was made from, or where a
+-- rival was set active after the revision at which the rivals were looked at.
 CREATE OR REPLACE FUNCTION put_integration(
     i_owner_kind text, i_owner bigint, i_slug text, i_active boolean, i_inherits boolean, i_flags text,
     i_properties text, i_secrets bytea, made_from bigint,
+    rivals text[], rivals_seen bigint,
     a_at bigint, a_who text, a_action text, a_object text, a_fields text
 ) RETURNS SETOF integrations LANGUAGE plpgsql AS $$
 DECLARE
@@ -30,6 +32,11 @@ BEGIN
     SELECT i.revision INTO found_revision FROM integrations AS i
     WHERE i.owner_kind = i_owner_kind AND i.owner = i_owner AND i.slug = i_slug;
     IF found_revision IS DISTINCT FROM made_from THEN
+        RETURN;
+    END IF;
+    IF EXISTS (SELECT 1 FROM integrations AS i
+               WHERE i.owner_kind = i_owner_kind AND i.owner = i_owner AND i.slug = ANY (rivals)
+                   AND i.active AND NOT i.inherits AND i.revision > rivals_seen) THEN
         RETURN;
     END IF;
     PERFORM note(a_at, a_who, a_action, a_object, a_fields);

@@ -7,8 +7,8 @@ use super::fixtures::{Case, at, audit, configuration, keys};
 use crate::settings::Value;
 use crate::store::Registry;
 use crate::store::registry::{
-    Access, AuditLine, Changes, Configuration, Correction, GroupKey, Learned, Mute, NewToken,
-    ProjectCorrection, Put, Right, ScopeKey, SeenProject, StoredIntegration, Visibility,
+    Access, AuditLine, Changes, Configuration, Correction, GroupKey, Learned, MadeFrom, Mute, NewToken,
+    ProjectCorrection, Put, Right, Rivals, ScopeKey, SeenProject, StoredIntegration, Visibility,
 };
 
 const PROJECT: ScopeKey = ScopeKey::Project(42);
@@ -21,7 +21,13 @@ pub(super) async fn an_integration_comes_back_as_it_was_set<B: Backend>() {
         let settings = Configuration { inherits: owner == PROJECT, ..configuration(&format!("{owner:?}")) };
         let put = case
             .store
-            .put_integration(owner, "slack", settings.clone(), None, audit("integration.create", at(1)))
+            .put_integration(
+                owner,
+                "slack",
+                settings.clone(),
+                None.into(),
+                audit("integration.create", at(1)),
+            )
             .await
             .unwrap();
         let Put::Done(stored) = put else { panic!("there was none before") };
@@ -38,7 +44,7 @@ pub(super) async fn an_integration_comes_back_as_it_was_set<B: Backend>() {
         PROJECT,
         "slack",
         bare.clone(),
-        Some(3),
+        Some(3).into(),
         audit("integration.delete", at(9)),
     );
     let Put::Done(emptied) = put.await.unwrap() else { panic!("the third change made it") };
@@ -93,7 +99,7 @@ pub(super) async fn of_two_changes_made_from_the_same_state_one_is_outdated<B: B
             PROJECT,
             "slack",
             configuration(secret),
-            made_from,
+            MadeFrom::from(made_from),
             audit("integration.update", at(0)),
         )
     };
@@ -114,6 +120,51 @@ pub(super) async fn of_two_changes_made_from_the_same_state_one_is_outdated<B: B
     assert_eq!(case.store.changes(0).await.unwrap().revision, 2);
 }
 
+/// Two nodes that looked at the same state set another one of two rivals each.
+pub(super) async fn of_two_rivals_that_are_set_at_the_same_time_one_is_outdated<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let beside = case.backend().open_beside(keys("present", &[])).await.unwrap();
+    case.set("slack", configuration("s")).await;
+    let seen = case.store.changes(0).await.unwrap().revision;
+    let made_from = |rival: &'static str, seen: i64| MadeFrom {
+        revision: None,
+        rivals: Some(Rivals { slugs: vec!["bugzilla", rival], seen }),
+    };
+    let settings = || Configuration { active: true, ..Configuration::default() };
+    let note = || audit("integration.update", at(1));
+    let (one, other) = tokio::join!(
+        case.store.put_integration(PROJECT, "redmine", settings(), made_from("youtrack", seen), note()),
+        beside.put_integration(PROJECT, "youtrack", settings(), made_from("redmine", seen), note()),
+    );
+    let (one, other) = (one.unwrap(), other.unwrap());
+    assert_eq!(
+        [&one, &other].into_iter().filter(|put| matches!(put, Put::Done(_))).count(),
+        1,
+        "{one:?} {other:?}"
+    );
+    let (set, rival) = if other == Put::Outdated { ("redmine", "youtrack") } else { ("youtrack", "redmine") };
+    let outdated = case.store.put_integration(PROJECT, rival, settings(), made_from(set, seen), note());
+    assert_eq!(outdated.await.unwrap(), Put::Outdated);
+    assert_eq!(case.store.audit_log(None, 100).await.unwrap().len(), 2, "what is refused leaves no line");
+    // Who has seen that it is active may decide otherwise; and one that only inherits, or is off, is no rival.
+    let put = case.store.put_integration(PROJECT, rival, settings(), made_from(set, seen + 1), note());
+    let Put::Done(second) = put.await.unwrap() else { panic!("it was seen") };
+    for passive in [Configuration::following(), Configuration::default()] {
+        let found = case.store.integration(PROJECT, "ewm").await.unwrap().map(|found| found.revision);
+        case.store.put_integration(PROJECT, "ewm", passive, found.into(), note()).await.unwrap();
+        let beside_it = MadeFrom {
+            revision: case.store.integration(PROJECT, rival).await.unwrap().map(|found| found.revision),
+            rivals: Some(Rivals { slugs: vec!["ewm"], seen: second.revision }),
+        };
+        let put = case.store.put_integration(PROJECT, rival, settings(), beside_it, note()).await.unwrap();
+        assert!(matches!(put, Put::Done(_)), "{put:?}");
+    }
+    // Another owner's are none of its business.
+    let of_another =
+        case.store.put_integration(ScopeKey::Project(43), rival, settings(), made_from(set, seen), note());
+    assert!(matches!(of_another.await.unwrap(), Put::Done(_)));
+}
+
 /// Reads, changes one property and writes. It starts again if another change came first.
 async fn change_property(store: &impl Registry, name: &str, value: i64) {
     for _ in 0..1000 {
@@ -122,7 +173,7 @@ async fn change_property(store: &impl Registry, name: &str, value: i64) {
         let mut settings = found.map(|found| found.configuration).unwrap_or_default();
         settings.properties.insert(name.to_owned(), Value::Integer(value));
         let note = audit("integration.update", at(value));
-        match store.put_integration(PROJECT, "slack", settings, made_from, note).await.unwrap() {
+        match store.put_integration(PROJECT, "slack", settings, made_from.into(), note).await.unwrap() {
             Put::Done(_) => return,
             Put::Outdated => {}
         }
@@ -154,7 +205,7 @@ pub(super) async fn what_is_refused_leaves_no_line_in_the_audit_log<B: Backend>(
         PROJECT,
         "slack",
         configuration("s"),
-        Some(7),
+        Some(7).into(),
         audit("integration.update", at(0)),
     );
     assert_eq!(outdated.await.unwrap(), Put::Outdated);

@@ -213,7 +213,7 @@ impl<B: Backend> Case<B> {
         let owner = ScopeKey::Project(42);
         let before = self.store.integration(owner, slug).await.unwrap().map(|found| found.revision);
         let note = audit("integration.update", at(0));
-        match self.store.put_integration(owner, slug, configuration, before, note).await.unwrap() {
+        match self.store.put_integration(owner, slug, configuration, before.into(), note).await.unwrap() {
             Put::Done(stored) => stored,
             Put::Outdated => panic!("nothing else changes it"),
         }

@@ -300,6 +300,7 @@ macro_rules! promises {
                     every_change_gets_the_next_revision_and_is_found_after_the_one_before,
                     whoever_was_ahead_of_the_store_gets_everything,
                     of_two_changes_made_from_the_same_state_one_is_outdated,
+                    of_two_rivals_that_are_set_at_the_same_time_one_is_outdated,
                     changers_of_different_fields_lose_nothing,
                     what_is_refused_leaves_no_line_in_the_audit_log,
                     the_audit_log_tells_who_changed_what_newest_first_in_pages,

@@ -224,7 +224,7 @@ pub(super) async fn a_groups_path_passes_on_without_what_hangs_on_the_group<B: B
     let case = Case::<B>::new().await;
     let old = put_group(&case, Some(1), "acme").await;
     let owner = ScopeKey::Group(old.key);
-    let put = case.store.put_integration(owner, "slack", configuration("s"), None, audit("x", at(0)));
+    let put = case.store.put_integration(owner, "slack", configuration("s"), None.into(), audit("x", at(0)));
     assert!(matches!(put.await.unwrap(), Put::Done(_)));
 
     let new = put_group(&case, Some(2), "acme").await;

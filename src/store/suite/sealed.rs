@@ -74,7 +74,7 @@ pub(super) async fn without_a_key_no_secret_is_written<B: Backend>() {
     let case = Case::<B>::new().await;
     let command = case.backend().open_beside(Keyring::none()).await.unwrap();
     let put = |settings| {
-        command.put_integration(PROJECT, "slack", settings, None, audit("integration.create", at(0)))
+        command.put_integration(PROJECT, "slack", settings, None.into(), audit("integration.create", at(0)))
     };
     let error = put(configuration("s")).await.unwrap_err().to_string();
     assert!(error.contains("no key") && error.contains("secrets.key_file"), "{error}");
@@ -141,7 +141,7 @@ pub(super) async fn what_no_key_opens_can_be_given_up_and_set_again<B: Backend>(
         PROJECT,
         "slack",
         configuration("again"),
-        Some(made_from),
+        Some(made_from).into(),
         audit("integration.update", at(11)),
     );
     assert!(matches!(again.await.unwrap(), Put::Done(_)));

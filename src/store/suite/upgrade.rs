@@ -383,7 +383,13 @@ pub(super) async fn an_upgraded_store_goes_on_changing_what_is_configured<B: Bac
     };
     let put = |made_from| {
         let note = audit("integration.update", at(1000));
-        case.store.put_integration(ScopeKey::Project(42), "slack", changed.clone(), Some(made_from), note)
+        case.store.put_integration(
+            ScopeKey::Project(42),
+            "slack",
+            changed.clone(),
+            Some(made_from).into(),
+            note,
+        )
     };
     assert_eq!(put(5).await.unwrap(), Put::Outdated);
     let Put::Done(stored) = put(6).await.unwrap() else { panic!("nothing else changed it") };

@@ -116,7 +116,10 @@ async fn keep_a_secret(store: &Sqlite) {
         fields: vec!["webhook".to_owned()],
     };
     let settings = Configuration { secrets, ..Configuration::default() };
-    store.put_integration(ScopeKey::Project(42), "slack", settings, None, audit).await.expect("it is stored");
+    store
+        .put_integration(ScopeKey::Project(42), "slack", settings, None.into(), audit)
+        .await
+        .expect("it is stored");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,12 +35,14 @@ pub async fn fails(name: &str, arguments: &[&str]) -> String {
     failed(command(name, arguments, folder.path())).await
 }
 
-/// Starts a server of `tests/python`, which prints its port first.
+/// Starts a server of `tests/python`, which prints its port first. It ends with the returned process, and when this
+/// process ends, in whichever way: its input ends then.
 pub async fn server(name: &str, arguments: &[&str]) -> (Child, u16) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(name);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python");
     let mut command = Command::new(program("python"));
-    command.arg(path).args(arguments).env("PYTHONDONTWRITEBYTECODE", "1").kill_on_drop(true);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.arg(folder.join("until_input_ends.py")).arg(folder.join(name)).args(arguments);
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
+    command.kill_on_drop(true).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().expect("Python starts");
     let mut line = String::new();
     let output = child.stdout.take().expect("it is piped");

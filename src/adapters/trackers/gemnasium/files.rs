@@ -100,12 +100,21 @@ pub(super) struct Read {
 struct LeftOut {
     missing: usize,
     large: usize,
+    beyond: usize,
 }
 
 impl LeftOut {
-    fn reasons(self) -> String {
-        let Self { missing, large } = self;
-        format!("{missing} not in the pushed commit, {large} larger than 1 MiB")
+    /// The reasons; `None` if no file was left out.
+    fn reasons(self) -> Option<String> {
+        let Self { missing, large, beyond } = self;
+        let all = [
+            (missing, "not in the pushed commit"),
+            (large, "larger than 1 MiB"),
+            (beyond, "beyond 8 MiB of all files together"),
+        ];
+        let said: Vec<String> =
+            all.iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{count} {why}")).collect();
+        (!said.is_empty()).then(|| said.join(", "))
     }
 }
 
@@ -146,10 +155,14 @@ impl Read {
             return Answer::Next(call.to_other_service());
         }
         if self.contents.is_empty() {
-            let why = self.left_out.reasons();
+            let why = self.left_out.reasons().unwrap_or_default();
             return Answer::Skipped(format!("no dependency file could be read: {why}"));
         }
-        Answer::Next(self.upload.post(&self.contents))
+        let upload = self.upload.post(&self.contents);
+        Answer::Next(match self.left_out.reasons() {
+            Some(why) => upload.remarking(format!("dependency files are left out: {why}")),
+            None => upload,
+        })
     }
 
     fn request(&self, path: &str) -> Option<HttpRequest> {
@@ -169,7 +182,7 @@ impl Read {
             200 if looks_like_a_page(response) => return Answer::Failed(unavailable(response, false)),
             200 if response.body.len() > LARGEST => self.left_out.large += 1,
             // The others are uploaded without it.
-            200 if self.size() + response.body.len() > ALL => {}
+            200 if self.size() + response.body.len() > ALL => self.left_out.beyond += 1,
             200 => {
                 let (bytes, blob_id) = (response.body.clone(), blob_id(response));
                 self.contents.push(Content { path, blob_id, bytes });

@@ -67,6 +67,10 @@ fn a_file_that_is_missing_or_too_large_is_left_out() {
     assert_eq!(played.requests.len(), 4);
     assert_eq!(played.body(3).as_array().map(Vec::len), Some(1));
     assert_eq!(played.body(3)[0]["path"], "b/Gemfile");
+    assert_eq!(
+        played.remarks,
+        ["dependency files are left out: 1 not in the pushed commit, 1 larger than 1 MiB"]
+    );
     let none = self::played(&["Gemfile", "a/Gemfile"], &[MISSING, (200, &large)]);
     assert_eq!(none.outcome, "skipped");
     assert_eq!(none.why, "no dependency file could be read: 1 not in the pushed commit, 1 larger than 1 MiB");
@@ -80,6 +84,12 @@ fn all_files_together_have_a_bound() {
     let played = self::played(&paths, &[(200, large.as_str()); files::MOST]);
     assert_eq!(played.requests.len(), files::MOST + 1);
     assert_eq!(played.body(files::MOST).as_array().map(Vec::len), Some(files::ALL / files::LARGEST));
+    assert_eq!(
+        played.remarks,
+        ["dependency files are left out: 12 beyond 8 MiB of all files together"],
+        "it is said that they are missing"
+    );
+    assert_eq!(self::played(&["Gemfile"], &[GEMFILE]).remarks, [""; 0]);
 }
 
 #[test]

@@ -19,8 +19,8 @@ pub(super) const CALLS: u32 = 10;
 pub(super) const CALLS_TO_MENTION: u32 = 5;
 /// A transition, another look at the issue, a comment, a link.
 const CALLS_TO_CLOSE: u32 = 4;
-/// Comments are asked for newest first, and not all of them: a comment of this event is new.
-const COMMENTS: &str = "100";
+/// Comments are asked for newest first, and not all of them: a comment of this event is new, and its link says the same.
+const COMMENTS: &str = "50";
 
 /// What is to be done, and what is known so far.
 pub(super) struct Task {

@@ -94,7 +94,7 @@ pub(super) struct Said {
 }
 
 impl Said {
-    /// Reads comments, newest first. An answer that was cut is searched as a text.
+    /// Reads comments, newest first. `None` if these are no comments.
     pub(super) fn read(json: &Json, url: &str, solved_url: &str) -> Option<Self> {
         let mut said = Self::default();
         for comment in json["comments"].as_array()? {

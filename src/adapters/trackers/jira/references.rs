@@ -21,8 +21,11 @@ pub(super) const LONGEST_PATTERN: usize = 255;
 const LARGEST_PATTERN: usize = 1024 * 1024;
 /// Of one text so much is looked at, in bytes.
 const MOST_BYTES: usize = 128 * 1024;
-/// Of one event so many references are looked at. Some patterns read the whole text for each.
+/// Of one event so many references are looked at.
 pub(super) const MOST_REFERENCES: usize = 5_000;
+/// A pattern of one's own may read the whole text in each search. In the texts of one event, and for the links of one text, it
+/// reads no more than this, in bytes: a part of a second.
+const MOST_READ: usize = 4 * 1024 * 1024;
 /// Jira's keys are shorter.
 const LONGEST_KEY: usize = 255;
 /// How far before a reference a word that closes it may stand, in bytes: there may be other references between.
@@ -46,13 +49,21 @@ pub(super) struct Reference {
 }
 
 /// What was found in the texts of one event.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Search {
     looked_at: usize,
+    /// How many bytes a pattern of one's own may still read.
+    bytes: usize,
     /// Keys of other projects than those of the settings.
     pub other_projects: Vec<String>,
     /// A text was longer than what is looked at, or there were more references.
     pub is_cut: bool,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Self { looked_at: 0, bytes: MOST_READ, other_projects: Vec::new(), is_cut: false }
+    }
 }
 
 /// How references are found with an integration's settings.
@@ -81,7 +92,8 @@ impl<'a> Finder<'a> {
         let text = crate::message::without_code(start, words == Words::MergeRequest);
         let mut found: Vec<Reference> = Vec::new();
         let mut last_closing = None;
-        for reference in references::references(&self.pattern, &text) {
+        let mut references = self.search(&text, search.bytes);
+        for reference in references.by_ref() {
             if search.looked_at == MOST_REFERENCES {
                 search.is_cut = true;
                 break;
@@ -106,7 +118,15 @@ impl<'a> Finder<'a> {
                 None => found.push(Reference { key: key.to_owned(), closes }),
             }
         }
+        search.is_cut |= references.is_cut();
+        search.bytes = search.bytes.min(references.bytes_left());
         found
+    }
+
+    /// The references in a text. GitLab's own pattern takes time in proportion to the text, whatever is in it.
+    fn search<'t>(&'t self, text: &'t str, bytes: usize) -> references::References<'t> {
+        let is_own = matches!(self.pattern, Cow::Owned(_));
+        references::references_within(&self.pattern, text, if is_own { bytes } else { usize::MAX })
     }
 
     /// The issue of this name, if the whole of it is one.
@@ -116,8 +136,7 @@ impl<'a> Finder<'a> {
 
     /// The references of a text with their places, for links.
     pub(super) fn places<'t>(&'t self, text: &'t str) -> impl Iterator<Item = references::Found<'t>> + 't {
-        references::references(&self.pattern, text)
-            .filter(|found| is_key(found.issue) && self.is_told(found.issue))
+        self.search(text, MOST_READ).filter(|found| is_key(found.issue) && self.is_told(found.issue))
     }
 
     /// Whether the issue's project is one of those of the settings, where they name any. `CVE-2024` names a weakness, as in
@@ -372,11 +391,34 @@ mod tests {
     #[test]
     fn a_pattern_that_would_backtrack_ends_soon() {
         let text = "a".repeat(100_000) + "!";
-        for evil in ["(a+)+$", "(a|a)*b", "(a*)*c", ".*.*=.*", r"(?:a?){30}a{30}", "[^=]*[^-]-[0-9]"] {
-            let started = std::time::Instant::now();
-            found_with(&[("jira_issue_regex", evil)], &text, Words::CommitMessage);
-            assert!(started.elapsed().as_secs() < 20, "{evil}: {:?}", started.elapsed());
+        let words = "bab ".repeat(32_000) + "z";
+        for evil in [
+            "(a+)+$",
+            "(a|a)*b",
+            "(a*)*c",
+            ".*.*=.*",
+            r"(?:a?){30}a{30}",
+            "[^=]*[^-]-[0-9]",
+            "a.*z",
+            "a[^z]*z$",
+        ] {
+            for text in [&text, &words] {
+                let settings = settings(&[("jira_issue_regex", evil)]);
+                let finder = Finder::of(&settings).unwrap_or_else(|why| panic!("{why:?}"));
+                let (mut search, started) = (Search::default(), std::time::Instant::now());
+                // The commits of a push.
+                for _ in 0..20 {
+                    finder.find(text, Words::CommitMessage, &mut search);
+                }
+                finder.places(text).count();
+                assert!(started.elapsed().as_secs() < 20, "{evil}: {:?}", started.elapsed());
+            }
         }
+        let settings = settings(&[("jira_issue_regex", "a.*z")]);
+        let finder = Finder::of(&settings).unwrap_or_else(|why| panic!("{why:?}"));
+        let mut search = Search::default();
+        finder.find(&words, Words::CommitMessage, &mut search);
+        assert!(search.is_cut, "what is not looked at is said");
     }
 
     #[test]

@@ -11,8 +11,9 @@ use crate::call::{HttpRequest, Method};
 
 /// Jira may take long for a transition with workflow functions.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// The largest answer that is read: a hundred comments of the greatest length.
-const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
+/// The largest answer that is read, in bytes: fifty comments of the greatest length, each unit of which may take three
+/// bytes. What is cut could not be read at all.
+pub(super) const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 
 /// Where Jira is, and how it is logged in to.
 #[derive(Clone)]

@@ -19,6 +19,7 @@ const MISSING: &str =
     r#"{"errorMessages":["Issue does not exist or you do not have permission to see it."],"errors":{}}"#;
 
 pub(super) const CONTRACT: Contract = Contract {
+    links_references: false,
     largest_body: 200_000,
     mentions: &[],
     targets_of_event: true,

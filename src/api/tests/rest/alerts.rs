@@ -184,11 +184,13 @@ async fn a_token_is_shown_once_rotated_and_revoked() {
         (&object["title"], &object["slug"], &object["active"]),
         (&json!("Alerts endpoint"), &json!("alerts"), &json!(true))
     );
+    assert_eq!(object["alerts_path"], GENERIC);
     assert!(object.get("token").is_none() && !shown.text.contains("fbt-"), "{shown:?}");
     let listed = api.get(&admin, "/projects/42/integrations").await.json();
     assert!(listed.as_array().unwrap().iter().any(|one| one["slug"] == "alerts"), "{listed}");
     let own = api.token(ScopeKey::Project(42), Right::Alerts).await;
-    let second = api.put(&admin, ALERTS, &json!({})).await.json()["token"].as_str().unwrap().to_owned();
+    let reset = json!({ "reset_token": true });
+    let second = api.put(&admin, ALERTS, &reset).await.json()["token"].as_str().unwrap().to_owned();
     let status = async |token: &str| post(&api, GENERIC, &bearer(token), firing("X")).await.status;
     assert_eq!((status(&first).await, status(&second).await, status(&own).await), (401, 200, 200));
     let rows = api.store.tokens().await.unwrap();
@@ -205,6 +207,41 @@ async fn a_token_is_shown_once_rotated_and_revoked() {
     }
     let unnumbered = api.put(&admin, "/projects/acme%2Fnew/integrations/alerts", &json!({})).await;
     assert!(unnumbered.status == 409 && unnumbered.text.contains("number"), "{unnumbered:?}");
+}
+
+#[tokio::test]
+async fn the_addresses_of_alerts_are_shown_where_they_can_be_known() {
+    let (api, admin, _) = set_up().await;
+    let prometheus = json!({ "api_url": "https://p.example" });
+    let of = async |path: &str| api.put(&admin, path, &prometheus).await.json()["alerts_path"].clone();
+    assert_eq!(of("/projects/42/integrations/prometheus").await, PROMETHEUS);
+    assert_eq!(of("/projects/77/integrations/prometheus").await, json!(null), "its path is not known");
+    assert_eq!(of("/integrations/prometheus").await, json!(null), "the instance has no alerts");
+    let slack = api.put(&admin, "/projects/42/integrations/slack", &json!({ "webhook": HOOK })).await;
+    assert_eq!(slack.json().get("alerts_path"), None);
+    // A name in another script is in the path as clients send it.
+    api.project(44, "acme/caf\u{e9}").await;
+    let put = api.put(&admin, "/projects/44/integrations/alerts", &json!({})).await.json();
+    let (path, token) = (put["alerts_path"].as_str().unwrap(), put["token"].as_str().unwrap());
+    assert_eq!(path, "/acme/caf%C3%A9/alerts/notify.json");
+    assert_eq!(post(&api, path, &bearer(token), firing("X")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_put_of_what_was_read_keeps_the_token_and_says_nothing_of_it() {
+    let (api, admin, token) = set_up().await;
+    let shown = api.get(&admin, ALERTS).await;
+    for again in
+        [shown.json()["properties"].clone(), json!({ "reset_token": "" }), json!({ "reset_token": false })]
+    {
+        let put = api.put(&admin, ALERTS, &again).await;
+        assert_eq!((put.status, put.json().get("token")), (200, None), "{put:?}");
+        assert_eq!(put.text, shown.text);
+    }
+    assert_eq!(post(&api, GENERIC, &bearer(&token), firing("X")).await.status, 200);
+    assert_eq!(api.store.tokens().await.unwrap().iter().filter(|token| token.name == "alerts").count(), 1);
+    let wrong = api.put(&admin, ALERTS, &json!({ "reset_token": "perhaps" })).await;
+    assert_eq!(refusal(&wrong), error(400, "reset_token is invalid"));
 }
 
 #[tokio::test]

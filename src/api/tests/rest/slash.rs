@@ -52,6 +52,30 @@ async fn a_request_with_the_token_is_answered_and_all_others_get_the_same_error(
     assert_eq!(refusal(&typed(&api, TRIGGER, "sl4sh", "status").await), not_found);
 }
 
+/// Mattermost sends the same form, and its commands are about the project's Mattermost.
+#[tokio::test]
+async fn mattermosts_commands_are_about_mattermost() {
+    let (api, admin) = set_up().await;
+    let trigger = TRIGGER.replace("slack_", "mattermost_");
+    let commands = json!({ "token": "m4tter", "username": "bell" });
+    let path = "/projects/42/integrations/mattermost-slash-commands";
+    assert_eq!(api.put(&admin, path, &commands).await.status, 200);
+    assert_eq!(
+        refusal(&typed(&api, &trigger, "sl4sh", "status").await),
+        message(404, "404 Integration Not Found")
+    );
+    let nothing = typed(&api, &trigger, "m4tter", "test").await;
+    assert_eq!((nothing.status, &nothing.json()["response_type"]), (200, &json!("ephemeral")));
+    assert!(api.service.heard.lock().unwrap().is_empty(), "Slack is not Mattermost's business: {nothing:?}");
+    let mattermost = json!({ "webhook": "https://mattermost.example.com/hooks/abc", "channel": "ops" });
+    api.put(&admin, "/projects/42/integrations/mattermost", &mattermost).await;
+    let tested = typed(&api, &trigger, "m4tter", "test").await;
+    assert_eq!(tested.json()["text"], "A test message was sent.", "{tested:?}");
+    let heard =
+        api.service.heard.lock().unwrap().iter().map(|request| request.url.to_string()).collect::<Vec<_>>();
+    assert_eq!(heard, ["https://mattermost.example.com/hooks/abc"]);
+}
+
 #[tokio::test]
 async fn a_test_goes_to_the_room_that_asked_for_it() {
     let (api, admin) = set_up().await;

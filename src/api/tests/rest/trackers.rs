@@ -1,8 +1,12 @@
 //! The issue tracker of a project, of which one is active at most: its addresses, and what slash commands say of it.
 
 use super::*;
-use crate::adapters::ADAPTERS;
-use crate::catalog::is_tracker;
+use crate::adapters::{self, ADAPTERS};
+use crate::catalog::{
+    Actor, CachedCatalog, Change, ChangeError, InvalidChange, Request, ResolvedScope, is_tracker,
+};
+use crate::settings::Value as Setting;
+use crate::store::registry::Registry;
 
 const REDMINE: &str = "/projects/42/integrations/redmine";
 const BUGZILLA: &str = "/projects/42/integrations/bugzilla";
@@ -79,6 +83,38 @@ async fn of_two_trackers_that_are_set_at_once_one_is_refused() {
         let mut statuses = [first.status, second.status];
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 400]);
+    }
+}
+
+/// Each node has a catalog of its own; they have the store in common.
+#[tokio::test]
+async fn of_two_trackers_that_two_nodes_set_at_once_one_is_refused() {
+    let (api, _) = with_project().await;
+    let beside = CachedCatalog::open(Arc::clone(&api.store) as Arc<dyn Registry>).await.unwrap();
+    let (actor, request) = (Actor("ada".to_owned()), |host: &str| {
+        let settings = pages(host).as_object().unwrap().clone().into_iter();
+        let settings = settings.map(|(name, page)| (name, Setting::Text(page.as_str().unwrap().to_owned())));
+        Request { settings: settings.collect(), ..Request::default() }
+    });
+    for project in 300..320 {
+        let scope = ResolvedScope::Project { id: Some(project), path: None };
+        let change = |slug: &str| Change {
+            scope: &scope,
+            entry: adapters::find(slug).unwrap(),
+            unless_changed_since: None,
+            actor: &actor,
+            now: NOW,
+        };
+        let (redmine, bugzilla) = (request("r.example"), request("b.example"));
+        let (one, other) = tokio::join!(
+            api.catalog.put(change("redmine"), &redmine),
+            beside.put(change("bugzilla"), &bugzilla)
+        );
+        let refused = match (one, other) {
+            (Ok(()), Err(refused)) | (Err(refused), Ok(())) => refused,
+            both => panic!("{project}: {both:?}"),
+        };
+        assert!(matches!(refused, ChangeError::Invalid(InvalidChange::Settings(_))), "{refused:?}");
     }
 }
 

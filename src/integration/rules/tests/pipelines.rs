@@ -98,3 +98,31 @@ fn with_status_changes_only_broken_and_fixed_are_notified() {
         }
     }
 }
+
+/// What became of a build that a build server was asked for. Those servers must not be started by one another's results.
+#[test]
+fn the_outcome_of_a_build_is_told_to_chats_and_mails_by_their_filters_and_to_nothing_else() {
+    let outcome = |status: &str| {
+        let build = json!({ "integration": "acme/rocket:teamcity", "service": "JetBrains TeamCity" });
+        let attributes = json!({ "status": status, "detailed_status": status });
+        event(Trigger::Pipeline, json!({ "object_attributes": attributes, "forgebell_build": build }))
+    };
+    for integration in families() {
+        assert_eq!(asked(&integration, &outcome("failed")), Ok(()));
+        let broken_only = integration.only_broken(true);
+        assert_eq!(asked(&broken_only, &outcome("success")), Err("not_broken"));
+        assert_eq!(
+            asked(&broken_only.listening_to(&[Trigger::Push]), &outcome("failed")),
+            Err("switched_off")
+        );
+    }
+    for family in [Family::Hook, Family::PushMail, Family::Commands] {
+        let other = Integration::example(family);
+        assert_eq!(asked(&other, &outcome("failed")), Err("announced_build"), "{family:?}");
+        assert_eq!(
+            asked(&other, &pipeline("failed", None)),
+            Ok(()),
+            "the forge's own pipelines are: {family:?}"
+        );
+    }
+}

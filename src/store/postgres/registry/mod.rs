@@ -13,8 +13,9 @@ use crate::store::columns::registry::{
     AuditRow, GroupRow, IntegrationColumns, IntegrationRow, MuteRow, ProjectRow, SealedRow, TokenRow, json,
 };
 use crate::store::registry::{
-    AuditEntry, AuditLine, Changes, Configuration, GroupKey, Mute, NewToken, ProjectCorrection, Put,
-    Registry, ScopeKey, SeenProject, StoredGroup, StoredIntegration, StoredProject, StoredToken, Visibility,
+    AuditEntry, AuditLine, Changes, Configuration, GroupKey, MadeFrom, Mute, NewToken, ProjectCorrection,
+    Put, Registry, ScopeKey, SeenProject, StoredGroup, StoredIntegration, StoredProject, StoredToken,
+    Visibility,
 };
 use crate::store::seal::MARK_LEN;
 use crate::store::{Result, StoreError};
@@ -71,13 +72,13 @@ impl Registry for Postgres {
         owner: ScopeKey,
         slug: &str,
         configuration: Configuration,
-        made_from: Option<i64>,
+        made_from: MadeFrom,
         audit: AuditEntry,
     ) -> Result<Put> {
-        const PUT: &str =
-            "SELECT * FROM put_integration($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+        const PUT: &str = "SELECT * FROM put_integration($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
         let new = IntegrationColumns::new(owner, slug, &configuration, &self.keys)?;
         let note = Note::new(&audit);
+        let (rivals, seen) = made_from.rivals();
         let values = note.after(&[
             &new.owner_kind,
             &new.owner,
@@ -87,7 +88,9 @@ impl Registry for Postgres {
             &new.flags,
             &new.properties,
             &new.secrets,
-            &made_from,
+            &made_from.revision,
+            &rivals,
+            &seen,
         ]);
         match self.writer.query(PUT, &values).await?.first() {
             Some(row) => Ok(Put::Done(IntegrationRow::from_cells(row)?.opened(&self.keys)?)),

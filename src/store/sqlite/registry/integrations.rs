@@ -6,7 +6,7 @@ use super::super::rows::{all, change, find, ms, one, prepare};
 use super::{next_revision, people};
 use crate::store::Result;
 use crate::store::columns::registry::{IntegrationColumns, IntegrationRow, SealedRow};
-use crate::store::registry::{AuditEntry, ScopeKey, StoredIntegration};
+use crate::store::registry::{AuditEntry, MadeFrom, ScopeKey, StoredIntegration};
 use crate::store::seal::{Keyring, MARK_LEN};
 
 pub(super) fn after(connection: &Connection, after: i64, keys: &Keyring) -> Result<Vec<StoredIntegration>> {
@@ -28,11 +28,11 @@ fn of_owner(connection: &Connection, kind: &str, owner: i64, slug: &str) -> Resu
     one(connection, sql, params![kind, owner, slug])
 }
 
-/// Writes an integration, and returns its row. `None` where it has another revision than the change was made from.
+/// Writes an integration, and returns its row. `None` where what the change was made from is not so any more.
 pub(super) fn put(
     connection: &Connection,
     new: &IntegrationColumns,
-    made_from: Option<i64>,
+    made_from: &MadeFrom,
     audit: &AuditEntry,
 ) -> Result<Option<IntegrationRow>> {
     let found = find(
@@ -40,8 +40,19 @@ pub(super) fn put(
         "SELECT revision FROM integrations WHERE owner_kind = ?1 AND owner = ?2 AND slug = ?3",
         params![new.owner_kind, new.owner, new.slug],
     )?;
-    if found != made_from {
+    if found != made_from.revision {
         return Ok(None);
+    }
+    let (rivals, seen) = made_from.rivals();
+    for slug in rivals {
+        let rival: Option<i64> = find(
+            connection,
+            "SELECT revision FROM integrations WHERE owner_kind = ?1 AND owner = ?2 AND slug = ?3 AND active AND NOT inherits",
+            params![new.owner_kind, new.owner, slug],
+        )?;
+        if rival.is_some_and(|revision| revision > seen) {
+            return Ok(None);
+        }
     }
     change(
         connection,

@@ -13,8 +13,8 @@ use super::rows::prepare;
 use crate::store::Result;
 use crate::store::columns::registry::{GroupRow, IntegrationColumns, ProjectRow};
 use crate::store::registry::{
-    AuditEntry, AuditLine, Changes, Configuration, GroupKey, Mute, NewToken, ProjectCorrection, Put,
-    Registry, ScopeKey, SeenProject, StoredGroup, StoredIntegration, StoredProject, StoredToken,
+    AuditEntry, AuditLine, Changes, Configuration, GroupKey, MadeFrom, Mute, NewToken, ProjectCorrection,
+    Put, Registry, ScopeKey, SeenProject, StoredGroup, StoredIntegration, StoredProject, StoredToken,
 };
 use crate::store::seal::Keyring;
 pub(super) use integrations::marks;
@@ -39,11 +39,11 @@ impl Registry for Sqlite {
         owner: ScopeKey,
         slug: &str,
         configuration: Configuration,
-        made_from: Option<i64>,
+        made_from: MadeFrom,
         audit: AuditEntry,
     ) -> Result<Put> {
         let columns = IntegrationColumns::new(owner, slug, &configuration, &self.keys)?;
-        let put = move |connection: &Connection| integrations::put(connection, &columns, made_from, &audit);
+        let put = move |connection: &Connection| integrations::put(connection, &columns, &made_from, &audit);
         match self.writer.call(put).await? {
             Some(row) => Ok(Put::Done(row.opened(&self.keys)?)),
             None => Ok(Put::Outdated),

@@ -32,7 +32,7 @@ fn audit() -> AuditEntry {
 async fn put(store: &Sqlite, slug: &str) {
     let secrets = [("webhook".to_owned(), Secret::new("t0psecret"))].into();
     let settings = Configuration { secrets, ..Configuration::default() };
-    let put = store.put_integration(PROJECT, slug, settings, None, audit()).await.unwrap();
+    let put = store.put_integration(PROJECT, slug, settings, None.into(), audit()).await.unwrap();
     assert!(matches!(put, Put::Done(_)));
 }
 
