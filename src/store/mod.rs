@@ -48,6 +48,7 @@ mod alerts;
 mod columns;
 mod health;
 mod holds;
+mod last_depth;
 mod ledger;
 pub mod merge_requests;
 mod migrations;

@@ -39,6 +39,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::columns::EventColumns;
+use super::last_depth::LastDepth;
 use super::merge_requests::MergeRequests;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
@@ -72,6 +73,7 @@ pub struct Postgres {
     people: Connection,
     keys: Keyring,
     unconfirmed: UnconfirmedLeases,
+    last_depth: LastDepth,
 }
 
 impl Postgres {
@@ -132,7 +134,8 @@ impl Postgres {
         let tls = tls::connector(ca_file)?;
         let connection = || Connection::new(config.clone(), tls.clone());
         let (writer, reader, people) = (connection(), connection(), connection());
-        Ok(Self { config, tls, writer, reader, people, keys, unconfirmed: UnconfirmedLeases::default() })
+        let (unconfirmed, last_depth) = (UnconfirmedLeases::default(), LastDepth::default());
+        Ok(Self { config, tls, writer, reader, people, keys, unconfirmed, last_depth })
     }
 }
 
@@ -301,7 +304,10 @@ impl Ledger for Postgres {
     }
 
     async fn depth(&self, now: Timestamp) -> Result<Depth> {
-        ledger::depth(&self.people, now).await
+        if let Some(depth) = self.last_depth.again() {
+            return Ok(depth);
+        }
+        Ok(self.last_depth.keep(ledger::depth(&self.people, now).await?))
     }
 
     async fn overview(&self) -> Result<Overview> {

@@ -38,6 +38,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::last_depth::LastDepth;
 use super::merge_requests::MergeRequests;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
@@ -68,6 +69,7 @@ pub struct Sqlite {
     writer: Worker,
     place: Arc<Place>,
     keys: Keyring,
+    last_depth: LastDepth,
 }
 
 impl Sqlite {
@@ -123,7 +125,7 @@ impl Sqlite {
         let writer = Worker::writer(connection, lock, Arc::clone(&place))?;
         let reader = Worker::reader("store-reader", schema::connect(path)?)?;
         let ledger = Worker::reader("store-ledger", schema::connect(path)?)?;
-        Ok(Self { reader, ledger, writer, place, keys })
+        Ok(Self { reader, ledger, writer, place, keys, last_depth: LastDepth::default() })
     }
 }
 
@@ -274,7 +276,11 @@ impl Ledger for Sqlite {
     }
 
     async fn depth(&self, now: Timestamp) -> Result<Depth> {
-        self.ledger.call(move |connection| ledger::depth(connection, now)).await
+        if let Some(depth) = self.last_depth.again() {
+            return Ok(depth);
+        }
+        let depth = self.ledger.call(move |connection| ledger::depth(connection, now)).await?;
+        Ok(self.last_depth.keep(depth))
     }
 
     async fn overview(&self) -> Result<Overview> {
