@@ -3,6 +3,8 @@
 //! Three ways, each in batches of several sizes. *claimed*: enqueue, claim, settle, one after another, as after an
 //! overflow or a retry. *leased*: enqueue with a lease, then settle: the ordinary way. *overlapped*: the same by a
 //! dispatcher and a deliverer at the same time, as in the daemon, so that both share commits.
+//!
+//! Then what each call costs while rows wait: `-- backlog 1000000` measures that with so many rows.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -14,8 +16,8 @@ use forgebell::integration::IntegrationId;
 use forgebell::store::seal::Keyring;
 use forgebell::store::sqlite::Sqlite;
 use forgebell::store::{
-    AttemptRecord, Claim, Delivery, Dispatched, Lane, Lease, NewDelivery, NewState, NodeId, Origin, Outbox,
-    Settled,
+    AttemptRecord, Claim, Delivery, Dispatched, Lane, Lease, Ledger, NewDelivery, NewState, NodeId, Origin,
+    Outbox, Settled,
 };
 use jiff::Timestamp;
 
@@ -27,6 +29,16 @@ const DESTINATIONS: usize = 10;
 const LANES: usize = 200;
 const BATCHES: [usize; 4] = [1, 16, 64, 256];
 const TIME_EACH: Duration = Duration::from_secs(3);
+/// Rows that wait, where it is measured what that costs.
+const BACKLOGS: [usize; 3] = [1_000, 30_000, 300_000];
+/// The size of an event in a backlog: small, since only the number of rows counts.
+const BACKLOG_BYTES: usize = 300;
+/// Rows that one call writes when a backlog is made.
+const AT_ONCE: usize = 1_000;
+/// Calls of each kind that are measured in a backlog.
+const CALLS: usize = 100;
+/// What the deliverer asks for in one claim, for one destination.
+const PORTION: usize = 16;
 
 type Done = Result<(), Box<dyn std::error::Error>>;
 
@@ -42,7 +54,8 @@ fn main() -> Done {
     let named: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let (sizes, ways): (Vec<_>, Vec<_>) = named.into_iter().partition(|name| name.parse::<usize>().is_ok());
     let wanted = |names: &[String], name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
-    for batch in BATCHES.into_iter().filter(|batch| wanted(&sizes, &batch.to_string())) {
+    let is_backlog_alone = ways == ["backlog"];
+    for batch in BATCHES.into_iter().filter(|batch| !is_backlog_alone && wanted(&sizes, &batch.to_string())) {
         if wanted(&ways, "claimed") {
             runtime.block_on(measure("claimed", batch, claimed))?;
         }
@@ -53,21 +66,104 @@ fn main() -> Done {
             runtime.block_on(measure("overlapped", batch, overlapped))?;
         }
     }
+    if wanted(&ways, "backlog") {
+        let named: Vec<usize> = sizes.iter().filter_map(|size| size.parse().ok()).collect();
+        let sizes = if is_backlog_alone && !named.is_empty() { named } else { BACKLOGS.to_vec() };
+        runtime.block_on(backlogs(&sizes))?;
+    }
     Ok(())
+}
+
+/// What each call costs while so many rows wait: in few long lanes, and in a lane and a destination for each row.
+async fn backlogs(sizes: &[usize]) -> Done {
+    println!("\nmicroseconds of one call, the median of {CALLS}, while rows wait");
+    let titles = ["rows", "destinations", "claim of 16", "settle of 16", "waiting", "depth", "overview"];
+    println!(
+        "{:>9} {:>13} {:>12} {:>13} {:>9} {:>9} {:>9}",
+        titles[0], titles[1], titles[2], titles[3], titles[4], titles[5], titles[6]
+    );
+    for &size in sizes {
+        for destinations in [DESTINATIONS, 200, size.min(50_000)] {
+            backlog(size, destinations).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn backlog(size: usize, destinations: usize) -> Done {
+    let folder = tempfile::tempdir_in(DISK)?;
+    let bench = Bench::new(&folder, AT_ONCE, BACKLOG_BYTES)?;
+    for from in (0..size).step_by(AT_ONCE) {
+        let row = |n| in_backlog(&bench.template, n, destinations);
+        let batch = (from..size.min(from + AT_ONCE)).map(row).collect();
+        bench.store.enqueue(batch, now()).await?;
+    }
+    let (mut claims, mut settlements) = (Vec::new(), Vec::new());
+    for call in 0..CALLS.min(size / PORTION) {
+        let claim = Claim {
+            destinations: vec![hook(call * 7 % destinations)],
+            portion: forgebell::store::Portion::rows(PORTION),
+            lease: bench.lease(),
+            now: now(),
+        };
+        let started = Instant::now();
+        let claimed = bench.store.claim(claim).await?;
+        claims.push(started.elapsed());
+        let deliveries = claimed.into_iter().flat_map(|claimed| claimed.deliveries);
+        let deliveries = deliveries.map(|(delivery, _)| delivery).collect();
+        let started = Instant::now();
+        bench.settle(deliveries).await?;
+        settlements.push(started.elapsed());
+    }
+    let waiting = timed(async || bench.store.waiting(now(), 10_000).await.map(drop)).await?;
+    let depth = timed(async || bench.store.depth(now()).await.map(drop)).await?;
+    let overview = timed(async || bench.store.overview().await.map(drop)).await?;
+    println!(
+        "{size:>9} {destinations:>13} {:>12} {:>13} {waiting:>9} {depth:>9} {overview:>9}",
+        middle(claims),
+        middle(settlements)
+    );
+    Ok(())
+}
+
+/// The median of several calls, in microseconds.
+async fn timed<E: std::error::Error + 'static>(
+    call: impl AsyncFn() -> Result<(), E>,
+) -> Result<u128, Box<dyn std::error::Error>> {
+    let mut took = Vec::new();
+    for _ in 0..CALLS / 10 {
+        let started = Instant::now();
+        call().await?;
+        took.push(started.elapsed());
+    }
+    Ok(middle(took))
+}
+
+fn middle(mut took: Vec<Duration>) -> u128 {
+    took.sort();
+    took.get(took.len() / 2).copied().unwrap_or_default().as_micros()
+}
+
+fn hook(n: usize) -> Arc<str> {
+    format!("hook:{n:016x}").into()
+}
+
+/// A row that waits: each destination has a few lanes.
+fn in_backlog(template: &Event, n: usize, destinations: usize) -> Dispatched {
+    let mut dispatched = dispatched(template, n, None);
+    let of = n % destinations;
+    for delivery in &mut dispatched.deliveries {
+        delivery.destination = hook(of);
+        let lane = of * 8 + n / destinations % 8;
+        delivery.lane = Lane(i64::try_from(lane).unwrap_or_default().wrapping_mul(0x09e3_779b_97f4_a7c1));
+    }
+    dispatched
 }
 
 /// Runs one way on a fresh store, and prints a line.
 async fn measure(way: impl Display, batch: usize, run: impl AsyncFn(&Bench) -> Done) -> Done {
     let folder = tempfile::tempdir_in(DISK)?;
-    let store = Sqlite::open(&folder.path().join("bench.db"), Keyring::none())?;
-    let bench = Bench {
-        store,
-        template: template(),
-        batch,
-        node: NodeId("bench".into()),
-        settled: 0.into(),
-        started: Instant::now(),
-    };
+    let bench = Bench::new(&folder, batch, EVENT_BYTES)?;
     let (cpu, written) = (cpu_seconds(), kilobytes_written());
     run(&bench).await?;
     let seconds = bench.started.elapsed().as_secs_f64();
@@ -138,6 +234,21 @@ async fn overlapped(bench: &Bench) -> Done {
 }
 
 impl Bench {
+    fn new(
+        folder: &tempfile::TempDir,
+        batch: usize,
+        bytes: usize,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
+        Ok(Self {
+            store: Sqlite::open(&folder.path().join("bench.db"), Keyring::none())?,
+            template: template(bytes),
+            batch,
+            node: NodeId("bench".into()),
+            settled: 0.into(),
+            started: Instant::now(),
+        })
+    }
+
     fn has_time(&self) -> bool {
         self.started.elapsed() < TIME_EACH
     }
@@ -210,11 +321,11 @@ fn event(template: &Event, n: usize) -> Event {
     Event { id: EventId::new(&id).expect("printable and short"), ..template.clone() }
 }
 
-fn template() -> Event {
+fn template(bytes: usize) -> Event {
     let mut raw = r#"{"object_kind":"push","ref":"refs/heads/main","after":"0123456789abcdef",
         "project":{"id":7,"path_with_namespace":"acme/web"},"filler":""#
         .to_owned();
-    raw.push_str(&"x".repeat(EVENT_BYTES - raw.len() - 2));
+    raw.push_str(&"x".repeat(bytes.saturating_sub(raw.len() + 2)));
     raw.push_str("\"}");
     let id = EventId::new("template").expect("printable and short");
     Event::decode(id, now(), Bytes::from(raw)).expect("a push")

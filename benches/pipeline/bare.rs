@@ -10,13 +10,18 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use futures_util::future::try_join_all;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
+use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::broker::UNWANTED;
 
 /// The word by which this executable, started again, becomes the bare loop.
 pub const ROLE: &str = "role:bare";
@@ -24,34 +29,29 @@ pub const ROLE: &str = "role:bare";
 const ACK_EVERY: u64 = 64;
 
 /// Where to consume, where to post, and how much at once.
+#[derive(Serialize, Deserialize)]
 pub struct Order {
     pub broker: String,
     pub queue: String,
     pub address: String,
     pub in_flight: usize,
     pub prefetch: u16,
+    /// How often each message is posted.
+    pub copies: u32,
+    /// The authority behind the sink's certificate, in PEM.
+    pub authority: String,
 }
 
 impl Order {
     /// As arguments for the process that will be the bare loop.
-    pub fn arguments(&self) -> [String; 6] {
-        let Self { broker, queue, address, in_flight, prefetch } = self;
-        let words = [ROLE, broker, queue, address, &in_flight.to_string(), &prefetch.to_string()];
-        words.map(str::to_owned)
+    pub fn arguments(&self) -> Result<[String; 2]> {
+        Ok([ROLE.to_owned(), serde_json::to_string(self)?])
     }
 
     /// Reads what [`Self::arguments`] wrote, after the role.
     pub fn read(arguments: &[String]) -> Result<Self> {
-        let [broker, queue, address, in_flight, prefetch] = arguments else {
-            anyhow::bail!("the bare loop wants five arguments");
-        };
-        Ok(Self {
-            broker: broker.clone(),
-            queue: queue.clone(),
-            address: address.clone(),
-            in_flight: in_flight.parse()?,
-            prefetch: prefetch.parse()?,
-        })
+        let [order] = arguments else { anyhow::bail!("the bare loop wants one argument") };
+        Ok(serde_json::from_str(order)?)
     }
 }
 
@@ -62,7 +62,7 @@ pub fn run(order: &Order) -> Result<ExitCode> {
 
 async fn work(order: &Order) -> Result<ExitCode> {
     let mut stop = signal(SignalKind::terminate())?;
-    let client = client(order.in_flight)?;
+    let client = client(order)?;
     let connection = Connection::connect(&order.broker, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     channel.basic_qos(order.prefetch, BasicQosOptions::default()).await?;
@@ -71,6 +71,7 @@ async fn work(order: &Order) -> Result<ExitCode> {
         channel.basic_consume(queue, tag, BasicConsumeOptions::default(), FieldTable::default()).await?;
     let mut posting = FuturesUnordered::new();
     let mut acknowledged = Acknowledged::default();
+    let at_once = (order.in_flight / order.copies.max(1) as usize).max(1);
     loop {
         tokio::select! {
             _ = stop.recv() => break,
@@ -82,9 +83,11 @@ async fn work(order: &Order) -> Result<ExitCode> {
                 }
                 acknowledged.tell(&channel, posting.is_empty()).await?;
             }
-            delivery = consumer.next(), if posting.len() < order.in_flight => {
+            delivery = consumer.next(), if posting.len() < at_once => {
                 let delivery = delivery.context("the consumer was cancelled")??;
-                posting.push(post(&client, &order.address, delivery));
+                // What nothing wants is acknowledged in its turn, without a request.
+                let copies = if delivery.routing_key.as_str() == UNWANTED { 0 } else { order.copies };
+                posting.push(post(&client, &order.address, delivery, copies));
             }
         }
     }
@@ -97,7 +100,7 @@ async fn work(order: &Order) -> Result<ExitCode> {
 }
 
 /// As `wire::http` has it, as far as it is used here.
-fn client(in_flight: usize) -> Result<reqwest::Client> {
+fn client(order: &Order) -> Result<reqwest::Client> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder()
         .user_agent("bare")
@@ -105,18 +108,25 @@ fn client(in_flight: usize) -> Result<reqwest::Client> {
         .referer(false)
         .connect_timeout(Duration::from_secs(5))
         .pool_idle_timeout(Duration::from_secs(30))
-        .pool_max_idle_per_host(in_flight)
+        .pool_max_idle_per_host(order.in_flight)
+        .tls_certs_merge(reqwest::Certificate::from_pem_bundle(order.authority.as_bytes())?)
         .no_proxy();
     Ok(builder.build()?)
 }
 
-/// Posts a message as it is; answers with its delivery tag.
-async fn post(client: &reqwest::Client, address: &str, delivery: Delivery) -> Result<u64> {
-    let request = client.post(address).header("content-type", "application/json").body(delivery.data);
+/// Posts a message as it is, so many times at once; answers with its delivery tag.
+async fn post(client: &reqwest::Client, address: &str, delivery: Delivery, copies: u32) -> Result<u64> {
+    let body = Bytes::from(delivery.data);
+    try_join_all((0..copies).map(|_| post_once(client, address, body.clone()))).await?;
+    Ok(delivery.delivery_tag)
+}
+
+async fn post_once(client: &reqwest::Client, address: &str, body: Bytes) -> Result<()> {
+    let request = client.post(address).header("content-type", "application/json").body(body);
     let answer = request.timeout(Duration::from_secs(10)).send().await?;
     ensure!(answer.status().is_success(), "answered {}", answer.status());
     answer.bytes().await?;
-    Ok(delivery.delivery_tag)
+    Ok(())
 }
 
 /// What was posted, and how far it was acknowledged.

@@ -5,17 +5,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use tokio::task::JoinHandle;
 
 use crate::broker::{Broker, Queue};
 use crate::contender::{Contender, Job, Running};
-use crate::events::{Event, EventNumber, Events};
+use crate::events::{Event, EventNumber, Events, Mix};
 use crate::figures::{count, percentile, rate};
-use crate::sink::{Receipt, SILENT, Sink};
+use crate::peers;
+use crate::sink::{Receipt, SILENT, SLOW, Sink, Taken};
+use crate::usage::Usage;
 
-/// Nothing that is measured takes this long, unless it hangs.
-const BOUND: Duration = Duration::from_secs(60);
 /// Events before a steady load, which open the connections and are not counted.
 const WARM_UP: usize = 256;
+/// The project whose destination is dead, where one is.
+const DEAD: u32 = 7;
 
 /// What it is measured with.
 pub struct Bench {
@@ -29,167 +32,258 @@ pub struct Bench {
     pub disk: PathBuf,
     /// A port without a listener.
     pub closed_port: u16,
+    /// A port for a contender that is told of events instead of reading them.
+    pub alerts_port: u16,
     /// The program.
     pub forgebell: PathBuf,
+    /// More of its settings.
+    pub settings: Vec<String>,
+    /// Nothing that is measured takes this long, unless it hangs.
+    pub bound: Duration,
+}
+
+/// What a contender is measured under.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    pub mix: Mix,
+    pub events: usize,
+    /// Channels that each event goes to.
+    pub copies: u32,
+    pub in_flight: usize,
+    pub health: Health,
 }
 
 /// How one did when the queue was full.
 #[derive(Clone, Copy, Debug)]
 pub struct Drained {
+    /// Events, from the first receipt to the last.
     pub per_second: f64,
     /// Seconds of CPU time for 10,000 events, from the process's begin to the last receipt.
     pub cpu: f64,
     /// The most memory it ever had, in MB.
     pub peak: f64,
+    /// Connections that it made to the sink.
+    pub connections: usize,
 }
 
-/// How long one took from the publishing to the receipt.
+/// How one did under a steady load.
 #[derive(Clone, Copy, Debug)]
-pub struct Latency {
+pub struct Paced {
+    /// From the publishing to the receipt.
     pub p50: Duration,
     pub p99: Duration,
+    /// Seconds of CPU time for 10,000 events.
+    pub cpu: f64,
 }
 
-/// Whether all destinations answer.
+/// How the destinations answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
     AllWell,
+    /// All take [`crate::served::PATIENCE`].
+    AllSlow,
+    /// One refuses connections.
+    OneRefuses,
+    /// One takes requests and never answers.
+    OneHangs,
     /// One in ten refuses connections, one in ten takes requests and never answers.
     SomeDead,
 }
 
+impl Health {
+    fn is_dead(self, project: u32) -> bool {
+        match self {
+            Self::AllWell | Self::AllSlow => false,
+            Self::OneRefuses | Self::OneHangs => project == DEAD,
+            Self::SomeDead => matches!(project % 10, 3 | 7),
+        }
+    }
+}
+
 /// A contender at its queue.
-struct Session {
-    queue: Queue,
-    running: Running,
-    health: Health,
+pub struct Session {
+    pub queue: Queue,
+    pub running: Running,
+    load: Load,
+    /// What hands events to a contender that reads no queue.
+    feeding: Option<JoinHandle<Result<()>>>,
 }
 
 impl Bench {
+    /// A load of so many events, as most scenarios have it.
+    pub const fn load(&self, events: usize) -> Load {
+        Load { mix: Mix::Varied, events, copies: 1, in_flight: self.in_flight, health: Health::AllWell }
+    }
+
     /// A queue full of events, as fast as it goes.
-    pub async fn drain(&mut self, contender: Contender, events: usize) -> Result<Drained> {
-        let (events, session) = self.emptied(contender, events, Health::AllWell).await?;
+    pub async fn drain(&mut self, contender: Contender, load: Load) -> Result<Drained> {
+        let (events, session) = self.emptied(contender, load).await?;
         let usage = session.running.usage()?;
-        let receipts = self.finish(session, &events, Vec::new()).await?;
+        let taken = self.finish(session, &events, Taken::default()).await?;
         Ok(Drained {
-            per_second: per_second(&receipts),
+            per_second: per_second(&taken.receipts, events.len()),
             cpu: usage.cpu.as_secs_f64() / count(events.len()) * 10_000.0,
             peak: count(usage.peak_kb) / 1000.0,
+            connections: taken.connections,
         })
     }
 
-    /// What those destinations get that answer in any case, while others may not.
-    pub async fn drain_beside(&mut self, health: Health, events: usize) -> Result<f64> {
-        let (mut events, session) = self.emptied(Contender::Forgebell, events, health).await?;
-        if health == Health::SomeDead {
-            events.retain(|event| !self.may_be_dead(event.number));
-        }
-        let mut receipts = self.finish(session, &events, Vec::new()).await?;
-        receipts.retain(|receipt| !self.may_be_dead(receipt.event));
-        Ok(per_second(&receipts))
+    /// What those destinations get that are well under `beside`, while the destinations are as the load says.
+    pub async fn drain_beside(&mut self, load: Load, beside: Health) -> Result<f64> {
+        let (events, session) = self.emptied(Contender::Forgebell, load).await?;
+        let mut taken = self.finish(session, &events, Taken::default()).await?;
+        taken.receipts.retain(|receipt| !beside.is_dead(self.events.project_of(receipt.event)));
+        Ok(per_second(&taken.receipts, taken.receipts.len()))
     }
 
     /// Fills a queue, starts a contender and waits until all is delivered that can be.
-    async fn emptied(
-        &mut self,
-        contender: Contender,
-        events: usize,
-        health: Health,
-    ) -> Result<(Vec<Event>, Session)> {
-        let events = self.events.make(events);
-        let expected = events
-            .iter()
-            .filter(|event| health == Health::AllWell || !self.may_be_dead(event.number))
-            .count();
-        let queue = self.broker.fresh_queue().await?;
-        self.broker.fill(&queue, &events).await?;
-        self.sink.expect(expected).await?;
-        let mut session = self.start(contender, queue, health)?;
+    async fn emptied(&mut self, contender: Contender, load: Load) -> Result<(Vec<Event>, Session)> {
+        let events = self.events.make(load.events, load.mix);
+        let mut session = self.begin(contender, load, &events).await?;
         self.done(&mut session.running).await.with_context(|| format!("the {contender} is stuck"))?;
         Ok((events, session))
     }
 
-    /// A steady load.
-    pub async fn pace(&mut self, contender: Contender, events: usize, rate: f64) -> Result<Latency> {
-        let (warm_up, events) = (self.events.make(WARM_UP), self.events.make(events));
+    /// Fills a queue, and starts a contender at it. The sink says when all has come that can.
+    pub async fn begin(&mut self, contender: Contender, load: Load, events: &[Event]) -> Result<Session> {
         let queue = self.broker.fresh_queue().await?;
-        self.broker.fill(&queue, &warm_up).await?;
-        self.sink.expect(warm_up.len()).await?;
-        let mut session = self.start(contender, queue, Health::AllWell)?;
+        if contender != Contender::Alertmanager {
+            self.broker.fill(&queue, events).await?;
+        }
+        self.sink.expect(self.deliverable(events, load.health), load.copies).await?;
+        let running = self.start(contender, &queue, load)?;
+        Ok(Session { running, queue, load, feeding: peers::feed(contender, self.alerts_port, events) })
+    }
+
+    fn deliverable(&self, events: &[Event], health: Health) -> usize {
+        let is_told = |event: &&Event| event.wanted && !health.is_dead(event.lane.0);
+        events.iter().filter(is_told).count()
+    }
+
+    /// A steady load. The latency is that of events for destinations that are well under `beside`.
+    pub async fn pace(
+        &mut self,
+        contender: Contender,
+        load: Load,
+        rate: f64,
+        beside: Health,
+    ) -> Result<Paced> {
+        let (warm_up, events) =
+            (self.events.make(WARM_UP, load.mix), self.events.make(load.events, load.mix));
+        let mut session = self.begin(contender, load, &warm_up).await?;
         self.done(&mut session.running).await.with_context(|| format!("the {contender} is stuck"))?;
         let first = self.sink.take().await?;
-        self.sink.expect(events.len()).await?;
+        self.sink.expect(self.deliverable(&events, load.health), load.copies).await?;
+        let before = session.running.usage()?;
         let published = self.broker.trickle(&session.queue, &events, rate).await?;
         self.done(&mut session.running).await.with_context(|| format!("the {contender} lags"))?;
+        let cpu = cpu_between(before, session.running.usage()?);
         let published: HashMap<_, _> = events.iter().map(|event| event.number).zip(published).collect();
+        let paced = events.len();
         let all: Vec<_> = warm_up.into_iter().chain(events).collect();
-        let receipts = self.finish(session, &all, first).await?;
-        let took = receipts.iter().filter_map(|receipt| {
-            Some(Duration::from_nanos(receipt.at.saturating_sub(*published.get(&receipt.event)?)))
+        let taken = self.finish(session, &all, first).await?;
+        let took = taken.receipts.iter().filter_map(|receipt| {
+            let is_well = !beside.is_dead(self.events.project_of(receipt.event));
+            let published = published.get(&receipt.event).filter(|_| is_well)?;
+            Some(Duration::from_nanos(receipt.at.saturating_sub(*published)))
         });
         let mut took: Vec<_> = took.collect();
         took.sort();
-        Ok(Latency { p50: percentile(&took, 50), p99: percentile(&took, 99) })
+        let cpu = cpu.as_secs_f64() / count(paced) * 10_000.0;
+        Ok(Paced { p50: percentile(&took, 50), p99: percentile(&took, 99), cpu })
     }
 
-    fn start(&self, contender: Contender, queue: Queue, health: Health) -> Result<Session> {
+    fn start(&self, contender: Contender, queue: &Queue, load: Load) -> Result<Running> {
+        // Of one lane, only the first can be under way: the bare loop, which knows no lanes, posts one after the other.
+        let is_in_turn = load.mix == Mix::OneLane && contender == Contender::Bare;
         let job = Job {
             broker: self.broker.url.clone(),
             queue: queue.0.clone(),
-            addresses: (1..=self.projects).map(|project| self.address(project, health)).collect(),
-            in_flight: self.in_flight,
+            addresses: (1..=self.projects).map(|project| self.address(project, load.health)).collect(),
+            in_flight: if is_in_turn { 1 } else { load.in_flight },
             prefetch: self.prefetch,
+            copies: load.copies,
+            authority: self.sink.authority.clone(),
             forgebell: self.forgebell.clone(),
+            settings: self.settings.clone(),
+            alerts_port: self.alerts_port,
         };
-        Ok(Session { running: Running::start(contender, job, &self.disk)?, queue, health })
+        Running::start(contender, job, &self.disk)
     }
 
     fn address(&self, project: u32, health: Health) -> String {
-        let (open, closed) = (self.sink.port, self.closed_port);
-        match project % 10 {
-            3 if health == Health::SomeDead => format!("http://127.0.0.1:{closed}/hook/{project}"),
-            7 if health == Health::SomeDead => format!("http://127.0.0.1:{open}{SILENT}{project}"),
-            _ => format!("http://127.0.0.1:{open}/hook/{project}"),
+        let closed = || format!("http://127.0.0.1:{}/hook/{project}", self.closed_port);
+        let at = |path: &str| self.sink.address(&format!("{path}{project}"));
+        match health {
+            Health::AllSlow => at(SLOW),
+            Health::OneRefuses if project == DEAD => closed(),
+            Health::OneHangs if project == DEAD => at(SILENT),
+            Health::SomeDead if project % 10 == 3 => closed(),
+            Health::SomeDead if project % 10 == 7 => at(SILENT),
+            _ => at("/hook/"),
         }
     }
 
-    fn may_be_dead(&self, event: EventNumber) -> bool {
-        matches!(self.events.project_of(event) % 10, 3 | 7)
-    }
-
     /// Until everything expected has come.
-    async fn done(&mut self, running: &mut Running) -> Result<()> {
+    pub async fn done(&mut self, running: &mut Running) -> Result<()> {
         let waited = tokio::select! {
             done = self.sink.done() => return done,
             broken = running.broken() => broken,
-            () = tokio::time::sleep(BOUND) => anyhow!("not all came within {BOUND:?}"),
+            () = tokio::time::sleep(self.bound) => anyhow!("not all came within {:?}", self.bound),
         };
-        let came = self.sink.take().await?.len();
+        let came = self.sink.take().await?.receipts.len();
         Err(waited.context(format!("{came} receipts; the end of its log:\n{}", running.said())))
     }
 
-    /// Stops it, and sees to it that every event came exactly once, and that the broker knows.
+    /// Everything that has come when all that is expected is there, or when nothing has come for so long.
+    pub async fn until_quiet(&mut self, quiet: Duration) -> Result<Vec<Receipt>> {
+        // The sink answers a question only after what it has said, so one `done` may come late: `take` skips it.
+        let mut receipts = Vec::new();
+        loop {
+            let is_done = tokio::time::timeout(quiet, self.sink.done()).await;
+            let taken = self.sink.take().await?.receipts;
+            let is_quiet = taken.is_empty();
+            receipts.extend(taken);
+            match is_done {
+                Ok(done) => {
+                    done?;
+                    return Ok(receipts);
+                }
+                Err(_) if is_quiet => return Ok(receipts),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Stops it, and sees to it that every event came as often as it should, and that the broker knows.
     async fn finish(
         &mut self,
-        Session { queue, running, health }: Session,
+        Session { queue, running, load, feeding }: Session,
         events: &[Event],
-        mut receipts: Vec<Receipt>,
-    ) -> Result<Vec<Receipt>> {
-        running.stop(health == Health::SomeDead).await?;
-        receipts.extend(self.sink.take().await?);
+        mut taken: Taken,
+    ) -> Result<Taken> {
+        if let Some(feeding) = feeding {
+            feeding.await??;
+        }
+        running.stop(matches!(load.health, Health::SomeDead | Health::OneHangs)).await?;
+        let last = self.sink.take().await?;
+        taken.receipts.extend(last.receipts);
+        taken.connections += last.connections;
         let left = self.broker.remove(&queue).await?;
-        let mut times: HashMap<EventNumber, usize> = events.iter().map(|event| (event.number, 0)).collect();
+        let told = |event: &&Event| event.wanted && !load.health.is_dead(event.lane.0);
+        let mut times: HashMap<EventNumber, u32> =
+            events.iter().filter(told).map(|event| (event.number, 0)).collect();
         let mut strange = 0;
-        for receipt in &receipts {
+        for receipt in &taken.receipts {
             match times.get_mut(&receipt.event) {
                 Some(times) => *times += 1,
                 None => strange += 1,
             }
         }
-        let lost = times.values().filter(|times| **times == 0).count();
-        let repeated = times.values().filter(|times| **times > 1).count();
+        let lost = times.values().filter(|times| **times < load.copies).count();
+        let repeated = times.values().filter(|times| **times > load.copies).count();
         if (lost, repeated, strange, left) == (0, 0, 0, 0) {
-            return Ok(receipts);
+            return Ok(taken);
         }
         Err(anyhow!(
             "NOT EXACTLY ONCE: of {} events {lost} LOST, {repeated} REPEATED; {strange} that were not expected; \
@@ -199,9 +293,13 @@ impl Bench {
     }
 }
 
-/// From the first receipt to the last one.
-fn per_second(receipts: &[Receipt]) -> f64 {
+fn cpu_between(before: Usage, after: Usage) -> Duration {
+    after.cpu.saturating_sub(before.cpu)
+}
+
+/// So many events, from the first receipt to the last one.
+fn per_second(receipts: &[Receipt], events: usize) -> f64 {
     let times = || receipts.iter().map(|receipt| receipt.at);
     let (first, last) = (times().min().unwrap_or_default(), times().max().unwrap_or_default());
-    rate(receipts.len().saturating_sub(1), last - first)
+    rate(events.saturating_sub(1), last - first)
 }

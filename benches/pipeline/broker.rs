@@ -16,6 +16,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::events::Event;
 use crate::figures::now_nanos;
 
+/// The routing key of an event that no integration wants.
+pub const UNWANTED: &str = "unwanted";
+/// The routing key of all others.
+const WANTED: &str = "bench";
 /// How often a steady publisher gets up.
 const TICK: Duration = Duration::from_millis(2);
 
@@ -98,7 +102,8 @@ impl Broker {
             .with_delivery_mode(2)
             .with_message_id(format!("{}-{}", queue.0, event.number).into())
             .with_timestamp(now_nanos() / 1_000_000_000);
-        let (exchange, key) = (queue.0.as_str().into(), "bench".into());
+        let key = if event.wanted { WANTED } else { UNWANTED };
+        let (exchange, key) = (queue.0.as_str().into(), key.into());
         let options = BasicPublishOptions::default();
         // Confirmations are waited for together, at the end.
         drop(self.channel.basic_publish(exchange, key, options, &event.body, properties).await?);

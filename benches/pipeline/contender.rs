@@ -1,4 +1,4 @@
-//! The contenders: two programs that do the same job, each started as a process of its own, watched and stopped.
+//! The contenders: programs that do the same job, each started as a process of its own, watched, killed and stopped.
 
 use std::fmt;
 use std::fs;
@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use crate::bare::Order;
 use crate::forgebell;
 use crate::harness::rabbit::{Process, Watchdog};
+use crate::peers;
 use crate::usage::Usage;
 
 /// How long one may take to stop.
@@ -22,6 +23,12 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 pub enum Contender {
     Bare,
     Forgebell,
+    /// `benches/peers/consumer.mjs`.
+    Node,
+    /// `benches/peers/consumer.py`.
+    Apprise,
+    /// Debian's `prometheus-alertmanager`. It reads no queue: the bench posts its alerts.
+    Alertmanager,
 }
 
 impl fmt::Display for Contender {
@@ -29,6 +36,9 @@ impl fmt::Display for Contender {
         f.pad(match self {
             Self::Bare => "bare loop",
             Self::Forgebell => "forgebell",
+            Self::Node => "node",
+            Self::Apprise => "apprise",
+            Self::Alertmanager => "alertmanager",
         })
     }
 }
@@ -41,29 +51,45 @@ pub struct Job {
     pub addresses: Vec<String>,
     pub in_flight: usize,
     pub prefetch: u16,
+    /// How often each event is to be posted.
+    pub copies: u32,
+    /// The authority behind the sink's certificate, in PEM.
+    pub authority: String,
     /// The program, where it is Forgebell.
     pub forgebell: PathBuf,
+    /// More of its settings, `section.key=value`.
+    pub settings: Vec<String>,
+    /// Where alerts are posted, where it is Alertmanager.
+    pub alerts_port: u16,
 }
 
 /// A running contender. It is killed when this is dropped, or when the bench ends in any way.
 pub struct Running {
     process: Process,
-    _watchdog: Watchdog,
+    watchdog: Watchdog,
     folder: TempDir,
+    contender: Contender,
+    job: Job,
 }
 
 impl Running {
     /// Starts one; what it needs on disk lies in a folder within `disk`.
     pub fn start(contender: Contender, job: Job, disk: &Path) -> Result<Self> {
         let folder = TempDir::with_prefix_in("bench-", disk)?;
-        let command = match contender {
-            Contender::Bare => bare(job)?,
-            Contender::Forgebell => forgebell::command(&job, folder.path())?,
-        };
+        let command = command(contender, &job, folder.path())?;
         let mut watchdog = Watchdog::over(folder.path());
         let process = Process::start(command, &folder.path().join("log"));
         watchdog.guard(&[&process]);
-        Ok(Self { process, _watchdog: watchdog, folder })
+        Ok(Self { process, watchdog, folder, contender, job })
+    }
+
+    /// Kills it as a crash would, and starts it again on what it has on disk.
+    pub fn crash(&mut self) -> Result<()> {
+        self.process.kill();
+        let command = command(self.contender, &self.job, self.folder.path())?;
+        self.process = Process::start(command, &self.folder.path().join("log"));
+        self.watchdog.guard(&[&self.process]);
+        Ok(())
     }
 
     /// Returns only if it ends by itself, which it should not.
@@ -107,11 +133,28 @@ impl Running {
     }
 }
 
-fn bare(job: Job) -> Result<Command> {
-    let Job { broker, queue, addresses, in_flight, prefetch, .. } = job;
-    let address = addresses.into_iter().next().context("there is nowhere to post to")?;
-    let order = Order { broker, queue, address, in_flight, prefetch };
+fn command(contender: Contender, job: &Job, folder: &Path) -> Result<Command> {
+    match contender {
+        Contender::Bare => bare(job),
+        Contender::Forgebell => forgebell::command(job, folder),
+        Contender::Node => peers::node(job, folder),
+        Contender::Apprise => peers::apprise(job, folder),
+        Contender::Alertmanager => peers::alertmanager(job, folder),
+    }
+}
+
+fn bare(job: &Job) -> Result<Command> {
+    let address = job.addresses.first().context("there is nowhere to post to")?;
+    let order = Order {
+        broker: job.broker.clone(),
+        queue: job.queue.clone(),
+        address: address.clone(),
+        in_flight: job.in_flight,
+        prefetch: job.prefetch,
+        copies: job.copies,
+        authority: job.authority.clone(),
+    };
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(order.arguments());
+    command.args(order.arguments()?);
     Ok(command)
 }

@@ -1,9 +1,9 @@
 //! The events: real payloads that are notified in chats, spread over projects, each with a mark.
 //!
-//! The mark is in fields that every message shows (the project's name and address, the author's name), so that a message
-//! or a payload identifies its event.
+//! The mark is in the author's name, which every message shows, so that a message or a payload identifies its event. What
+//! an event says of its project is the same every time, as it is in a forge.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::payloads::payload;
 
@@ -36,16 +36,39 @@ const PAYLOADS: [&str; 20] = [
 
 const MARK: &str = "fbmark";
 const DIGITS: usize = 9;
+/// Merge requests of one project, where order is looked at.
+const MERGE_REQUESTS: u32 = 5;
+/// Added to the project's number, where no integration wants the event.
+const UNKNOWN_PROJECT: u32 = 1_000_000;
+
+/// What events are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mix {
+    /// All kinds, for all projects in turn.
+    Varied,
+    /// Updates of a few merge requests in each project, each of which is a lane.
+    MergeRequests,
+    /// Updates of one merge request.
+    OneLane,
+    /// All kinds, for projects without an integration; but the first and the last one are wanted.
+    Unmatched,
+}
 
 /// An event to publish.
+#[derive(Clone)]
 pub struct Event {
     pub number: EventNumber,
     pub body: Vec<u8>,
+    /// The order is kept within it.
+    pub lane: (u32, u32),
+    /// Whether an integration wants it.
+    pub wanted: bool,
 }
 
 /// Makes events, never two with the same number.
 pub struct Events {
     payloads: Vec<Value>,
+    merge_request: Value,
     /// Events go to as many projects in turn, numbered from 1.
     projects: u32,
     next: EventNumber,
@@ -53,33 +76,52 @@ pub struct Events {
 
 impl Events {
     pub fn new(projects: u32) -> Self {
-        let parsed = PAYLOADS.map(|name| serde_json::from_slice(&payload(name)).expect("a payload is JSON"));
-        Self { payloads: parsed.into(), projects, next: 1 }
+        let parsed = |name: &str| serde_json::from_slice(&payload(name)).expect("a payload is JSON");
+        let merge_request = parsed("merge_request_open.json");
+        Self { payloads: PAYLOADS.map(parsed).into(), merge_request, projects, next: 1 }
     }
 
-    pub fn make(&mut self, count: usize) -> Vec<Event> {
-        (0..count).map(|_| self.one()).collect()
+    pub fn make(&mut self, count: usize, mix: Mix) -> Vec<Event> {
+        let is_end = |n: usize| n == 0 || n + 1 == count;
+        (0..count).map(|n| self.one(mix, is_end(n))).collect()
     }
 
-    fn one(&mut self) -> Event {
+    fn one(&mut self, mix: Mix, is_end: bool) -> Event {
         let number = self.next;
         self.next += 1;
-        // A step of its own through the payloads, so that each project gets all kinds.
-        let turn = (number / self.projects + number) as usize % self.payloads.len();
-        let mut json = self.payloads[turn].clone();
-        address(&mut json, self.project_of(number));
-        mark(&mut json, &format!("{MARK}{number:0DIGITS$}"));
-        Event { number, body: serde_json::to_vec(&json).expect("a JSON value can be written") }
+        let (mut project, mut iid) = (self.project_of(number), 0);
+        let mut json = match mix {
+            Mix::Varied | Mix::Unmatched => {
+                // A step of its own through the payloads, so that each project gets all kinds.
+                let turn = (number / self.projects + number) as usize % self.payloads.len();
+                self.payloads[turn].clone()
+            }
+            Mix::MergeRequests | Mix::OneLane => self.merge_request.clone(),
+        };
+        let wanted = mix != Mix::Unmatched || is_end;
+        match mix {
+            Mix::MergeRequests => iid = 1 + number / self.projects % MERGE_REQUESTS,
+            Mix::OneLane => (project, iid) = (1, 1),
+            Mix::Unmatched if !wanted => project += UNKNOWN_PROJECT,
+            Mix::Varied | Mix::Unmatched => {}
+        }
+        if iid > 0 {
+            json["object_attributes"]["iid"] = iid.into();
+        }
+        belongs_to(&mut json, project);
+        mark(&mut json, &mark_of(number));
+        let body = serde_json::to_vec(&json).expect("a JSON value can be written");
+        Event { number, body, lane: (project, iid), wanted }
     }
 
-    /// The project that an event belongs to.
+    /// The project that an event belongs to, where it is of several.
     pub fn project_of(&self, number: EventNumber) -> u32 {
         1 + number % self.projects
     }
 }
 
-/// Makes it this project's.
-fn address(json: &mut Value, project: u32) {
+/// Makes it this project's, with what a forge says of the project each time.
+fn belongs_to(json: &mut Value, project: u32) {
     for place in
         ["/project_id", "/project/id", "/object_attributes/project_id", "/merge_request/target_project_id"]
     {
@@ -87,20 +129,22 @@ fn address(json: &mut Value, project: u32) {
             *id = project.into();
         }
     }
-    if let Some(path) = json.pointer_mut("/project/path_with_namespace") {
-        *path = format!("bench/project-{project}").into();
+    let path = format!("bench/project-{project}");
+    for (name, value) in [
+        ("name", json!(format!("Project {project}"))),
+        ("web_url", json!(format!("https://forge.example.com/{path}"))),
+        ("path_with_namespace", json!(path)),
+        ("default_branch", json!("master")),
+        ("visibility_level", json!(0)),
+    ] {
+        json["project"][name] = value;
     }
 }
 
 fn mark(json: &mut Value, mark: &str) {
-    for (place, words) in [
-        ("/project/name", format!("Project {mark}")),
-        ("/project/web_url", format!("https://forge.example.com/{mark}")),
-        ("/user/name", format!("Author {mark}")),
-        ("/user_name", format!("Author {mark}")),
-    ] {
+    for place in ["/user/name", "/user_name"] {
         if let Some(value) = json.pointer_mut(place) {
-            *value = words.into();
+            *value = format!("Author {mark}").into();
         }
     }
 }
@@ -109,4 +153,9 @@ fn mark(json: &mut Value, mark: &str) {
 pub fn marked(body: &[u8]) -> Option<EventNumber> {
     let at = body.windows(MARK.len()).position(|bytes| bytes == MARK.as_bytes())? + MARK.len();
     std::str::from_utf8(body.get(at..at + DIGITS)?).ok()?.parse().ok()
+}
+
+/// The mark of an event, for what is not published as a payload.
+pub fn mark_of(number: EventNumber) -> String {
+    format!("{MARK}{number:0DIGITS$}")
 }

@@ -13,9 +13,11 @@ use crate::contender::Job;
 pub fn command(job: &Job, folder: &Path) -> Result<Command> {
     let config = folder.join("forgebell.toml");
     fs::write(&config, configuration(job, folder))?;
-    fs::write(folder.join("integrations.toml"), integrations(&job.addresses))?;
+    fs::write(folder.join("integrations.toml"), integrations(&job.addresses, job.copies))?;
+    fs::write(folder.join("authority.pem"), &job.authority)?;
     let mut command = Command::new(&job.forgebell);
     command.arg("serve").arg("--config").arg(config);
+    command.args(job.settings.iter().flat_map(|setting| ["-o", setting]));
     Ok(command)
 }
 
@@ -50,14 +52,18 @@ enabled = false
 
 [wire]
 allow_networks = ["127.0.0.0/8"]
+ca_file = "{folder}/authority.pem"
 system_proxy = false
 "#
     )
 }
 
-/// One Slack integration a project, each with a webhook of its own, which wants to hear of everything that it can.
-fn integrations(addresses: &[String]) -> String {
+/// One Slack integration a project, each with a webhook of its own, which wants to hear of everything that it can, in so
+/// many channels.
+fn integrations(addresses: &[String], channels: u32) -> String {
     let mut text = String::new();
+    let channels: Vec<_> = (1..=channels).map(|channel| format!("#channel-{channel}")).collect();
+    let channels = channels.join(", ");
     for (project, address) in (1..).zip(addresses) {
         let block = format!(
             r#"
@@ -65,6 +71,7 @@ fn integrations(addresses: &[String]) -> String {
 project = {project}
 adapter = "slack"
 webhook = "{address}"
+channel = "{channels}"
 branches_to_be_notified = "all"
 notify_only_broken_pipelines = false
 confidential_issues_events = true

@@ -5,9 +5,11 @@
 //! read it. Everything is on loopback. It ends with 1 where an event was lost or came twice.
 //!
 //! * [`events`]: what is published. [`broker`]: where, and how fast.
-//! * [`sink`]: what is posted to; [`bare`]: what there is to compare with. Both are this executable, started again.
-//! * [`contender`], [`forgebell`]: the two of them as processes; [`usage`]: what they used.
-//! * [`bench`]: the measuring. [`report`]: the order of it, and what is printed. [`machine`]: what it ran on.
+//! * [`sink`]: what is posted to, and [`served`], how it serves; [`bare`]: what there is to compare with. Both are this
+//!   executable, started again.
+//! * [`contender`]: a program as a process; [`forgebell`] and [`peers`]: which ones; [`usage`]: what they used.
+//! * [`bench`]: the measuring. [`report`]: the order of it, and what is printed. [`kill`]: what a crash costs. [`machine`]: what
+//!   it ran on.
 
 #![expect(
     clippy::disallowed_methods,
@@ -21,14 +23,18 @@ mod contender;
 mod events;
 mod figures;
 mod forgebell;
+mod kill;
 mod machine;
+mod peers;
 mod report;
+mod served;
 mod sink;
 mod usage;
 
 #[path = "../../tests/it/harness"]
 #[expect(dead_code, reason = "the tests' harness; not all of it is needed here")]
 mod harness {
+    pub mod authority;
     pub mod payloads;
     pub mod ports;
     pub mod rabbit;
@@ -37,8 +43,9 @@ mod harness {
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
 
 use crate::bench::Bench;
@@ -46,7 +53,8 @@ use crate::broker::Broker;
 use crate::events::Events;
 use crate::harness::ports::free_port;
 use crate::harness::rabbit::RabbitNode;
-use crate::sink::Sink;
+use crate::report::Aim;
+use crate::sink::{Protocol, Sink};
 
 /// Measures Forgebell beside a bare loop that only consumes, posts and acknowledges.
 #[derive(Debug, Parser)]
@@ -55,12 +63,24 @@ struct Args {
     /// Events in one round.
     #[arg(long, default_value_t = 10_000)]
     events: usize,
-    /// Rounds; in each, both contenders have their turn.
+    /// Rounds; in each, all contenders have their turn.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// What to measure.
+    /// What to measure; without it, all but `peers`.
+    #[arg(long, value_enum)]
+    scenario: Vec<Scenario>,
+    /// Events a second where a steady load is measured.
+    #[arg(long, default_value_t = 2000.0)]
+    rate: f64,
+    /// How often Forgebell is killed.
+    #[arg(long, default_value_t = 20)]
+    kills: usize,
+    /// Makes a run with kills again.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// What the sink speaks.
     #[arg(long, value_enum, default_value_t)]
-    scenario: Scenario,
+    wire: Protocol,
     /// One short round of each: to see that it works, not how fast. The default where cargo doesn't bench (`cargo test`).
     #[arg(long)]
     quick: bool,
@@ -79,6 +99,9 @@ struct Args {
     /// Another build of Forgebell to measure.
     #[arg(long, default_value = env!("CARGO_BIN_EXE_forgebell"))]
     forgebell: PathBuf,
+    /// A setting of Forgebell, `section.key=value`.
+    #[arg(long)]
+    set: Vec<String>,
     /// Said by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
@@ -87,24 +110,56 @@ struct Args {
     name: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Scenario {
-    /// All that follow.
-    #[default]
-    All,
-    /// As fast as it goes, and how long it takes at half of that.
+    /// As fast as it goes.
     Throughput,
-    /// One destination in five is dead: what do the others get?
+    /// From published to received, at a steady rate.
+    Latency,
+    /// The processor time of 500 events a second.
+    Steady,
+    /// All events are of one lane, so that each waits for the one before.
+    Lane,
+    /// One event goes to ten channels.
+    Fanout,
+    /// No integration wants the events.
+    Unmatched,
+    /// Every answer takes 300 ms.
+    Slow,
+    /// One destination is dead: the latency of the others.
     Dead,
+    /// One destination in five is dead: what do the others get?
+    ManyDead,
+    /// Killed at random moments: what is lost, repeated, out of order?
+    Kill,
+    /// Beside what people would use instead.
+    Peers,
 }
+
+const ALL: [Scenario; 10] = [
+    Scenario::Throughput,
+    Scenario::Latency,
+    Scenario::Steady,
+    Scenario::Lane,
+    Scenario::Fanout,
+    Scenario::Unmatched,
+    Scenario::Slow,
+    Scenario::Dead,
+    Scenario::ManyDead,
+    Scenario::Kill,
+];
 
 /// A round that only shows that it works.
 const QUICK: usize = 500;
+/// Nothing that is measured takes this long, unless it hangs.
+const BOUND: Duration = Duration::from_secs(120);
+/// Where one event is ten deliveries, or where each waits for the one before, fewer are enough.
+const FEWER: usize = 5;
 
 fn main() -> Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.split_first() {
-        Some((role, _)) if role == sink::ROLE => return sink::run(),
+        Some((role, rest)) if role == sink::ROLE => return sink::run(rest),
         Some((role, rest)) if role == bare::ROLE => return bare::run(&bare::Order::read(rest)?),
         _ => {}
     }
@@ -114,6 +169,7 @@ fn main() -> Result<ExitCode> {
     }
     if args.quick || !args.bench {
         (args.events, args.rounds) = (args.events.min(QUICK), 1);
+        (args.rate, args.kills) = (args.rate.min(100.0), args.kills.min(3));
     }
     let outcome = tokio::runtime::Runtime::new()?.block_on(measure(&args));
     if let Err(error) = outcome {
@@ -124,32 +180,71 @@ fn main() -> Result<ExitCode> {
 }
 
 async fn measure(args: &Args) -> Result<()> {
+    ensure!(
+        args.events >= 10 && args.destinations >= 10,
+        "too few events or destinations to measure anything"
+    );
     let disk = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let node = if args.amqp.is_none() { Some(RabbitNode::start().await) } else { None };
     let url = args.amqp.clone().or_else(|| node.as_ref().map(RabbitNode::url)).unwrap_or_default();
     machine::describe(disk, &broker::version(&url).await?)?;
     println!(
-        "settings  {} events a round, {} destinations, {} requests in flight, prefetch {}",
-        args.events, args.destinations, args.in_flight, args.prefetch
+        "settings  {} events a round, {} destinations over {:?}, {} requests in flight, prefetch {} {}",
+        args.events,
+        args.destinations,
+        args.wire,
+        args.in_flight,
+        args.prefetch,
+        args.set.join(" ")
     );
     let mut bench = Bench {
         broker: Broker::connect(url).await?,
-        sink: Sink::start().await?,
+        sink: Sink::start(args.wire).await?,
         events: Events::new(args.destinations),
         projects: args.destinations,
         in_flight: args.in_flight,
         prefetch: args.prefetch,
         disk: disk.to_owned(),
         closed_port: free_port(),
+        alerts_port: free_port(),
         forgebell: args.forgebell.clone(),
+        settings: args.set.clone(),
+        bound: BOUND,
     };
-    if args.scenario != Scenario::Dead {
-        let speed = report::throughput(&mut bench, args.events, args.rounds).await?;
-        report::latency(&mut bench, args.events, speed / 2.0).await?;
+    let scenarios = if args.scenario.is_empty() { ALL.to_vec() } else { args.scenario.clone() };
+    for scenario in scenarios {
+        run(scenario, &mut bench, args).await?;
     }
-    if args.scenario != Scenario::Throughput {
-        report::dead(&mut bench, args.events, args.rounds).await?;
-    }
-    println!("\nEvery event that could be delivered was, once.");
     Ok(())
+}
+
+async fn run(scenario: Scenario, bench: &mut Bench, args: &Args) -> Result<()> {
+    let (events, rounds) = (args.events, args.rounds);
+    let fewer = (events / FEWER).max(10);
+    let (title, load, aim) = match scenario {
+        Scenario::Throughput => {
+            let aim = Aim { name: "end-to-end", target: "0.62" };
+            ("A full queue", bench.load(events), aim)
+        }
+        Scenario::Lane => {
+            let aim = Aim { name: "lane", target: "-" };
+            ("One lane, beside a bare loop with one request at a time", report::lane(bench, fewer), aim)
+        }
+        Scenario::Fanout => {
+            let aim = Aim { name: "fanout", target: "0.80" };
+            ("Ten deliveries of each event", report::fanout(bench, fewer), aim)
+        }
+        Scenario::Unmatched => {
+            let aim = Aim { name: "unmatched", target: "0.80" };
+            ("Events that nothing wants", report::unmatched(bench, events), aim)
+        }
+        Scenario::Latency => return report::latency(bench, events, args.rate, rounds).await,
+        Scenario::Steady => return report::steady(bench, events, rounds).await,
+        Scenario::Slow => return report::slow(bench, fewer, rounds).await,
+        Scenario::Dead => return report::dead(bench, events, args.rate, rounds).await,
+        Scenario::ManyDead => return report::many_dead(bench, events, rounds).await,
+        Scenario::Kill => return kill::kill(bench, events, args.kills, args.seed).await,
+        Scenario::Peers => return peers::side_by_side(bench, events, rounds, args.seed).await,
+    };
+    report::throughput(bench, title, load, rounds, aim).await
 }

@@ -145,7 +145,7 @@ pub struct StoredAttempt {
     pub note: String,
 }
 
-/// The numbers of waiting rows.
+/// The numbers of waiting rows. Where there are many, they may be a minute old.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Depth {
     pub inbox: u64,

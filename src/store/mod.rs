@@ -54,6 +54,7 @@ mod event_log;
 mod first_attempts;
 mod health;
 mod holds;
+mod last_depth;
 mod ledger;
 pub mod merge_requests;
 mod migrations;

@@ -45,6 +45,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::columns::EventColumns;
+use super::last_depth::LastDepth;
 use super::merge_requests::MergeRequests;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
@@ -81,6 +82,7 @@ pub struct Postgres {
     people: Connection,
     keys: Keyring,
     unconfirmed: UnconfirmedLeases,
+    last_depth: LastDepth,
     /// This node among the others, where it has joined them.
     membership: OnceLock<Arc<Membership>>,
 }
@@ -171,8 +173,9 @@ impl Postgres {
         let tls = tls::connector(ca_file)?;
         let connection = || Connection::new(config.clone(), tls.clone());
         let (writer, reader, people) = (Arc::new(connection()), connection(), connection());
-        let unconfirmed = UnconfirmedLeases::default();
-        Ok(Self { config, tls, writer, reader, people, keys, unconfirmed, membership: OnceLock::new() })
+        let (unconfirmed, last_depth) = (UnconfirmedLeases::default(), LastDepth::default());
+        let membership = OnceLock::new();
+        Ok(Self { config, tls, writer, reader, people, keys, unconfirmed, last_depth, membership })
     }
 }
 
@@ -374,7 +377,10 @@ impl Ledger for Postgres {
     }
 
     async fn depth(&self, now: Timestamp) -> Result<Depth> {
-        ledger::depth(&self.people, now).await
+        if let Some(depth) = self.last_depth.again() {
+            return Ok(depth);
+        }
+        Ok(self.last_depth.keep(ledger::depth(&self.people, now).await?))
     }
 
     async fn overview(&self) -> Result<Overview> {
