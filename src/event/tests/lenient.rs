@@ -187,7 +187,7 @@ fn the_project_is_looked_for_in_the_places_of_old_releases() {
 fn the_first_label_list_that_is_present_counts_even_if_empty() {
     let labels = |body: &Value| match event(body).payload {
         Payload::Note(note) => {
-            note.labels.map(|labels| labels.into_iter().map(|l| l.title).collect::<Vec<_>>())
+            note.labels.map(|labels| labels.into_iter().map(|l| l.title.to_string()).collect::<Vec<_>>())
         }
         other => panic!("{} is not a note", other.kind()),
     };
