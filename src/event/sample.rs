@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_project_of_which_only_the_path_is_known_is_named_by_it() {
-        let project = Project { path_with_namespace: "tower/bell".to_owned(), ..Project::default() };
+        let project = Project { path_with_namespace: "tower/bell".into(), ..Project::default() };
         let event = sample_in(Trigger::Push, &project);
         let own = event.project.expect("a project");
         assert_eq!((own.id, own.full_name().as_str()), (0, "tower / bell"));

@@ -166,7 +166,11 @@ fn the_project_is_looked_for_in_the_places_of_old_releases() {
     });
     let known = |id: i64, path: &str| {
         let path_with_namespace = path.to_owned();
-        Some(crate::event::Project { id, path_with_namespace, ..Default::default() })
+        Some(crate::event::Project {
+            id,
+            path_with_namespace: path_with_namespace.into(),
+            ..Default::default()
+        })
     };
     assert_eq!(project(&body), known(1, "acme/rocket"));
     body["project_id"] = Value::Null;
