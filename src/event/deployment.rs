@@ -80,7 +80,7 @@ impl Body for Deployment {
         Ok(Decoded {
             trigger: Some(Trigger::Deployment),
             subject: format!("deployment:{}", self.environment),
-            payload: Payload::Deployment(self),
+            payload: Payload::Deployment(Box::new(self)),
         })
     }
 }

@@ -163,7 +163,7 @@ pub enum Payload {
     Pipeline(Box<Pipeline>),
     Job(Box<Job>),
     WikiPage(WikiPage),
-    Deployment(Deployment),
+    Deployment(Box<Deployment>),
     Alert(Alert),
     Vulnerability(Vulnerability),
     GroupMention(Box<GroupMention>),
