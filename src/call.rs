@@ -257,10 +257,10 @@ impl HttpRequest {
     }
 
     /// A POST of JSON.
-    pub fn post_json(url: url::Url, body: &serde_json::Value) -> Self {
+    pub fn post_json(url: url::Url, body: &impl serde::Serialize) -> Self {
         Self {
             headers: vec![("content-type", "application/json".to_owned())],
-            body: serde_json::to_vec(body).expect("a JSON value can be written").into(),
+            body: serde_json::to_vec(body).expect("our own JSON can be written").into(),
             ..Self::new(Method::Post, url)
         }
     }

@@ -6,20 +6,21 @@
 //! type, [`Secret`], never a list of names.
 
 mod secrets;
+mod small_map;
 mod types;
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use secrets::Secrets;
+pub use secrets::{SecretSettings, Secrets};
+pub use small_map::SmallMap;
 pub use types::{Addresses, Base, Host, InternalUrl, Names, PageUrl, Port, SecretUrl, Url};
 
 /// Settings as they are stored and sent: names and simple values.
-pub type Properties = BTreeMap<String, Value>;
+pub type Properties = SmallMap<String, Value>;
 
 /// A setting's value before its field has read it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -223,18 +224,18 @@ pub trait Settings: Sized + fmt::Debug + Send + Sync + 'static {
 #[derive(Clone)]
 pub struct Parsed {
     settings: Arc<dyn Any + Send + Sync>,
-    secrets: Arc<Secrets>,
+    secrets: SecretSettings,
 }
 
 impl Parsed {
     pub fn new<T: Settings>(settings: T) -> Self {
-        Self { settings: Arc::new(settings), secrets: Arc::default() }
+        Self { settings: Arc::new(settings), secrets: SecretSettings::default() }
     }
 
     /// The same, with the secrets in them.
     #[must_use]
-    pub fn with_secrets(self, secrets: Secrets) -> Self {
-        Self { secrets: Arc::new(secrets), ..self }
+    pub fn with_secrets(self, secrets: SecretSettings) -> Self {
+        Self { secrets, ..self }
     }
 
     /// The settings, where `T` is the type they were read as.
@@ -242,8 +243,8 @@ impl Parsed {
         self.settings.downcast_ref()
     }
 
-    /// The secrets in them, to be masked in texts.
-    pub fn secrets(&self) -> &Secrets {
+    /// Those that hold secrets, which are to be masked in texts.
+    pub fn secret_settings(&self) -> &SecretSettings {
         &self.secrets
     }
 }

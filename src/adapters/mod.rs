@@ -167,7 +167,7 @@ use jiff::Timestamp;
 use crate::call::{Call, CommitStatus, Failure, Health, Pace, Sent};
 use crate::event::{Event, Triggers};
 use crate::message::Reference;
-use crate::settings::{Field, FieldError, Kind, Parsed, Properties, Secrets, Settings};
+use crate::settings::{Field, FieldError, Kind, Parsed, Properties, SecretSettings, Settings};
 
 use builds::{
     bamboo, buildkite, datadog, drone_ci, github, jenkins, jenkins_deprecated, mock_ci, packagist, teamcity,
@@ -434,7 +434,7 @@ impl Entry {
                 if !errors.is_empty() {
                     return Err(errors);
                 }
-                Ok(Parsed::new(settings).with_secrets(secrets_among::<A>(properties)))
+                Ok(Parsed::new(settings).with_secrets(SecretSettings::of(A::Settings::FIELDS, properties)))
             },
             validate_triggers: |settings, triggers| {
                 A::validate_triggers(settings_of::<A>(settings), triggers)
@@ -456,7 +456,7 @@ impl Entry {
             pace: |settings, target| A::pace(settings_of::<A>(settings), target),
             call: |settings, note| {
                 let call = A::call(settings_of::<A>(settings), note)?;
-                Ok(redact::redacted(call, settings.secrets()))
+                Ok(redact::redacted(call, settings.secret_settings()))
             },
         });
         self
@@ -469,7 +469,7 @@ impl Entry {
             pace: |settings| A::pace(settings_of::<A>(settings)),
             status: |settings, commit| {
                 let call = A::status(settings_of::<A>(settings), commit)?;
-                Ok(redact::redacted(call, settings.secrets()))
+                Ok(redact::redacted(call, settings.secret_settings()))
             },
         });
         self
@@ -483,7 +483,7 @@ impl Entry {
             pace: |settings| A::pace(settings_of::<A>(settings)),
             probe: |settings, now, operator| {
                 let call = A::probe(settings_of::<A>(settings), now, operator)?;
-                Ok(redact::redacted(call, settings.secrets()))
+                Ok(redact::redacted(call, settings.secret_settings()))
             },
         });
         self
@@ -644,11 +644,6 @@ impl Entry {
             None => Err(Failure::Rejected(format!("{} sends no requests", self.about.slug))),
         }
     }
-}
-
-fn secrets_among<A: Adapter>(properties: &Properties) -> Secrets {
-    let texts: Vec<_> = properties.iter().map(|(name, value)| (name.as_str(), value.as_text())).collect();
-    Secrets::of(A::Settings::FIELDS, texts.iter().map(|(name, text)| (*name, text.as_str())))
 }
 
 /// A setting as the API accepts and shows it.

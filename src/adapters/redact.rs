@@ -1,44 +1,84 @@
 //! Removes credentials from failure texts. Services may quote the address that they were called at, and proxies the whole
 //! request. Their answers are stored and logged, so the settings' and the request's secrets are masked in them.
 
-use crate::call::{Answer, Call, HttpRequest, OnNoResponse, Request};
-use crate::settings::Secrets;
+use bytes::Bytes;
 
-/// The same call, but the failures that it reports contain neither these secrets nor its own credentials.
-pub(super) fn redacted<T: 'static>(call: Call<T>, secrets: &Secrets) -> Call<T> {
-    hiding(call, secrets.clone())
+use crate::call::{Answer, Call, HttpRequest, OnNoResponse, Request};
+use crate::settings::{SecretSettings, Secrets};
+
+/// The same call, but the failures that it reports contain neither the settings' secrets nor its own credentials.
+pub(super) fn redacted<T: 'static>(call: Call<T>, settings: &SecretSettings) -> Call<T> {
+    hiding(call, Credentials { settings: settings.clone(), requests: Vec::new() })
 }
 
-fn hiding<T: 'static>(call: Call<T>, mut secrets: Secrets) -> Call<T> {
-    secrets.extend(&secrets_of(&call.request));
+/// Where the credentials are that an answer may quote. They are sought when there is a text to mask: most answers need none.
+#[derive(Clone)]
+struct Credentials {
+    settings: SecretSettings,
+    /// What may hold credentials of this request and of those that led to it.
+    requests: Vec<HttpRequest>,
+}
+
+impl Credentials {
+    fn mask_echo(&self, text: String) -> String {
+        let mut secrets = self.settings.secrets();
+        self.requests.iter().for_each(|request| secrets.extend(&secrets_of_http(request)));
+        secrets.mask_echo(text)
+    }
+}
+
+fn hiding<T: 'static>(call: Call<T>, mut credentials: Credentials) -> Call<T> {
     let Call { request, read, on_no_response, receiver, remark } = call;
-    let remark = remark.map(|remark| secrets.mask_echo(remark));
-    let without_answer = secrets.clone();
-    let on_no_response = on_no_response
-        .map(|go_on| -> OnNoResponse<T> { Box::new(move |why| hidden(go_on(why), without_answer)) });
+    if let Request::Http(request) = &request {
+        credentials.requests.push(without_rest(request));
+    }
+    let remark = remark.map(|remark| credentials.mask_echo(remark));
+    let on_no_response = on_no_response.map(|go_on| -> OnNoResponse<T> {
+        let credentials = credentials.clone();
+        Box::new(move |why| hidden(go_on(why), credentials))
+    });
     Call {
         request,
-        read: Box::new(move |response| hidden(read(response), secrets)),
+        read: Box::new(move |response| hidden(read(response), credentials)),
         on_no_response,
         receiver,
         remark,
     }
 }
 
-fn hidden<T: 'static>(answer: Answer<T>, secrets: Secrets) -> Answer<T> {
+/// What may hold credentials of a request.
+fn without_rest(request: &HttpRequest) -> HttpRequest {
+    // Of a body, its type says how its fields are written.
+    let has_fields = !request.secret_fields.is_empty();
+    let is_needed = |name: &str| has_fields || !HttpRequest::is_public(name);
+    HttpRequest {
+        headers: request.headers.iter().filter(|(name, _)| is_needed(name)).cloned().collect(),
+        body: if has_fields { request.body.clone() } else { Bytes::new() },
+        secret_fields: request.secret_fields,
+        ..HttpRequest::new(request.method, request.url.clone())
+    }
+}
+
+fn hidden<T: 'static>(answer: Answer<T>, credentials: Credentials) -> Answer<T> {
     match answer {
-        Answer::Failed(failure) => Answer::Failed(failure.map_why(|why| secrets.mask_echo(why))),
-        Answer::Skipped(why) => Answer::Skipped(secrets.mask_echo(why)),
+        Answer::Failed(failure) => Answer::Failed(failure.map_why(|why| credentials.mask_echo(why))),
+        Answer::Skipped(why) => Answer::Skipped(credentials.mask_echo(why)),
         // The next step's answer may quote this one's credentials too.
-        Answer::Next(next) => Answer::Next(hiding(next, secrets)),
+        Answer::Next(next) => Answer::Next(hiding(next, credentials)),
         Answer::Done(value) => Answer::Done(value),
     }
 }
 
 /// Everything in a request that could be a credential, the operator's own among it.
 pub fn secrets_of(request: &Request) -> Secrets {
+    match request {
+        Request::Http(request) => secrets_of_http(request),
+        Request::Smtp(_) | Request::Tcp(_) => Secrets::default(),
+    }
+}
+
+fn secrets_of_http(request: &HttpRequest) -> Secrets {
     let mut secrets = Secrets::default();
-    let Request::Http(request) = request else { return secrets };
     secrets.add_address(&request.url);
     for (_, value) in request.headers.iter().filter(|(name, _)| !HttpRequest::is_public(name)) {
         secrets.add_header(value);
@@ -68,6 +108,7 @@ fn values_of_fields(request: &HttpRequest) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::call::{HttpResponse, Method, Response, Sent, by_status};
+    use crate::settings::{Field, Secret, Value};
 
     fn call(url: &str, next: Option<Call<Sent>>) -> Call<Sent> {
         let request = HttpRequest {
@@ -90,8 +131,9 @@ mod tests {
     #[test]
     fn the_requests_secrets_are_masked_in_failures() {
         let url = "https://user:pass1@a.example/hooks/0123456789abcdefghij?token=abcdef%2B12";
-        let mut of_settings = Secrets::default();
-        of_settings.add("a s3tting");
+        const FIELDS: &[Field] = &[Field::new::<Secret>("token", "", "", None)];
+        let given = [("token".to_owned(), Value::Text("a s3tting".to_owned()))].into();
+        let of_settings = SecretSettings::of(FIELDS, &given);
         let said = |body: &str| -> String {
             let why = why(redacted(call(url, None), &of_settings), body);
             why.split("; ").next().unwrap_or_default().to_owned()
@@ -108,7 +150,8 @@ mod tests {
     fn the_second_step_of_a_call_masks_the_first_ones_secrets_too() {
         let second = call("https://b.example/zyxwvutsrqponmlkjihg", None);
         let both = call("https://a.example/0123456789abcdefghij", Some(second));
-        let said = why(redacted(both, &Secrets::default()), "0123456789abcdefghij and zyxwvutsrqponmlkjihg");
+        let said =
+            why(redacted(both, &SecretSettings::default()), "0123456789abcdefghij and zyxwvutsrqponmlkjihg");
         assert!(said.starts_with("answered 404: ************ and ************;"), "{said}");
     }
 }

@@ -1,18 +1,18 @@
 //! A new configuration from the present one and a request, by GitLab's rules. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::snapshot::Inheritance;
 use super::{Resolved, Rule, UrlPolicy, is_secret, refused_urls, sort_secrets};
 use crate::adapters::Entry;
 use crate::adapters::contract::Login;
-use crate::settings::{Addresses, FieldError, Kind, Properties, Secret, Url, Value};
+use crate::settings::{Addresses, FieldError, Kind, Properties, Secret, SmallMap, Url, Value};
 use crate::store::registry::Configuration;
 
 /// A requested change. What it does not name stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
-    pub flags: BTreeMap<String, bool>,
+    pub flags: SmallMap<String, bool>,
     /// The adapter's own settings, secrets among them, and those that adapters share.
     pub settings: Properties,
     /// Settings that are stored as if they had never been set: those that were sent as null, and of ours also those that were
@@ -85,8 +85,8 @@ pub fn differences(before: Option<&Configuration>, after: &Configuration) -> Vec
 }
 
 fn differing<T: PartialEq>(
-    before: &BTreeMap<String, T>,
-    after: &BTreeMap<String, T>,
+    before: &SmallMap<String, T>,
+    after: &SmallMap<String, T>,
     names: &mut BTreeSet<String>,
 ) {
     let all = before.keys().chain(after.keys());

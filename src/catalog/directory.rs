@@ -30,12 +30,12 @@ impl ResolvedScope {
     /// The project of an event, or the group that it is about.
     pub fn of_event(event: &Event) -> Option<Self> {
         match (&event.group, &event.project) {
-            (Some(group), _) => Some(Self::Group { key: None, path: group.path.clone() }),
+            (Some(group), _) => Some(Self::Group { key: None, path: group.path.to_string() }),
             (None, Some(project)) => {
                 let path = &project.path_with_namespace;
                 Some(Self::Project {
                     id: Some(project.id).filter(|id| *id > 0),
-                    path: Some(path.clone()).filter(|path| !path.is_empty()),
+                    path: Some(path.to_string()).filter(|path| !path.is_empty()),
                 })
             }
             (None, None) => None,
@@ -238,7 +238,7 @@ impl Directory {
             default_branch: file
                 .default_branch
                 .or(corrected.default_branch)
-                .or_else(|| project.default_branch.clone())
+                .or_else(|| project.default_branch.as_ref().map(String::from))
                 .or_else(learned),
             protected_branches: file.protected_branches.or(corrected.protected_branches),
         }
@@ -271,9 +271,13 @@ impl Directory {
     /// What an event contains of its project that is not known yet.
     pub fn unknown_in(&self, event: &Event) -> Option<SeenProject> {
         let project = event.project.as_ref().filter(|project| project.id > 0)?;
-        let path = Some(&project.path_with_namespace).filter(|path| is_storable(path)).cloned();
+        let path = Some(&project.path_with_namespace).filter(|path| is_storable(path)).map(String::from);
         let learned = Learned {
-            default_branch: project.default_branch.clone().filter(|branch| is_storable(branch)),
+            default_branch: project
+                .default_branch
+                .as_ref()
+                .filter(|branch| is_storable(branch))
+                .map(String::from),
             visibility: visibility(project.visibility_level.as_ref()),
         };
         let seen = SeenProject { id: project.id, path, learned };

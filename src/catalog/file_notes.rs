@@ -31,11 +31,19 @@ struct Row {
 pub(super) struct Unnoted {
     pub scope: Scope,
     pub slug: &'static str,
-    pub configuration: Configuration,
+    fingerprint: i64,
     /// The revision of the row that is there.
     pub made_from: Option<i64>,
     /// When the file was read.
     pub at: Timestamp,
+}
+
+impl Unnoted {
+    /// What its row has in place of settings.
+    pub fn configuration(&self) -> Configuration {
+        let properties = [(FINGERPRINT.to_owned(), Value::Integer(self.fingerprint))].into();
+        Configuration { active: true, properties, ..Configuration::default() }
+    }
 }
 
 /// The key of a scope's rows.
@@ -72,10 +80,8 @@ impl FileNotes {
         if let Some(row) = row.filter(|row| row.fingerprint == Some(fingerprint)) {
             return (Noted::derived(&name, row.created_at, row.updated_at), None);
         }
-        let properties = [(FINGERPRINT.to_owned(), Value::Integer(fingerprint))].into();
-        let configuration = Configuration { active: true, properties, ..Configuration::default() };
         let made_from = row.map(|row| row.revision);
-        let unnoted = Unnoted { scope: scope.clone(), slug, configuration, made_from, at: read_at };
+        let unnoted = Unnoted { scope: scope.clone(), slug, fingerprint, made_from, at: read_at };
         let created_at = row.map_or(read_at, |row| row.created_at);
         (Noted::derived(&name, created_at, read_at), Some(unnoted))
     }

@@ -1,6 +1,6 @@
 //! The catalog at one moment: everything that is configured, and which settings apply where.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,6 +12,7 @@ use super::file_notes::{FileNotes, Unnoted};
 use crate::adapters::{self, Entry, ProjectLinks};
 use crate::event::Event;
 use crate::integration::{Integration, IntegrationId, ProjectFacts, Scope};
+use crate::settings::SmallMap;
 use crate::store::registry::{Changes, Configuration, Mute, ScopeKey, StoredIntegration, StoredToken};
 
 /// Everything that is configured, at one moment.
@@ -91,7 +92,7 @@ impl Files {
 }
 
 /// The integrations configured for one scope, by slug.
-type BySlug = BTreeMap<&'static str, Cached>;
+type BySlug = SmallMap<&'static str, Cached>;
 
 /// An integration as configured, and as it applies to its own scope.
 #[derive(Clone, Debug)]
@@ -322,7 +323,7 @@ impl Snapshot {
     /// The number of configured integrations.
     pub fn len(&self) -> usize {
         let files = self.files.all().map(|(_, by_slug)| by_slug);
-        files.chain(self.rows.values()).map(BTreeMap::len).sum()
+        files.chain(self.rows.values()).map(SmallMap::len).sum()
     }
 
     pub fn is_empty(&self) -> bool {

@@ -332,7 +332,8 @@ impl CachedCatalog {
     pub async fn note_files(&self) -> Result<bool, ChangeError> {
         const AT_ONCE: usize = 50;
         let some = self.write(|state| state.take_unnoted(AT_ONCE));
-        for Unnoted { scope, slug, configuration, made_from, at } in &some {
+        for unnoted in &some {
+            let Unnoted { scope, slug, made_from, at, .. } = unnoted;
             let audit = AuditEntry {
                 at: *at,
                 who: PROVISIONING.to_owned(),
@@ -342,9 +343,8 @@ impl CachedCatalog {
             };
             let owner = ScopeKey::File(file_notes::key(scope));
             // Where another node has noted it meanwhile, that note counts.
-            self.registry()
-                .put_integration(owner, slug, configuration.clone(), (*made_from).into(), audit)
-                .await?;
+            let configuration = unnoted.configuration();
+            self.registry().put_integration(owner, slug, configuration, (*made_from).into(), audit).await?;
         }
         if !some.is_empty() {
             self.refresh().await?;

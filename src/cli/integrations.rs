@@ -428,7 +428,12 @@ fn project(scope: &ResolvedScope, config: &Config) -> Option<Project> {
     let forge = config.operator.forge.url.trim_end_matches('/');
     let web_url = if forge.is_empty() { String::new() } else { format!("{forge}/{path}") };
     let id = id.filter(|id| *id > 0).unwrap_or_default();
-    Some(Project { id, path_with_namespace: path.clone(), web_url, ..Project::default() })
+    Some(Project {
+        id,
+        path_with_namespace: path.as_str().into(),
+        web_url: web_url.into(),
+        ..Project::default()
+    })
 }
 
 /// Ends the holds that a success disproves. The daemon takes that from the store.

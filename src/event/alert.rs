@@ -2,52 +2,55 @@
 
 use serde::Deserialize;
 
-use super::read::{lenient, number, object, parse};
-use super::{Decoded, Payload, Trigger};
+use super::frame::{Body, Frame};
+use super::read::{lenient, number, object};
+use super::{Decoded, Payload, SharedStr, Trigger};
 
 /// A new alert fired.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Alert {
     #[serde(deserialize_with = "lenient")]
-    pub title: String,
+    pub title: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub url: String,
+    pub url: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub severity: String,
+    pub severity: SharedStr,
     /// How often it was reported.
     #[serde(deserialize_with = "number")]
     pub events: u64,
     #[serde(deserialize_with = "lenient")]
-    pub status: String,
+    pub status: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub started_at: String,
+    pub started_at: SharedStr,
     /// This and what follows are not in GitLab's event: alerts that come to the alert addresses have them.
     #[serde(deserialize_with = "lenient")]
-    pub description: String,
+    pub description: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub runbook: String,
+    pub runbook: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub environment: String,
+    pub environment: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub service: String,
+    pub service: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub monitoring_tool: String,
+    pub monitoring_tool: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub hosts: Vec<String>,
+    pub hosts: Vec<SharedStr>,
 }
 
 #[derive(Deserialize)]
-struct Raw {
+pub(super) struct Raw {
     #[serde(deserialize_with = "object")]
     object_attributes: Alert,
 }
 
-pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
-    let Raw { object_attributes: alert } = parse(json)?;
-    Ok(Decoded {
-        trigger: Some(Trigger::Alert),
-        subject: format!("alert:{}", alert.url),
-        payload: Payload::Alert(alert),
-    })
+impl Body for Raw {
+    fn decoded(self, _: &Frame) -> Result<Decoded, String> {
+        let Self { object_attributes: alert } = self;
+        Ok(Decoded {
+            trigger: Some(Trigger::Alert),
+            subject: format!("alert:{}", alert.url),
+            payload: Payload::Alert(alert),
+        })
+    }
 }

@@ -2,8 +2,9 @@
 
 use serde::Deserialize;
 
-use super::read::{lenient, number_or_none, parse};
-use super::{Decoded, Payload, Trigger, User};
+use super::frame::{Body, Frame};
+use super::read::{lenient, number_or_none};
+use super::{Decoded, Payload, SharedStr, Trigger, User};
 
 /// A deployment started or ended.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -11,26 +12,26 @@ use super::{Decoded, Payload, Trigger, User};
 pub struct Deployment {
     /// `running`, `success`, `failed`, `canceled`, `blocked`, `approved`, `rejected`; other words are shown as they are.
     #[serde(deserialize_with = "lenient")]
-    pub status: String,
+    pub status: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub environment: String,
+    pub environment: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub environment_external_url: Option<String>,
+    pub environment_external_url: Option<SharedStr>,
     #[serde(deserialize_with = "number_or_none")]
     pub deployable_id: Option<i64>,
     #[serde(deserialize_with = "lenient")]
-    pub deployable_url: Option<String>,
+    pub deployable_url: Option<SharedStr>,
     #[serde(deserialize_with = "lenient")]
-    pub short_sha: String,
+    pub short_sha: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub commit_url: String,
+    pub commit_url: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub commit_title: String,
+    pub commit_title: SharedStr,
     /// The branch or tag; older releases of the forge omit it.
     #[serde(rename = "ref", deserialize_with = "lenient")]
-    pub ref_name: Option<String>,
+    pub ref_name: Option<SharedStr>,
     #[serde(deserialize_with = "lenient")]
-    pub user_url: String,
+    pub user_url: SharedStr,
     /// Who started it.
     pub user: Option<User>,
     /// Who approved or rejected it. Later events of the deployment may still name them.
@@ -43,7 +44,7 @@ pub struct Deployment {
 #[serde(default)]
 struct Approval {
     #[serde(deserialize_with = "lenient")]
-    comment: String,
+    comment: SharedStr,
 }
 
 /// What an approver decided.
@@ -74,11 +75,12 @@ impl Deployment {
     }
 }
 
-pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
-    let deployment: Deployment = parse(json)?;
-    Ok(Decoded {
-        trigger: Some(Trigger::Deployment),
-        subject: format!("deployment:{}", deployment.environment),
-        payload: Payload::Deployment(deployment),
-    })
+impl Body for Deployment {
+    fn decoded(self, _: &Frame) -> Result<Decoded, String> {
+        Ok(Decoded {
+            trigger: Some(Trigger::Deployment),
+            subject: format!("deployment:{}", self.environment),
+            payload: Payload::Deployment(Box::new(self)),
+        })
+    }
 }

@@ -2,20 +2,21 @@
 
 use serde::Deserialize;
 
-use super::read::{lenient, object, parse};
-use super::{Decoded, Payload, Trigger, User};
+use super::frame::{Body, Frame};
+use super::read::{lenient, object};
+use super::{Decoded, Payload, SharedStr, Trigger, User};
 
 /// A feature flag was turned on or off.
 #[derive(Clone, Debug, Default)]
 pub struct FeatureFlag {
-    pub name: String,
-    pub description: String,
+    pub name: SharedStr,
+    pub description: SharedStr,
     pub active: bool,
     pub user: Option<User>,
 }
 
 #[derive(Deserialize)]
-struct Raw {
+pub(super) struct Raw {
     #[serde(default)]
     user: Option<User>,
     #[serde(deserialize_with = "object")]
@@ -26,18 +27,20 @@ struct Raw {
 #[serde(default)]
 struct Attributes {
     #[serde(deserialize_with = "lenient")]
-    name: String,
+    name: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    description: String,
+    description: SharedStr,
     #[serde(deserialize_with = "lenient")]
     active: bool,
 }
 
-pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
-    let Raw { user, object_attributes: Attributes { name, description, active } } = parse(json)?;
-    Ok(Decoded {
-        trigger: Some(Trigger::FeatureFlag),
-        subject: format!("feature_flag:{name}"),
-        payload: Payload::FeatureFlag(FeatureFlag { name, description, active, user }),
-    })
+impl Body for Raw {
+    fn decoded(self, _: &Frame) -> Result<Decoded, String> {
+        let Self { user, object_attributes: Attributes { name, description, active } } = self;
+        Ok(Decoded {
+            trigger: Some(Trigger::FeatureFlag),
+            subject: format!("feature_flag:{name}"),
+            payload: Payload::FeatureFlag(FeatureFlag { name, description, active, user }),
+        })
+    }
 }

@@ -2,22 +2,23 @@
 
 use serde::Deserialize;
 
+use super::frame::{Body, Frame};
 use super::push::first_line;
-use super::read::{excerpt, lenient, number, object, parse};
-use super::{Commit, Decoded, GroupRef, Payload, Trigger, User};
+use super::read::{excerpt, lenient, number, object};
+use super::{Commit, Decoded, GroupRef, Payload, SharedStr, Trigger, User};
 
 /// A group was mentioned in an issue, a merge request or a comment.
 #[derive(Clone, Debug, Default)]
 pub struct GroupMention {
-    pub group_path: String,
-    pub group_url: String,
+    pub group_path: SharedStr,
+    pub group_url: SharedStr,
     /// The page with the mention.
-    pub url: String,
+    pub url: SharedStr,
     /// Where the mention is, for people: `issue #17`, `merge request !1`, `commit cfe32cf6`.
     pub source: String,
-    pub title: String,
+    pub title: SharedStr,
     /// The description or comment.
-    pub text: String,
+    pub text: SharedStr,
     pub user: Option<User>,
     /// The kind of object with the mention, where it is one that is not notified: an epic, a comment on a design.
     pub elsewhere: Option<String>,
@@ -30,7 +31,7 @@ impl GroupMention {
 }
 
 #[derive(Deserialize)]
-struct Raw {
+pub(super) struct Raw {
     #[serde(default)]
     user: Option<User>,
     #[serde(default, deserialize_with = "lenient")]
@@ -49,28 +50,28 @@ struct Raw {
 #[serde(default)]
 struct Mentioned {
     #[serde(deserialize_with = "lenient")]
-    name: String,
+    name: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    url: String,
+    url: SharedStr,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Attributes {
     #[serde(deserialize_with = "lenient")]
-    object_kind: String,
+    object_kind: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    noteable_type: String,
+    noteable_type: SharedStr,
     #[serde(deserialize_with = "number")]
     iid: i64,
     #[serde(deserialize_with = "lenient")]
-    title: String,
+    title: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    description: String,
-    note: Option<String>,
+    description: SharedStr,
+    note: Option<SharedStr>,
     #[serde(deserialize_with = "lenient")]
-    url: String,
-    target_branch: Option<String>,
+    url: SharedStr,
+    target_branch: Option<SharedStr>,
 }
 
 #[derive(Default, Deserialize)]
@@ -79,35 +80,37 @@ struct On {
     #[serde(deserialize_with = "number")]
     iid: i64,
     #[serde(deserialize_with = "lenient")]
-    title: String,
+    title: SharedStr,
 }
 
-pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
-    let raw: Raw = parse(json)?;
-    // Without its group, the event would be taken for an event of the project, whose integrations must not get it.
-    if raw.mentioned.name.is_empty() {
-        return Err("`mentioned.name` is missing or empty".to_owned());
+impl Body for Raw {
+    fn decoded(self, frame: &Frame) -> Result<Decoded, String> {
+        let raw = self;
+        // Without its group, the event would be taken for an event of the project, whose integrations must not get it.
+        if raw.mentioned.name.is_empty() {
+            return Err("`mentioned.name` is missing or empty".to_owned());
+        }
+        let (source, title) = source_of(&raw);
+        let elsewhere = elsewhere(&raw);
+        let attributes = raw.object_attributes;
+        let mention = GroupMention {
+            group_path: raw.mentioned.name,
+            group_url: raw.mentioned.url,
+            url: attributes.url,
+            title: first_line(&title).into(),
+            source,
+            text: attributes.note.unwrap_or(attributes.description),
+            user: raw.user,
+            elsewhere,
+        };
+        let confidential = frame.event_type == Trigger::GroupConfidentialMention.name();
+        let trigger = if confidential { Trigger::GroupConfidentialMention } else { Trigger::GroupMention };
+        Ok(Decoded {
+            trigger: Some(trigger),
+            subject: format!("mention:{}", mention.source),
+            payload: Payload::GroupMention(Box::new(mention)),
+        })
     }
-    let (source, title) = source_of(&raw);
-    let elsewhere = elsewhere(&raw);
-    let attributes = raw.object_attributes;
-    let mention = GroupMention {
-        group_path: raw.mentioned.name,
-        group_url: raw.mentioned.url,
-        url: attributes.url,
-        title: first_line(&title).to_owned(),
-        source,
-        text: attributes.note.unwrap_or(attributes.description),
-        user: raw.user,
-        elsewhere,
-    };
-    let confidential = event_type == Trigger::GroupConfidentialMention.name();
-    let trigger = if confidential { Trigger::GroupConfidentialMention } else { Trigger::GroupMention };
-    Ok(Decoded {
-        trigger: Some(trigger),
-        subject: format!("mention:{}", mention.source),
-        payload: Payload::GroupMention(Box::new(mention)),
-    })
 }
 
 /// The kind of object that the mention is in, where GitLab knows no message for it
@@ -128,10 +131,10 @@ fn elsewhere(raw: &Raw) -> Option<String> {
 
 /// Where the mention is. A note's payload has its issue, merge request or commit in a field of its own; otherwise the
 /// issue or merge request is in `object_attributes`.
-fn source_of(raw: &Raw) -> (String, String) {
+fn source_of(raw: &Raw) -> (String, SharedStr) {
     let attributes = &raw.object_attributes;
     if let Some(commit) = &raw.commit {
-        return (format!("commit {}", commit.short_id()), first_line(&commit.message).to_owned());
+        return (format!("commit {}", commit.short_id()), first_line(&commit.message).into());
     }
     if let Some(issue) = &raw.issue {
         return (format!("issue #{}", issue.iid), issue.title.clone());

@@ -2,23 +2,24 @@
 
 use serde::Deserialize;
 
-use super::read::{lenient, number, object, parse};
-use super::{Decoded, Label, Payload, Trigger, User};
+use super::frame::{Body, Frame};
+use super::read::{lenient, number, object};
+use super::{Decoded, Label, Payload, SharedStr, Trigger, User};
 
 /// Something happened to an issue, a work item or an incident.
 #[derive(Clone, Debug, Default)]
 pub struct Issue {
     pub kind: IssueKind,
     pub iid: i64,
-    pub title: String,
-    pub description: String,
-    pub url: String,
+    pub title: SharedStr,
+    pub description: SharedStr,
+    pub url: SharedStr,
     /// The state after the event: `opened`, `closed`.
-    pub state: String,
+    pub state: SharedStr,
     /// What was done: `open`, `close`, `reopen`, `update`; test payloads have none.
-    pub action: Option<String>,
+    pub action: Option<SharedStr>,
     /// `Issue`, `Incident`, `Task` …: GitLab's type of the issue.
-    pub issue_type: Option<String>,
+    pub issue_type: Option<SharedStr>,
     pub confidential: bool,
     /// The labels to filter by; `None` where the payload has no list of labels.
     pub labels: Option<Vec<Label>>,
@@ -47,9 +48,7 @@ impl IssueKind {
 }
 
 #[derive(Deserialize)]
-struct Raw {
-    #[serde(default, deserialize_with = "lenient")]
-    object_kind: String,
+pub(super) struct Raw {
     #[serde(default)]
     user: Option<User>,
     #[serde(deserialize_with = "object")]
@@ -65,52 +64,53 @@ struct Attributes {
     #[serde(deserialize_with = "number")]
     iid: i64,
     #[serde(deserialize_with = "lenient")]
-    title: String,
+    title: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    description: String,
+    description: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    url: String,
+    url: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    state: String,
-    action: Option<String>,
+    state: SharedStr,
+    action: Option<SharedStr>,
     #[serde(rename = "type")]
-    issue_type: Option<String>,
+    issue_type: Option<SharedStr>,
     #[serde(deserialize_with = "lenient")]
     confidential: bool,
     labels: Option<Vec<Label>>,
 }
 
-pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
-    let raw: Raw = parse(json)?;
-    let attributes = raw.object_attributes;
-    let kind = match raw.object_kind.as_str() {
-        "work_item" | "confidential_work_item" => IssueKind::WorkItem,
-        "incident" => IssueKind::Incident,
-        _ => IssueKind::Issue,
-    };
-    let has_confidential_type =
-        [event_type, &raw.object_kind].iter().any(|name| name.starts_with("confidential_"));
-    let issue = Issue {
-        kind,
-        iid: attributes.iid,
-        title: attributes.title,
-        description: attributes.description,
-        url: attributes.url,
-        state: attributes.state,
-        action: attributes.action,
-        issue_type: attributes.issue_type.filter(|name| !name.is_empty()),
-        confidential: attributes.confidential || has_confidential_type,
-        labels: raw.labels.or(attributes.labels),
-        user: raw.user,
-    };
-    let trigger = match (kind, issue.confidential) {
-        (IssueKind::Incident, _) => Trigger::Incident,
-        (_, true) => Trigger::ConfidentialIssue,
-        (_, false) => Trigger::Issue,
-    };
-    Ok(Decoded {
-        trigger: Some(trigger),
-        subject: format!("issue:{}", issue.iid),
-        payload: Payload::Issue(issue),
-    })
+impl Body for Raw {
+    fn decoded(self, frame: &Frame) -> Result<Decoded, String> {
+        let attributes = self.object_attributes;
+        let kind = match frame.object_kind.as_str() {
+            "work_item" | "confidential_work_item" => IssueKind::WorkItem,
+            "incident" => IssueKind::Incident,
+            _ => IssueKind::Issue,
+        };
+        let has_confidential_type =
+            [&frame.event_type, &frame.object_kind].iter().any(|name| name.starts_with("confidential_"));
+        let issue = Issue {
+            kind,
+            iid: attributes.iid,
+            title: attributes.title,
+            description: attributes.description,
+            url: attributes.url,
+            state: attributes.state,
+            action: attributes.action,
+            issue_type: attributes.issue_type.filter(|name| !name.is_empty()),
+            confidential: attributes.confidential || has_confidential_type,
+            labels: self.labels.or(attributes.labels),
+            user: self.user,
+        };
+        let trigger = match (kind, issue.confidential) {
+            (IssueKind::Incident, _) => Trigger::Incident,
+            (_, true) => Trigger::ConfidentialIssue,
+            (_, false) => Trigger::Issue,
+        };
+        Ok(Decoded {
+            trigger: Some(trigger),
+            subject: format!("issue:{}", issue.iid),
+            payload: Payload::Issue(issue),
+        })
+    }
 }

@@ -2,8 +2,9 @@
 
 use serde::Deserialize;
 
-use super::read::{lenient, number, parse};
-use super::{Decoded, Payload, Trigger, User};
+use super::frame::{Body, Frame};
+use super::read::{lenient, number};
+use super::{Decoded, Payload, SharedStr, Trigger, User};
 
 /// A job changed its status. Chat services do not get this kind; CI observers take the raw JSON.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -12,13 +13,13 @@ pub struct Job {
     #[serde(rename = "build_id", deserialize_with = "number")]
     pub id: i64,
     #[serde(rename = "build_name", deserialize_with = "lenient")]
-    pub name: String,
+    pub name: SharedStr,
     #[serde(rename = "build_stage", deserialize_with = "lenient")]
-    pub stage: String,
+    pub stage: SharedStr,
     #[serde(rename = "build_status", deserialize_with = "lenient")]
-    pub status: String,
+    pub status: SharedStr,
     #[serde(rename = "ref", deserialize_with = "lenient")]
-    pub ref_name: String,
+    pub ref_name: SharedStr,
     #[serde(deserialize_with = "lenient")]
     pub tag: bool,
     #[serde(deserialize_with = "number")]
@@ -26,11 +27,12 @@ pub struct Job {
     pub user: Option<User>,
 }
 
-pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
-    let job: Job = parse(json)?;
-    Ok(Decoded {
-        trigger: Some(Trigger::Job),
-        subject: format!("job:{}", job.id),
-        payload: Payload::Job(Box::new(job)),
-    })
+impl Body for Job {
+    fn decoded(self, _: &Frame) -> Result<Decoded, String> {
+        Ok(Decoded {
+            trigger: Some(Trigger::Job),
+            subject: format!("job:{}", self.id),
+            payload: Payload::Job(Box::new(self)),
+        })
+    }
 }

@@ -1,36 +1,36 @@
 //! Merge requests.
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer};
 
+use super::frame::{Body, Frame};
 use super::merge_request_action::MergeRequestAction;
-use super::read::{lenient, number, number_or_none, object, parse};
-use super::{Commit, Decoded, Label, Payload, Project, Trigger, User};
+use super::read::{lenient, number, number_or_none, object, or_default};
+use super::{Commit, Decoded, Label, Payload, Project, SharedStr, Trigger, User};
 
 /// Something happened to a merge request.
 #[derive(Clone, Debug, Default)]
 pub struct MergeRequest {
     pub iid: i64,
-    pub title: String,
-    pub description: String,
-    pub url: String,
+    pub title: SharedStr,
+    pub description: SharedStr,
+    pub url: SharedStr,
     /// The state after the event: `opened`, `closed`, `merged`, `locked`.
-    pub state: String,
+    pub state: SharedStr,
     /// `open`, `close`, `reopen`, `update`, `merge`, `approved`, `unapproved`, `approval`, `unapproval`.
-    pub action: Option<String>,
+    pub action: Option<SharedStr>,
     /// The project of the source branch; another one for a fork's.
     pub source_project_id: Option<i64>,
-    pub source_branch: String,
-    pub target_branch: String,
+    pub source_branch: SharedStr,
+    pub target_branch: SharedStr,
     /// The full path of the project that the source branch is in, where it is another one: a fork.
-    pub fork: Option<String>,
+    pub fork: Option<SharedStr>,
     pub draft: bool,
     pub assignees: Vec<User>,
     pub reviewers: Vec<User>,
     pub last_commit: Option<Commit>,
     /// The commit before a push to the source branch; present only on an `update` made by such a push.
-    pub oldrev: Option<String>,
+    pub oldrev: Option<SharedStr>,
     pub labels: Option<Vec<Label>>,
     /// The user in whose session it happened; see `by_system`.
     pub user: Option<User>,
@@ -50,11 +50,11 @@ pub struct MergeRequest {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changed {
     /// The title before. A change of the draft mark in the title does not count.
-    pub title: Option<String>,
+    pub title: Option<SharedStr>,
     pub labels: Option<Replaced<Label>>,
     pub assignees: Option<Replaced<User>>,
     /// The target branch before.
-    pub target_branch: Option<String>,
+    pub target_branch: Option<SharedStr>,
     pub description: bool,
 }
 
@@ -159,84 +159,115 @@ pub struct Reviewer {
     pub user: User,
     /// `unreviewed`, `review_started`, `reviewed`, `requested_changes`, `approved`, `unapproved`.
     #[serde(deserialize_with = "lenient")]
-    pub state: String,
+    pub state: SharedStr,
     /// Whether this event asks for another review.
     #[serde(deserialize_with = "lenient")]
     pub re_requested: bool,
 }
 
 #[derive(Deserialize)]
-struct Raw {
+pub(super) struct Raw {
     #[serde(default)]
     user: Option<User>,
     #[serde(deserialize_with = "object")]
     object_attributes: Attributes,
     #[serde(default)]
     labels: Option<Vec<Label>>,
-    #[serde(default)]
-    assignees: Value,
+    /// People beside the attributes; none where they are listed in a form that is not known.
+    #[serde(default, deserialize_with = "or_default")]
+    assignees: Vec<User>,
     /// Releases before 13.4 know one assignee.
-    #[serde(default)]
-    assignee: Value,
-    #[serde(default)]
-    reviewers: Value,
+    #[serde(default, deserialize_with = "or_default")]
+    assignee: Option<User>,
+    #[serde(default, deserialize_with = "or_default")]
+    reviewers: Vec<User>,
     #[serde(default, deserialize_with = "lenient")]
     changes: Changes,
 }
 
-/// Most changes are read after the payload, so that one in an unknown form is as good as none.
+/// Of most changes, one in an unknown form is as good as none.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Changes {
     reviewers: Option<ReviewersChanged>,
-    draft: Option<Value>,
-    title: Value,
-    labels: Value,
-    assignees: Value,
-    target_branch: Value,
-    description: Value,
+    draft: Option<Change<bool>>,
+    title: Option<Change<SharedStr>>,
+    #[serde(deserialize_with = "or_default")]
+    labels: Option<Replaced<Label>>,
+    #[serde(deserialize_with = "or_default")]
+    assignees: Option<Replaced<User>>,
+    target_branch: Option<Change<SharedStr>>,
+    description: Option<Change<IgnoredAny>>,
+}
+
+/// A value before and after an update, each where it is of the expected form.
+struct Change<T> {
+    is_object: bool,
+    previous: Option<T>,
+    current: Option<T>,
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Change<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(bound = "T: DeserializeOwned")]
+        struct Sides<T>(#[serde(deserialize_with = "object")] Named<T>);
+
+        #[derive(Deserialize)]
+        #[serde(bound = "T: DeserializeOwned")]
+        struct Named<T> {
+            #[serde(default = "Option::default", deserialize_with = "or_default")]
+            previous: Option<T>,
+            #[serde(default = "Option::default", deserialize_with = "or_default")]
+            current: Option<T>,
+        }
+
+        let sides: Option<Sides<T>> = or_default(deserializer)?;
+        Ok(match sides {
+            Some(Sides(Named { previous, current })) => Self { is_object: true, previous, current },
+            None => Self { is_object: false, previous: None, current: None },
+        })
+    }
 }
 
 impl Changes {
     fn draft_changed(&self) -> Option<bool> {
         let has_mark =
-            |side: &str| self.title[side].as_str().map(|title| without_mark(title) != title.trim_start());
+            |title: Option<&SharedStr>| title.map(|title| without_mark(title) != title.trim_start());
+        let title = self.title.as_ref();
         match &self.draft {
-            Some(change) => change["current"].as_bool(),
+            Some(change) => change.current,
             // Releases before 13.12 change the title alone.
-            None => {
-                has_mark("current").filter(|now| has_mark("previous").is_some_and(|before| before != *now))
-            }
+            None => has_mark(title.and_then(|title| title.current.as_ref())).filter(|now| {
+                has_mark(title.and_then(|title| title.previous.as_ref())).is_some_and(|before| before != *now)
+            }),
         }
     }
 
-    fn changed(&self) -> Changed {
-        let previous = |change: &Value| change["previous"].as_str().map(str::to_owned);
-        let (before, after) = (previous(&self.title), self.title["current"].as_str());
-        let title = before.filter(|before| {
-            after.is_some_and(|after| without_mark(before).trim_end() != without_mark(after).trim_end())
+    fn text_changed(&self) -> bool {
+        self.title.as_ref().is_some_and(|title| title.is_object)
+            || self.description.as_ref().is_some_and(|description| description.is_object)
+    }
+
+    fn changed(self) -> Changed {
+        let title = self.title.as_ref().and_then(|title| {
+            let (before, after) = (title.previous.as_ref()?, title.current.as_ref()?);
+            (without_mark(before).trim_end() != without_mark(after).trim_end()).then(|| before.clone())
         });
+        let target_branch = self.target_branch.as_ref().and_then(|change| change.previous.clone());
         Changed {
             title,
-            labels: replaced(&self.labels),
-            assignees: replaced(&self.assignees),
-            target_branch: previous(&self.target_branch).filter(|name| !name.is_empty()),
-            description: self.description.is_object(),
+            labels: replaced(self.labels),
+            assignees: replaced(self.assignees),
+            target_branch: target_branch.filter(|name| !name.is_empty()),
+            description: self.description.as_ref().is_some_and(|description| description.is_object),
         }
     }
 }
 
 /// A list that an update replaced by another one; `None` where both are the same.
-fn replaced<T: Default + DeserializeOwned + PartialEq>(change: &Value) -> Option<Replaced<T>> {
-    let lists: Replaced<T> =
-        if change.is_null() { None } else { serde_json::from_value(change.clone()).ok() }?;
-    let is_news = lists.added().next().is_some() || lists.removed().next().is_some();
-    is_news.then_some(lists)
-}
-
-/// People beside the attributes; none where they are listed in a form that is not known.
-fn people(list: Value) -> Vec<User> {
-    serde_json::from_value(list).unwrap_or_default()
+fn replaced<T: Default + DeserializeOwned + PartialEq>(lists: Option<Replaced<T>>) -> Option<Replaced<T>> {
+    lists.filter(|lists| lists.added().next().is_some() || lists.removed().next().is_some())
 }
 
 #[derive(Default, Deserialize)]
@@ -245,34 +276,36 @@ struct Attributes {
     #[serde(deserialize_with = "number")]
     iid: i64,
     #[serde(deserialize_with = "lenient")]
-    title: String,
+    title: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    description: String,
+    description: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    url: String,
+    url: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    state: String,
-    action: Option<String>,
+    state: SharedStr,
+    action: Option<SharedStr>,
     #[serde(deserialize_with = "number_or_none")]
     source_project_id: Option<i64>,
     #[serde(deserialize_with = "lenient")]
-    source_branch: String,
+    source_branch: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    target_branch: String,
+    target_branch: SharedStr,
     #[serde(deserialize_with = "lenient")]
     draft: bool,
     /// The name of `draft` before 13.12.
     #[serde(deserialize_with = "lenient")]
     work_in_progress: bool,
-    source: Value,
-    target: Value,
+    #[serde(deserialize_with = "or_default")]
+    source: Option<Project>,
+    #[serde(deserialize_with = "or_default")]
+    target: Option<Project>,
     last_commit: Option<Commit>,
-    oldrev: Option<String>,
+    oldrev: Option<SharedStr>,
     labels: Option<Vec<Label>>,
     #[serde(deserialize_with = "lenient")]
     system: bool,
     #[serde(deserialize_with = "lenient")]
-    system_action: String,
+    system_action: SharedStr,
 }
 
 impl SystemAction {
@@ -284,50 +317,46 @@ impl SystemAction {
     }
 }
 
-pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
-    let raw: Raw = parse(json)?;
-    let attributes = raw.object_attributes;
-    let assignees = match people(raw.assignees) {
-        none if none.is_empty() => serde_json::from_value(raw.assignee).into_iter().collect(),
-        some => some,
-    };
-    let merge_request = MergeRequest {
-        iid: attributes.iid,
-        title: attributes.title,
-        description: attributes.description,
-        url: attributes.url,
-        state: attributes.state,
-        action: attributes.action,
-        source_project_id: attributes.source_project_id,
-        source_branch: attributes.source_branch,
-        target_branch: attributes.target_branch,
-        fork: fork(attributes.source, attributes.target),
-        draft: attributes.draft || attributes.work_in_progress,
-        assignees,
-        reviewers: people(raw.reviewers),
-        last_commit: attributes.last_commit,
-        oldrev: attributes.oldrev,
-        labels: raw.labels.or(attributes.labels),
-        user: raw.user,
-        by_system: attributes.system.then(|| SystemAction::named(&attributes.system_action)),
-        text_changed: raw.changes.title.is_object() || raw.changes.description.is_object(),
-        draft_changed: raw.changes.draft_changed(),
-        changed: raw.changes.changed(),
-        reviewers_changed: raw.changes.reviewers,
-    };
-    Ok(Decoded {
-        trigger: Some(Trigger::MergeRequest),
-        subject: format!("merge_request:{}", merge_request.iid),
-        payload: Payload::MergeRequest(Box::new(merge_request)),
-    })
+impl Body for Raw {
+    fn decoded(mut self, _: &Frame) -> Result<Decoded, String> {
+        let attributes = self.object_attributes;
+        let assignees =
+            if self.assignees.is_empty() { Vec::from_iter(self.assignee) } else { self.assignees };
+        let merge_request = MergeRequest {
+            iid: attributes.iid,
+            title: attributes.title,
+            description: attributes.description,
+            url: attributes.url,
+            state: attributes.state,
+            action: attributes.action,
+            source_project_id: attributes.source_project_id,
+            source_branch: attributes.source_branch,
+            target_branch: attributes.target_branch,
+            fork: fork(attributes.source, attributes.target),
+            draft: attributes.draft || attributes.work_in_progress,
+            assignees,
+            reviewers: self.reviewers,
+            last_commit: attributes.last_commit,
+            oldrev: attributes.oldrev,
+            labels: self.labels.or(attributes.labels),
+            user: self.user,
+            by_system: attributes.system.then(|| SystemAction::named(&attributes.system_action)),
+            text_changed: self.changes.text_changed(),
+            draft_changed: self.changes.draft_changed(),
+            reviewers_changed: self.changes.reviewers.take(),
+            changed: self.changes.changed(),
+        };
+        Ok(Decoded {
+            trigger: Some(Trigger::MergeRequest),
+            subject: format!("merge_request:{}", merge_request.iid),
+            payload: Payload::MergeRequest(Box::new(merge_request)),
+        })
+    }
 }
 
 /// The full path of the source project, where that is not the target project.
-fn fork(source: Value, target: Value) -> Option<String> {
-    let path = |project: Value| {
-        let project: Project = serde_json::from_value(project).ok()?;
-        Some(project.path_with_namespace).filter(|path| !path.is_empty())
-    };
-    let (source, target) = (path(source)?, path(target)?);
+fn fork(source: Option<Project>, target: Option<Project>) -> Option<SharedStr> {
+    let path = |project: Project| Some(project.path_with_namespace).filter(|path| !path.is_empty());
+    let (source, target) = (path(source?)?, path(target?)?);
     (!source.eq_ignore_ascii_case(&target)).then_some(source)
 }

@@ -2,40 +2,39 @@
 
 use serde::Deserialize;
 
-use super::read::{lenient, number, object, object_or_null, parse};
-use super::{Decoded, GroupRef, Payload, Trigger};
+use super::frame::{Body, Frame};
+use super::read::{lenient, number, object};
+use super::{Decoded, GroupRef, Payload, SharedStr, Trigger};
 
 /// A milestone was created, closed, reopened or deleted. The payload does not say by whom.
 #[derive(Clone, Debug, Default)]
 pub struct Milestone {
     pub iid: i64,
-    pub title: String,
-    pub description: String,
+    pub title: SharedStr,
+    pub description: SharedStr,
     /// `active`, `closed`.
-    pub state: String,
+    pub state: SharedStr,
     /// `create`, `close`, `reopen`, `delete`.
-    pub action: String,
+    pub action: SharedStr,
     /// Days, as `2025-06-30`; empty where none is set.
-    pub start_date: String,
-    pub due_date: String,
+    pub start_date: SharedStr,
+    pub due_date: SharedStr,
     /// The full path of the group that it belongs to, if it belongs to a group.
-    group_path: Option<String>,
+    group_path: Option<SharedStr>,
 }
 
 impl Milestone {
     /// The group whose own integrations are notified; `None` for a project's milestone.
     pub(super) fn group(&self) -> Option<GroupRef> {
         let path = self.group_path.clone()?;
-        Some(GroupRef { path, url: String::new() })
+        Some(GroupRef { path, url: SharedStr::default() })
     }
 }
 
 #[derive(Deserialize)]
-struct Raw {
+pub(super) struct Raw {
     #[serde(default, deserialize_with = "lenient")]
-    action: String,
-    #[serde(default, deserialize_with = "object_or_null")]
-    project: Option<serde::de::IgnoredAny>,
+    action: SharedStr,
     #[serde(default, deserialize_with = "lenient")]
     group: Group,
     #[serde(deserialize_with = "object")]
@@ -46,7 +45,7 @@ struct Raw {
 #[serde(default)]
 struct Group {
     #[serde(deserialize_with = "lenient")]
-    full_path: String,
+    full_path: SharedStr,
 }
 
 #[derive(Default, Deserialize)]
@@ -55,33 +54,35 @@ struct Attributes {
     #[serde(deserialize_with = "number")]
     iid: i64,
     #[serde(deserialize_with = "lenient")]
-    title: String,
+    title: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    description: String,
+    description: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    state: String,
+    state: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    start_date: String,
+    start_date: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    due_date: String,
+    due_date: SharedStr,
 }
 
-pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
-    let Raw { action, project, group, object_attributes: attributes } = parse(json)?;
-    let of_group = project.is_none() && !group.full_path.is_empty();
-    let milestone = Milestone {
-        iid: attributes.iid,
-        title: attributes.title,
-        description: attributes.description,
-        state: attributes.state,
-        action,
-        start_date: attributes.start_date,
-        due_date: attributes.due_date,
-        group_path: of_group.then_some(group.full_path),
-    };
-    Ok(Decoded {
-        trigger: Some(Trigger::Milestone),
-        subject: format!("milestone:{}", milestone.iid),
-        payload: Payload::Milestone(Box::new(milestone)),
-    })
+impl Body for Raw {
+    fn decoded(self, frame: &Frame) -> Result<Decoded, String> {
+        let Self { action, group, object_attributes: attributes } = self;
+        let of_group = frame.project.is_none() && !group.full_path.is_empty();
+        let milestone = Milestone {
+            iid: attributes.iid,
+            title: attributes.title,
+            description: attributes.description,
+            state: attributes.state,
+            action,
+            start_date: attributes.start_date,
+            due_date: attributes.due_date,
+            group_path: of_group.then_some(group.full_path),
+        };
+        Ok(Decoded {
+            trigger: Some(Trigger::Milestone),
+            subject: format!("milestone:{}", milestone.iid),
+            payload: Payload::Milestone(Box::new(milestone)),
+        })
+    }
 }

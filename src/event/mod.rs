@@ -15,6 +15,7 @@
 mod alert;
 mod deployment;
 mod feature_flag;
+mod frame;
 mod group_mention;
 mod issue;
 mod job;
@@ -28,6 +29,7 @@ mod push;
 mod read;
 mod release;
 mod sample;
+mod shared_str;
 mod size;
 #[cfg(test)]
 mod tests;
@@ -38,12 +40,12 @@ mod vulnerability;
 mod wiki_page;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use read::{excerpt, lenient, number_or_none, object_or_null, parse};
+use frame::{Frame, Reader};
+use read::excerpt;
 use size::{MAX_ITEMS, MAX_VALUES};
 use trigger::triggers;
 
@@ -62,6 +64,7 @@ pub use project::{GroupRef, Label, Project, User};
 pub use push::{Author, Commit, Push, RefChange, RefType};
 pub use release::{AssetLink, Release};
 pub use sample::{sample, sample_in};
+pub use shared_str::SharedStr;
 pub use time::parse_time;
 pub use trigger::Triggers;
 pub use unrouted::{AccessToken, Emoji, GroupChange, Member, Unrouted};
@@ -160,7 +163,7 @@ pub enum Payload {
     Pipeline(Box<Pipeline>),
     Job(Box<Job>),
     WikiPage(WikiPage),
-    Deployment(Deployment),
+    Deployment(Box<Deployment>),
     Alert(Alert),
     Vulnerability(Vulnerability),
     GroupMention(Box<GroupMention>),
@@ -195,22 +198,7 @@ pub enum Undecodable {
     Malformed { kind: String, why: String },
 }
 
-/// The fields that are read first from every payload: its kind, and what most kinds share.
-#[derive(Deserialize)]
-struct Frame {
-    #[serde(default, deserialize_with = "lenient")]
-    object_kind: String,
-    #[serde(default, deserialize_with = "lenient")]
-    event_name: String,
-    #[serde(default, deserialize_with = "lenient")]
-    event_type: String,
-    #[serde(default, deserialize_with = "object_or_null")]
-    project: Option<Project>,
-    #[serde(default, deserialize_with = "number_or_none")]
-    project_id: Option<i64>,
-}
-
-/// What the decoder of one kind returns to [`Event::decode`].
+/// What the reader of one kind returns to [`Event::decode`].
 struct Decoded {
     trigger: Option<Trigger>,
     subject: String,
@@ -223,13 +211,12 @@ impl Event {
     /// # Errors
     /// [`Undecodable`] names what is wrong; the caller puts the bytes in quarantine with it.
     pub fn decode(id: EventId, occurred_at: Timestamp, raw: Bytes) -> Result<Self, Undecodable> {
-        let json = std::str::from_utf8(&raw).map_err(|e| Undecodable::NotJson(e.to_string()))?;
+        let json = ByteString::try_from(raw.clone()).map_err(|e| Undecodable::NotJson(e.to_string()))?;
         if size::has_too_many_values(&raw) {
             return Err(Undecodable::TooManyValues);
         }
-        let frame = frame(json)?;
-        let decoded = decode_kind(&frame, json)?;
-        let project = project_of(frame, &decoded.payload, json);
+        let (frame, decoded) = shared_str::reading(&json, || frame::read(&json, reader_of))?;
+        let project = shared_str::reading(&json, || project_of(frame, &decoded.payload, &json));
         let group = match &decoded.payload {
             Payload::GroupMention(mention) => Some(mention.group()),
             Payload::GroupChange(change) => change.parent_group(),
@@ -345,52 +332,32 @@ fn cut(mut text: String, max_chars: usize) -> String {
 /// How much of a kind's name is quoted in an error.
 const KIND_MAX_CHARS: usize = 60;
 
-fn frame(json: &str) -> Result<Frame, Undecodable> {
-    if !json.trim_start().starts_with('{') {
-        return Err(match serde_json::from_str::<IgnoredAny>(json) {
-            Ok(_) => Undecodable::NotAnObject,
-            Err(error) => Undecodable::NotJson(error.to_string()),
-        });
-    }
-    parse(json).map_err(|why| match serde_json::from_str::<Value>(json) {
-        Ok(body) => {
-            let kind = ["object_kind", "event_name"].iter().find_map(|name| body[name].as_str());
-            Undecodable::Malformed { kind: excerpt(kind.unwrap_or("?"), KIND_MAX_CHARS), why }
+/// The reader of payloads of a kind; `None` for kinds that are not known.
+fn reader_of(kind: &str) -> Option<Reader> {
+    Some(match kind {
+        "push" | "tag_push" => Reader::of::<push::Raw>(),
+        "issue" | "work_item" | "incident" | "confidential_issue" | "confidential_work_item" => {
+            Reader::of::<issue::Raw>()
         }
-        Err(error) => Undecodable::NotJson(error.to_string()),
+        "merge_request" => Reader::of::<merge_request::Raw>(),
+        "note" => Reader::of::<note::Raw>(),
+        "pipeline" => Reader::of::<pipeline::Raw>(),
+        "build" | "job" => Reader::of::<Job>(),
+        "wiki_page" => Reader::of::<wiki_page::Raw>(),
+        "deployment" => Reader::of::<Deployment>(),
+        "alert" => Reader::of::<alert::Raw>(),
+        "vulnerability" => Reader::of::<vulnerability::Raw>(),
+        "group_mention" => Reader::of::<group_mention::Raw>(),
+        "release" => Reader::of::<Release>(),
+        "feature_flag" => Reader::of::<feature_flag::Raw>(),
+        "emoji" => Reader::of::<unrouted::Raw<Emoji>>(),
+        "milestone" => Reader::of::<milestone::Raw>(),
+        "access_token" => Reader::of::<unrouted::Raw<AccessToken>>(),
+        "archive_trace" => Reader::of::<unrouted::ArchiveTrace>(),
+        _ if unrouted::is_member_event(kind) => Reader::of::<Member>(),
+        _ if unrouted::is_group_event(kind) => Reader::of::<GroupChange>(),
+        other => return Unrouted::of(other).map(|_| Reader::of::<unrouted::KindAlone>()),
     })
-}
-
-fn decode_kind(frame: &Frame, json: &str) -> Result<Decoded, Undecodable> {
-    let mut kinds = [&frame.object_kind, &frame.event_name].into_iter().map(String::as_str);
-    let kind = kinds.find(|kind| !kind.is_empty()).ok_or(Undecodable::NoKind)?;
-    let decode: fn(&str, &str) -> Result<Decoded, String> = match kind {
-        "push" | "tag_push" => push::decode,
-        "issue" | "work_item" | "incident" | "confidential_issue" | "confidential_work_item" => issue::decode,
-        "merge_request" => merge_request::decode,
-        "note" => note::decode,
-        "pipeline" => pipeline::decode,
-        "build" | "job" => job::decode,
-        "wiki_page" => wiki_page::decode,
-        "deployment" => deployment::decode,
-        "alert" => alert::decode,
-        "vulnerability" => vulnerability::decode,
-        "group_mention" => group_mention::decode,
-        "release" => release::decode,
-        "feature_flag" => feature_flag::decode,
-        "emoji" => unrouted::emoji,
-        "milestone" => milestone::decode,
-        "access_token" => unrouted::access_token,
-        "archive_trace" => |_, _| Ok(unrouted::archive_trace()),
-        _ if unrouted::is_member_event(kind) => unrouted::member,
-        _ if unrouted::is_group_event(kind) => unrouted::group_change,
-        other => {
-            let unknown = || Undecodable::UnknownKind(excerpt(other, KIND_MAX_CHARS));
-            return Unrouted::of(other).map(unrouted::named).ok_or_else(unknown);
-        }
-    };
-    decode(json, &frame.event_type)
-        .map_err(|why| Undecodable::Malformed { kind: excerpt(kind, KIND_MAX_CHARS), why })
 }
 
 fn project_of(frame: Frame, payload: &Payload, json: &str) -> Option<Project> {

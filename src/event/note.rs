@@ -2,17 +2,18 @@
 
 use serde::Deserialize;
 
+use super::frame::{Body, Frame};
 use super::push::first_line;
-use super::read::{excerpt, lenient, number, number_or_none, object, parse};
-use super::{Commit, Decoded, Label, Payload, Trigger, User};
+use super::read::{excerpt, lenient, number, number_or_none, object};
+use super::{Commit, Decoded, Label, Payload, SharedStr, Trigger, User};
 
 /// A comment was added or edited.
 #[derive(Clone, Debug)]
 pub struct Note {
-    pub note: String,
-    pub url: String,
+    pub note: SharedStr,
+    pub url: SharedStr,
     /// `create` or `update`; older releases omit it.
-    pub action: Option<String>,
+    pub action: Option<SharedStr>,
     pub on: Noteable,
     pub confidential: bool,
     /// GitLab wrote it, as a record of what the user did (`added 1 commit`).
@@ -37,15 +38,15 @@ pub enum Noteable {
     Commit(Box<Commit>),
     Issue {
         iid: i64,
-        title: String,
+        title: SharedStr,
     },
     MergeRequest {
         iid: i64,
-        title: String,
+        title: SharedStr,
     },
     Snippet {
         id: i64,
-        title: String,
+        title: SharedStr,
     },
     /// A design, an epic …: comments on these are not notified.
     Other(String),
@@ -75,7 +76,7 @@ impl Noteable {
 }
 
 #[derive(Deserialize)]
-struct Raw {
+pub(super) struct Raw {
     #[serde(default)]
     user: Option<User>,
     #[serde(deserialize_with = "object")]
@@ -96,12 +97,12 @@ struct Raw {
 #[serde(default)]
 struct Attributes {
     #[serde(deserialize_with = "lenient")]
-    note: String,
+    note: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    url: String,
+    url: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    noteable_type: String,
-    action: Option<String>,
+    noteable_type: SharedStr,
+    action: Option<SharedStr>,
     #[serde(deserialize_with = "lenient")]
     confidential: bool,
     #[serde(deserialize_with = "lenient")]
@@ -134,45 +135,51 @@ struct On {
     #[serde(deserialize_with = "number")]
     iid: i64,
     #[serde(deserialize_with = "lenient")]
-    title: String,
+    title: SharedStr,
     #[serde(deserialize_with = "lenient")]
     confidential: bool,
     labels: Option<Vec<Label>>,
 }
 
-pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
-    let raw: Raw = parse(json)?;
-    let attributes = raw.object_attributes;
-    let confidential = attributes.confidential
-        || attributes.internal
-        || event_type == Trigger::ConfidentialNote.name()
-        || raw.issue.as_ref().is_some_and(|issue| issue.confidential);
-    let edited_by_another = attributes.is_edited_by_another(raw.user.as_ref());
-    let (mut issue, mut merge_request) =
-        (raw.issue.unwrap_or_default(), raw.merge_request.unwrap_or_default());
-    // The first list that is present counts, even if it is empty, as in GitLab.
-    let labels = raw.labels.or(issue.labels.take()).or(merge_request.labels.take()).or(attributes.labels);
-    let on = match attributes.noteable_type.as_str() {
-        "Commit" => Noteable::Commit(Box::new(raw.commit.unwrap_or_default())),
-        "Issue" => Noteable::Issue { iid: issue.iid, title: issue.title },
-        "MergeRequest" => Noteable::MergeRequest { iid: merge_request.iid, title: merge_request.title },
-        "Snippet" => {
-            let snippet = raw.snippet.unwrap_or_default();
-            Noteable::Snippet { id: snippet.id, title: snippet.title }
-        }
-        other => Noteable::Other(excerpt(other, super::KIND_MAX_CHARS)),
-    };
-    let trigger = if confidential { Trigger::ConfidentialNote } else { Trigger::Note };
-    let note = Note {
-        edited_by_another,
-        note: attributes.note,
-        url: attributes.url,
-        action: attributes.action,
-        confidential,
-        by_system: attributes.system,
-        labels,
-        user: raw.user,
-        on,
-    };
-    Ok(Decoded { trigger: Some(trigger), subject: note.on.subject(), payload: Payload::Note(Box::new(note)) })
+impl Body for Raw {
+    fn decoded(self, frame: &Frame) -> Result<Decoded, String> {
+        let attributes = self.object_attributes;
+        let confidential = attributes.confidential
+            || attributes.internal
+            || frame.event_type == Trigger::ConfidentialNote.name()
+            || self.issue.as_ref().is_some_and(|issue| issue.confidential);
+        let edited_by_another = attributes.is_edited_by_another(self.user.as_ref());
+        let (mut issue, mut merge_request) =
+            (self.issue.unwrap_or_default(), self.merge_request.unwrap_or_default());
+        // The first list that is present counts, even if it is empty, as in GitLab.
+        let labels =
+            self.labels.or(issue.labels.take()).or(merge_request.labels.take()).or(attributes.labels);
+        let on = match attributes.noteable_type.as_str() {
+            "Commit" => Noteable::Commit(Box::new(self.commit.unwrap_or_default())),
+            "Issue" => Noteable::Issue { iid: issue.iid, title: issue.title },
+            "MergeRequest" => Noteable::MergeRequest { iid: merge_request.iid, title: merge_request.title },
+            "Snippet" => {
+                let snippet = self.snippet.unwrap_or_default();
+                Noteable::Snippet { id: snippet.id, title: snippet.title }
+            }
+            other => Noteable::Other(excerpt(other, super::KIND_MAX_CHARS)),
+        };
+        let trigger = if confidential { Trigger::ConfidentialNote } else { Trigger::Note };
+        let note = Note {
+            edited_by_another,
+            note: attributes.note,
+            url: attributes.url,
+            action: attributes.action,
+            confidential,
+            by_system: attributes.system,
+            labels,
+            user: self.user,
+            on,
+        };
+        Ok(Decoded {
+            trigger: Some(trigger),
+            subject: note.on.subject(),
+            payload: Payload::Note(Box::new(note)),
+        })
+    }
 }

@@ -2,34 +2,35 @@
 
 use serde::Deserialize;
 
-use super::read::{lenient, number, number_or_none, object, parse};
-use super::{Commit, Decoded, Payload, Project, RefType, Trigger, User};
+use super::frame::{Body, Frame};
+use super::read::{lenient, number, number_or_none, object};
+use super::{Commit, Decoded, Payload, Project, RefType, SharedStr, Trigger, User};
 
 /// A pipeline changed its status.
 #[derive(Clone, Debug, Default)]
 pub struct Pipeline {
     pub id: i64,
-    pub name: Option<String>,
+    pub name: Option<SharedStr>,
     /// The branch or tag, without `refs/…/`.
-    pub ref_name: String,
+    pub ref_name: SharedStr,
     pub ref_type: RefType,
-    pub sha: String,
+    pub sha: SharedStr,
     /// `success`, `failed`, `running` …
-    pub status: String,
+    pub status: SharedStr,
     /// The status as GitLab shows it to people: `passed`, `passed with warnings`, `failed`.
-    pub detailed_status: String,
+    pub detailed_status: SharedStr,
     /// How this status compares with the ref's previous one: `broken`, `fixed`, `still_failing` …; often absent.
-    pub ref_status_name: Option<String>,
+    pub ref_status_name: Option<SharedStr>,
     /// Whether the ref is protected in the forge; `None` where its release omits it.
     pub protected_ref: Option<bool>,
     /// What started it: `push`, `schedule`, `parent_pipeline` …; older releases omit it.
-    pub source: String,
+    pub source: SharedStr,
     /// In seconds.
     pub duration: Option<f64>,
-    pub finished_at: Option<String>,
+    pub finished_at: Option<SharedStr>,
     /// The error in the CI configuration that kept GitLab from starting it.
-    pub yaml_errors: Option<String>,
-    url: Option<String>,
+    pub yaml_errors: Option<SharedStr>,
+    url: Option<SharedStr>,
     pub user: Option<User>,
     pub commit: Option<Commit>,
     pub merge_request: Option<PipelineMergeRequest>,
@@ -46,17 +47,17 @@ pub struct Pipeline {
 pub struct ExternalBuild {
     /// The integration that triggered it.
     #[serde(deserialize_with = "lenient")]
-    pub integration: String,
+    pub integration: SharedStr,
     /// The service's name for people.
     #[serde(deserialize_with = "lenient")]
-    pub service: String,
+    pub service: SharedStr,
 }
 
 impl Pipeline {
     /// The pipeline's page.
     pub fn url(&self, project_url: &str) -> String {
         match &self.url {
-            Some(url) if !url.is_empty() => url.clone(),
+            Some(url) if !url.is_empty() => url.to_string(),
             _ => format!("{project_url}/-/pipelines/{}", self.id),
         }
     }
@@ -145,11 +146,11 @@ pub struct Build {
     #[serde(deserialize_with = "number")]
     pub id: i64,
     #[serde(deserialize_with = "lenient")]
-    pub stage: String,
+    pub stage: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub name: String,
+    pub name: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub status: String,
+    pub status: SharedStr,
     /// Old payloads do not say it.
     pub allow_failure: Option<bool>,
 }
@@ -189,13 +190,13 @@ pub struct PipelineMergeRequest {
     #[serde(deserialize_with = "number")]
     pub iid: i64,
     #[serde(deserialize_with = "lenient")]
-    pub title: String,
+    pub title: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub url: String,
+    pub url: SharedStr,
 }
 
 #[derive(Deserialize)]
-struct Raw {
+pub(super) struct Raw {
     #[serde(default)]
     user: Option<User>,
     #[serde(deserialize_with = "object")]
@@ -217,58 +218,63 @@ struct Raw {
 struct Attributes {
     #[serde(deserialize_with = "number")]
     id: i64,
-    name: Option<String>,
+    name: Option<SharedStr>,
     #[serde(rename = "ref", deserialize_with = "lenient")]
-    ref_name: String,
+    ref_name: SharedStr,
     #[serde(deserialize_with = "lenient")]
     tag: bool,
     #[serde(deserialize_with = "lenient")]
-    sha: String,
+    sha: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    status: String,
+    status: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    detailed_status: String,
-    ref_status_name: Option<String>,
+    detailed_status: SharedStr,
+    ref_status_name: Option<SharedStr>,
     protected_ref: Option<bool>,
     #[serde(deserialize_with = "lenient")]
-    source: String,
+    source: SharedStr,
     #[serde(deserialize_with = "number_or_none")]
     duration: Option<f64>,
-    finished_at: Option<String>,
-    yaml_errors: Option<String>,
-    url: Option<String>,
+    finished_at: Option<SharedStr>,
+    yaml_errors: Option<SharedStr>,
+    url: Option<SharedStr>,
 }
 
-pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
-    let raw: Raw = parse(json)?;
-    let attributes = raw.object_attributes;
-    let is_tag = attributes.tag || attributes.ref_name.starts_with("refs/tags/");
-    let started_by_pipeline = matches!(attributes.source.as_str(), "parent_pipeline" | "pipeline");
-    let pipeline = Pipeline {
-        id: attributes.id,
-        name: attributes.name.filter(|name| !name.is_empty()),
-        ref_name: super::push::short_ref(&attributes.ref_name).to_owned(),
-        ref_type: if is_tag { RefType::Tag } else { RefType::Branch },
-        sha: attributes.sha,
-        status: attributes.status,
-        detailed_status: attributes.detailed_status,
-        ref_status_name: attributes.ref_status_name,
-        protected_ref: attributes.protected_ref,
-        source: attributes.source,
-        duration: attributes.duration,
-        finished_at: attributes.finished_at,
-        yaml_errors: attributes.yaml_errors.filter(|text| !text.trim().is_empty()),
-        url: attributes.url,
-        user: raw.user,
-        commit: raw.commit,
-        merge_request: raw.merge_request,
-        builds: raw.builds,
-        upstream: raw.source_pipeline.filter(|upstream| upstream.id > 0 && started_by_pipeline),
-        external: raw.external.filter(|external| !external.service.is_empty()),
-    };
-    let subject = match &pipeline.external {
-        Some(external) => format!("build:{}:{}", external.integration, pipeline.ref_name),
-        None => format!("pipeline:{}", pipeline.id),
-    };
-    Ok(Decoded { trigger: Some(Trigger::Pipeline), subject, payload: Payload::Pipeline(Box::new(pipeline)) })
+impl Body for Raw {
+    fn decoded(self, _: &Frame) -> Result<Decoded, String> {
+        let attributes = self.object_attributes;
+        let is_tag = attributes.tag || attributes.ref_name.starts_with("refs/tags/");
+        let started_by_pipeline = matches!(attributes.source.as_str(), "parent_pipeline" | "pipeline");
+        let pipeline = Pipeline {
+            id: attributes.id,
+            name: attributes.name.filter(|name| !name.is_empty()),
+            ref_name: super::push::short_ref(&attributes.ref_name).into(),
+            ref_type: if is_tag { RefType::Tag } else { RefType::Branch },
+            sha: attributes.sha,
+            status: attributes.status,
+            detailed_status: attributes.detailed_status,
+            ref_status_name: attributes.ref_status_name,
+            protected_ref: attributes.protected_ref,
+            source: attributes.source,
+            duration: attributes.duration,
+            finished_at: attributes.finished_at,
+            yaml_errors: attributes.yaml_errors.filter(|text| !text.trim().is_empty()),
+            url: attributes.url,
+            user: self.user,
+            commit: self.commit,
+            merge_request: self.merge_request,
+            builds: self.builds,
+            upstream: self.source_pipeline.filter(|upstream| upstream.id > 0 && started_by_pipeline),
+            external: self.external.filter(|external| !external.service.is_empty()),
+        };
+        let subject = match &pipeline.external {
+            Some(external) => format!("build:{}:{}", external.integration, pipeline.ref_name),
+            None => format!("pipeline:{}", pipeline.id),
+        };
+        Ok(Decoded {
+            trigger: Some(Trigger::Pipeline),
+            subject,
+            payload: Payload::Pipeline(Box::new(pipeline)),
+        })
+    }
 }

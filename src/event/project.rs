@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::SharedStr;
 use super::read::{lenient, number, number_or_none};
 
 /// The project that an event happened in, as the payload describes it.
@@ -12,19 +13,19 @@ pub struct Project {
     pub id: i64,
     /// The short display name.
     #[serde(deserialize_with = "lenient")]
-    pub name: String,
+    pub name: SharedStr,
     /// The display name of the group or user that the project belongs to.
     #[serde(deserialize_with = "lenient")]
-    pub namespace: String,
+    pub namespace: SharedStr,
     /// The full path, `group/subgroup/project`, as people and settings write it.
     #[serde(deserialize_with = "lenient")]
-    pub path_with_namespace: String,
+    pub path_with_namespace: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub web_url: String,
+    pub web_url: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub avatar_url: Option<String>,
+    pub avatar_url: Option<SharedStr>,
     #[serde(deserialize_with = "lenient")]
-    pub default_branch: Option<String>,
+    pub default_branch: Option<SharedStr>,
     /// GitLab's 0 private, 10 internal, 20 public; newer payloads may hold the name instead.
     #[serde(deserialize_with = "lenient")]
     pub visibility_level: Option<serde_json::Value>,
@@ -47,7 +48,7 @@ impl Project {
         let nested = self.path_with_namespace.matches('/').count() > 1;
         if nested || self.namespace.is_empty() || self.name.is_empty() {
             let names = [&self.path_with_namespace, &self.name];
-            return names.into_iter().find(|n| !n.is_empty()).cloned().unwrap_or_default();
+            return names.into_iter().find(|n| !n.is_empty()).map(String::from).unwrap_or_default();
         }
         format!("{} / {}", self.namespace, self.name)
     }
@@ -82,7 +83,7 @@ struct OldAttributes {
     project_id: i64,
     /// The page of the issue or merge request, which is below the project's.
     #[serde(deserialize_with = "lenient")]
-    url: String,
+    url: SharedStr,
 }
 
 impl OldAttributes {
@@ -99,9 +100,9 @@ impl OldAttributes {
 #[serde(default)]
 struct OldRepository {
     #[serde(deserialize_with = "lenient")]
-    name: String,
+    name: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    homepage: String,
+    homepage: SharedStr,
 }
 
 /// The project of a payload that has no `project` object, or no id in it (`known`), and perhaps an id beside it (0
@@ -111,7 +112,7 @@ pub(super) fn in_old_places(known: Option<Project>, id: i64, json: &str) -> Opti
     let attributes = places.object_attributes;
     let ids = [id, attributes.target_project_id, attributes.project_id];
     let id = ids.into_iter().find(|id| *id != 0).unwrap_or_default();
-    let above = attributes.project_url().to_owned();
+    let above = SharedStr::from(attributes.project_url());
     if let Some(project) = known.or(attributes.target) {
         return Some(project.with_id(id));
     }
@@ -124,8 +125,8 @@ pub(super) fn in_old_places(known: Option<Project>, id: i64, json: &str) -> Opti
 /// A group whose own integrations are notified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupRef {
-    pub path: String,
-    pub url: String,
+    pub path: SharedStr,
+    pub url: SharedStr,
 }
 
 /// A person (or a bot).
@@ -135,13 +136,13 @@ pub struct User {
     #[serde(deserialize_with = "number_or_none")]
     pub id: Option<i64>,
     #[serde(deserialize_with = "lenient")]
-    pub name: String,
+    pub name: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub username: String,
+    pub username: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub avatar_url: Option<String>,
+    pub avatar_url: Option<SharedStr>,
     #[serde(deserialize_with = "lenient")]
-    pub email: Option<String>,
+    pub email: Option<SharedStr>,
 }
 
 impl User {
@@ -160,7 +161,7 @@ impl User {
 #[serde(default)]
 pub struct Label {
     #[serde(deserialize_with = "lenient")]
-    pub title: String,
+    pub title: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub color: String,
+    pub color: SharedStr,
 }

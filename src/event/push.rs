@@ -3,16 +3,17 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::read::{lenient, number_or_none, parse};
-use super::{Decoded, Payload, Trigger, User};
+use super::frame::{Body, Frame};
+use super::read::{lenient, number_or_none};
+use super::{Decoded, Payload, SharedStr, Trigger, User};
 
 /// Commits were pushed, or a branch or tag was created or removed.
 #[derive(Clone, Debug, Default)]
 pub struct Push {
     /// The full ref: `refs/heads/main`, `refs/tags/v1.0.0`.
-    pub full_ref: String,
-    pub before: String,
-    pub after: String,
+    pub full_ref: SharedStr,
+    pub before: SharedStr,
+    pub after: SharedStr,
     /// Whether the ref is protected in the forge; `None` where its release omits it.
     pub ref_protected: Option<bool>,
     pub user: User,
@@ -21,7 +22,7 @@ pub struct Push {
     /// As the forge says it; see [`Push::commit_count`].
     total_commits_count: u64,
     /// One diff for the whole push, where the publisher included it.
-    pub diff: Option<String>,
+    pub diff: Option<SharedStr>,
     /// Whether the person who pushed asked build servers to start no build (`git push -o integrations.skip_ci`).
     pub skips_builds: bool,
 }
@@ -96,26 +97,26 @@ fn is_blank_sha(sha: &str) -> bool {
 #[serde(default)]
 pub struct Commit {
     #[serde(deserialize_with = "lenient")]
-    pub id: String,
+    pub id: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub message: String,
+    pub message: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    title: Option<String>,
+    title: Option<SharedStr>,
     #[serde(deserialize_with = "lenient")]
-    pub timestamp: String,
+    pub timestamp: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub url: String,
+    pub url: SharedStr,
     #[serde(deserialize_with = "lenient")]
     pub author: Author,
     #[serde(deserialize_with = "lenient")]
-    pub added: Vec<String>,
+    pub added: Vec<SharedStr>,
     #[serde(deserialize_with = "lenient")]
-    pub modified: Vec<String>,
+    pub modified: Vec<SharedStr>,
     #[serde(deserialize_with = "lenient")]
-    pub removed: Vec<String>,
+    pub removed: Vec<SharedStr>,
     /// The commit's diff, where the publisher included it.
     #[serde(deserialize_with = "lenient")]
-    pub diff: Option<String>,
+    pub diff: Option<SharedStr>,
 }
 
 impl Commit {
@@ -145,37 +146,37 @@ pub(super) fn first_line(text: &str) -> &str {
 #[serde(default)]
 pub struct Author {
     #[serde(deserialize_with = "lenient")]
-    pub name: String,
+    pub name: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub email: String,
+    pub email: SharedStr,
 }
 
 #[derive(Deserialize)]
-struct Raw {
+pub(super) struct Raw {
     #[serde(rename = "ref")]
-    full_ref: Option<String>,
+    full_ref: Option<SharedStr>,
     #[serde(default, deserialize_with = "lenient")]
-    before: String,
+    before: SharedStr,
     #[serde(default, deserialize_with = "lenient")]
-    after: String,
+    after: SharedStr,
     #[serde(default)]
     ref_protected: Option<bool>,
     #[serde(default, deserialize_with = "number_or_none")]
     user_id: Option<i64>,
     #[serde(default, deserialize_with = "lenient")]
-    user_name: String,
+    user_name: SharedStr,
     #[serde(default, deserialize_with = "lenient")]
-    user_username: String,
+    user_username: SharedStr,
     #[serde(default)]
-    user_email: Option<String>,
+    user_email: Option<SharedStr>,
     #[serde(default)]
-    user_avatar: Option<String>,
+    user_avatar: Option<SharedStr>,
     #[serde(default, deserialize_with = "lenient")]
     commits: Vec<Commit>,
     #[serde(default, deserialize_with = "number_or_none")]
     total_commits_count: Option<u64>,
     #[serde(default)]
-    diff: Option<String>,
+    diff: Option<SharedStr>,
     #[serde(default)]
     push_options: Option<Value>,
 }
@@ -189,34 +190,35 @@ fn skips_builds(push_options: Option<&Value>) -> bool {
     }
 }
 
-pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
-    let raw: Raw = parse(json)?;
-    let full_ref = raw.full_ref.filter(|r| !r.trim().is_empty());
-    let full_ref = full_ref.ok_or_else(|| "`ref` is missing or empty".to_owned())?;
-    let push = Push {
-        before: raw.before,
-        after: raw.after,
-        ref_protected: raw.ref_protected,
-        user: User {
-            id: raw.user_id,
-            name: raw.user_name,
-            username: raw.user_username,
-            avatar_url: raw.user_avatar,
-            email: raw.user_email.filter(|email| !email.is_empty()),
-        },
-        total_commits_count: raw.total_commits_count.unwrap_or_default(),
-        commits: raw.commits,
-        diff: raw.diff,
-        skips_builds: skips_builds(raw.push_options.as_ref()),
-        full_ref,
-    };
-    let trigger = match push.ref_type() {
-        RefType::Branch => Trigger::Push,
-        RefType::Tag => Trigger::TagPush,
-    };
-    Ok(Decoded {
-        trigger: Some(trigger),
-        subject: format!("ref:{}", push.full_ref),
-        payload: Payload::Push(push),
-    })
+impl Body for Raw {
+    fn decoded(self, _: &Frame) -> Result<Decoded, String> {
+        let full_ref = self.full_ref.filter(|r| !r.trim().is_empty());
+        let full_ref = full_ref.ok_or_else(|| "`ref` is missing or empty".to_owned())?;
+        let push = Push {
+            before: self.before,
+            after: self.after,
+            ref_protected: self.ref_protected,
+            user: User {
+                id: self.user_id,
+                name: self.user_name,
+                username: self.user_username,
+                avatar_url: self.user_avatar,
+                email: self.user_email.filter(|email| !email.is_empty()),
+            },
+            total_commits_count: self.total_commits_count.unwrap_or_default(),
+            commits: self.commits,
+            diff: self.diff,
+            skips_builds: skips_builds(self.push_options.as_ref()),
+            full_ref,
+        };
+        let trigger = match push.ref_type() {
+            RefType::Branch => Trigger::Push,
+            RefType::Tag => Trigger::TagPush,
+        };
+        Ok(Decoded {
+            trigger: Some(trigger),
+            subject: format!("ref:{}", push.full_ref),
+            payload: Payload::Push(push),
+        })
+    }
 }

@@ -4,6 +4,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// Reads one payload. Where that fails, a second pass finds out which field is wrong, so that valid payloads don't
 /// pay for tracking the path.
@@ -52,6 +53,16 @@ where
     T: Default + DeserializeOwned,
 {
     Ok(number_or_none(deserializer)?.unwrap_or_default())
+}
+
+/// Reads what has the expected form; the default is read from all else.
+pub(super) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + DeserializeOwned,
+{
+    let json = <&RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(json.get()).unwrap_or_default())
 }
 
 /// Reads an object and nothing else. A derived `Deserialize` would also accept an array, by position, and read `[]`

@@ -2,24 +2,25 @@
 
 use serde::Deserialize;
 
-use super::read::{lenient, parse};
-use super::{Commit, Decoded, Payload, Trigger};
+use super::frame::{Body, Frame};
+use super::read::lenient;
+use super::{Commit, Decoded, Payload, SharedStr, Trigger};
 
 /// A release was created, changed or deleted. The payload does not say by whom.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Release {
     #[serde(deserialize_with = "lenient")]
-    pub name: String,
+    pub name: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub tag: String,
+    pub tag: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub description: String,
+    pub description: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub url: String,
+    pub url: SharedStr,
     /// `create`, `update`, `delete`.
     #[serde(deserialize_with = "lenient")]
-    pub action: String,
+    pub action: SharedStr,
     /// The commit that the tag is on.
     pub commit: Option<Commit>,
     #[serde(deserialize_with = "lenient")]
@@ -38,9 +39,9 @@ struct Assets {
 #[serde(default)]
 pub struct AssetLink {
     #[serde(deserialize_with = "lenient")]
-    pub name: String,
+    pub name: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub url: String,
+    pub url: SharedStr,
 }
 
 impl Release {
@@ -50,11 +51,12 @@ impl Release {
     }
 }
 
-pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
-    let release: Release = parse(json)?;
-    Ok(Decoded {
-        trigger: Some(Trigger::Release),
-        subject: format!("release:{}", release.tag),
-        payload: Payload::Release(Box::new(release)),
-    })
+impl Body for Release {
+    fn decoded(self, _: &Frame) -> Result<Decoded, String> {
+        Ok(Decoded {
+            trigger: Some(Trigger::Release),
+            subject: format!("release:{}", self.tag),
+            payload: Payload::Release(Box::new(self)),
+        })
+    }
 }

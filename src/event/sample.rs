@@ -115,11 +115,11 @@ mod tests {
     fn a_sample_in_a_project_has_its_names_and_links_and_none_of_the_samples_project() {
         let project = Project {
             id: 7,
-            name: "Bell".to_owned(),
-            namespace: "Tower".to_owned(),
-            path_with_namespace: "tower/sub/bell".to_owned(),
-            web_url: "https://forge.example/tower/sub/bell".to_owned(),
-            default_branch: Some("trunk".to_owned()),
+            name: "Bell".into(),
+            namespace: "Tower".into(),
+            path_with_namespace: "tower/sub/bell".into(),
+            web_url: "https://forge.example/tower/sub/bell".into(),
+            default_branch: Some("trunk".into()),
             ..Project::default()
         };
         for trigger in Trigger::ALL {
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_project_of_which_only_the_path_is_known_is_named_by_it() {
-        let project = Project { path_with_namespace: "tower/bell".to_owned(), ..Project::default() };
+        let project = Project { path_with_namespace: "tower/bell".into(), ..Project::default() };
         let event = sample_in(Trigger::Push, &project);
         let own = event.project.expect("a project");
         assert_eq!((own.id, own.full_name().as_str()), (0, "tower / bell"));

@@ -6,18 +6,20 @@
 //! <https://docs.gitlab.com/user/project/integrations/webhook_events/>.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use super::read::{lenient, number_or_none, object, parse};
-use super::{Decoded, GroupRef, Payload, Trigger};
+use super::frame::{Body, Frame};
+use super::read::{lenient, number_or_none, object};
+use super::{Decoded, GroupRef, Payload, SharedStr, Trigger};
 
 /// An emoji reaction was added or removed.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Emoji {
     #[serde(deserialize_with = "lenient")]
-    pub name: String,
+    pub name: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub action: String,
+    pub action: SharedStr,
 }
 
 /// An access token is about to expire.
@@ -25,21 +27,21 @@ pub struct Emoji {
 #[serde(default)]
 pub struct AccessToken {
     #[serde(deserialize_with = "lenient")]
-    pub name: String,
+    pub name: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub expires_at: String,
+    pub expires_at: SharedStr,
 }
 
 /// A member joined, left, requested access, or changed role.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Member {
+    #[serde(skip)]
+    pub event_name: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub event_name: String,
+    pub user_username: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub user_username: String,
-    #[serde(deserialize_with = "lenient")]
-    pub group_path: String,
+    pub group_path: SharedStr,
 }
 
 /// A subgroup or project was created, changed or removed in a group. One integration takes these, as raw JSON; changes of
@@ -47,23 +49,23 @@ pub struct Member {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct GroupChange {
+    #[serde(skip)]
+    pub event_name: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    pub event_name: String,
-    #[serde(deserialize_with = "lenient")]
-    pub name: String,
+    pub name: SharedStr,
     /// The forge's number of the group.
     #[serde(deserialize_with = "number_or_none")]
     pub group_id: Option<i64>,
     #[serde(deserialize_with = "lenient")]
-    pub full_path: String,
+    pub full_path: SharedStr,
     /// The same of the group that it lies in.
     #[serde(deserialize_with = "number_or_none")]
     pub parent_group_id: Option<i64>,
     #[serde(deserialize_with = "lenient")]
-    pub parent_full_path: String,
+    pub parent_full_path: SharedStr,
     /// Of a project.
     #[serde(deserialize_with = "lenient")]
-    path_with_namespace: String,
+    path_with_namespace: SharedStr,
 }
 
 impl GroupChange {
@@ -84,7 +86,7 @@ impl GroupChange {
             }
             _ => return None,
         };
-        (!path.is_empty()).then(|| (trigger, GroupRef { path: path.to_owned(), url: String::new() }))
+        (!path.is_empty()).then(|| (trigger, GroupRef { path: path.into(), url: SharedStr::default() }))
     }
 
     pub(super) fn parent_group(&self) -> Option<GroupRef> {
@@ -135,41 +137,59 @@ impl Unrouted {
 }
 
 #[derive(Deserialize)]
-#[serde(bound = "T: Deserialize<'de>")]
-struct Raw<T> {
+#[serde(bound = "T: DeserializeOwned")]
+pub(super) struct Raw<T> {
     #[serde(deserialize_with = "object")]
     object_attributes: T,
 }
 
-pub(super) fn emoji(json: &str, _: &str) -> Result<Decoded, String> {
-    let Raw::<Emoji> { object_attributes: emoji } = parse(json)?;
-    Ok(unrouted("emoji".to_owned(), Payload::Emoji(emoji)))
+impl Body for Raw<Emoji> {
+    fn decoded(self, _: &Frame) -> Result<Decoded, String> {
+        Ok(unrouted("emoji".to_owned(), Payload::Emoji(self.object_attributes)))
+    }
 }
 
-pub(super) fn access_token(json: &str, _: &str) -> Result<Decoded, String> {
-    let Raw::<AccessToken> { object_attributes: token } = parse(json)?;
-    Ok(unrouted("access_token".to_owned(), Payload::AccessToken(token)))
+impl Body for Raw<AccessToken> {
+    fn decoded(self, _: &Frame) -> Result<Decoded, String> {
+        Ok(unrouted("access_token".to_owned(), Payload::AccessToken(self.object_attributes)))
+    }
 }
 
-pub(super) fn member(json: &str, _: &str) -> Result<Decoded, String> {
-    let member: Member = parse(json)?;
-    Ok(unrouted(format!("member:{}", member.user_username), Payload::Member(member)))
+impl Body for Member {
+    fn decoded(self, frame: &Frame) -> Result<Decoded, String> {
+        let member = Self { event_name: frame.event_name.clone(), ..self };
+        Ok(unrouted(format!("member:{}", member.user_username), Payload::Member(member)))
+    }
 }
 
-pub(super) fn group_change(json: &str, _: &str) -> Result<Decoded, String> {
-    let change: GroupChange = parse(json)?;
-    let trigger = change.routed().map(|(trigger, _)| trigger);
-    Ok(Decoded { trigger, ..unrouted(format!("group:{}", change.name), Payload::GroupChange(change)) })
+impl Body for GroupChange {
+    fn decoded(self, frame: &Frame) -> Result<Decoded, String> {
+        let change = Self { event_name: frame.event_name.clone(), ..self };
+        let trigger = change.routed().map(|(trigger, _)| trigger);
+        Ok(Decoded { trigger, ..unrouted(format!("group:{}", change.name), Payload::GroupChange(change)) })
+    }
 }
 
 /// A job's archived log. The JSON is not read here; one integration sends it unchanged.
-pub(super) fn archive_trace() -> Decoded {
-    let trigger = Some(Trigger::ArchiveTrace);
-    Decoded { trigger, ..unrouted("archive_trace".to_owned(), Payload::ArchiveTrace) }
+#[derive(Deserialize)]
+pub(super) struct ArchiveTrace {}
+
+impl Body for ArchiveTrace {
+    fn decoded(self, _: &Frame) -> Result<Decoded, String> {
+        let trigger = Some(Trigger::ArchiveTrace);
+        Ok(Decoded { trigger, ..unrouted("archive_trace".to_owned(), Payload::ArchiveTrace) })
+    }
 }
 
-pub(super) fn named(kind: Unrouted) -> Decoded {
-    unrouted(kind.name().to_owned(), Payload::Unrouted(kind))
+/// A payload of which only the kind is read.
+#[derive(Deserialize)]
+pub(super) struct KindAlone {}
+
+impl Body for KindAlone {
+    fn decoded(self, frame: &Frame) -> Result<Decoded, String> {
+        let kind = frame.kind().and_then(Unrouted::of).ok_or("its kind is not known")?;
+        Ok(unrouted(kind.name().to_owned(), Payload::Unrouted(kind)))
+    }
 }
 
 fn unrouted(subject: String, payload: Payload) -> Decoded {

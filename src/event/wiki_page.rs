@@ -2,25 +2,26 @@
 
 use serde::Deserialize;
 
-use super::read::{lenient, object, parse};
-use super::{Decoded, Payload, Trigger, User};
+use super::frame::{Body, Frame};
+use super::read::{lenient, object};
+use super::{Decoded, Payload, SharedStr, Trigger, User};
 
 /// A wiki page was created, edited or deleted.
 #[derive(Clone, Debug, Default)]
 pub struct WikiPage {
-    pub title: String,
-    pub slug: String,
-    pub url: String,
+    pub title: SharedStr,
+    pub slug: SharedStr,
+    pub url: SharedStr,
     /// The commit message of the change.
-    pub message: String,
+    pub message: SharedStr,
     /// `create`, `update`, `delete`.
-    pub action: String,
-    pub diff_url: Option<String>,
+    pub action: SharedStr,
+    pub diff_url: Option<SharedStr>,
     pub user: Option<User>,
 }
 
 #[derive(Deserialize)]
-struct Raw {
+pub(super) struct Raw {
     #[serde(default)]
     user: Option<User>,
     #[serde(deserialize_with = "object")]
@@ -31,33 +32,34 @@ struct Raw {
 #[serde(default)]
 struct Attributes {
     #[serde(deserialize_with = "lenient")]
-    title: String,
+    title: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    slug: String,
+    slug: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    url: String,
+    url: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    message: String,
+    message: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    action: String,
-    diff_url: Option<String>,
+    action: SharedStr,
+    diff_url: Option<SharedStr>,
 }
 
-pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
-    let raw: Raw = parse(json)?;
-    let attributes = raw.object_attributes;
-    let page = WikiPage {
-        title: attributes.title,
-        slug: attributes.slug,
-        url: attributes.url,
-        message: attributes.message,
-        action: attributes.action,
-        diff_url: attributes.diff_url.filter(|url| !url.is_empty()),
-        user: raw.user,
-    };
-    Ok(Decoded {
-        trigger: Some(Trigger::WikiPage),
-        subject: format!("wiki_page:{}", page.slug),
-        payload: Payload::WikiPage(page),
-    })
+impl Body for Raw {
+    fn decoded(self, _: &Frame) -> Result<Decoded, String> {
+        let attributes = self.object_attributes;
+        let page = WikiPage {
+            title: attributes.title,
+            slug: attributes.slug,
+            url: attributes.url,
+            message: attributes.message,
+            action: attributes.action,
+            diff_url: attributes.diff_url.filter(|url| !url.is_empty()),
+            user: self.user,
+        };
+        Ok(Decoded {
+            trigger: Some(Trigger::WikiPage),
+            subject: format!("wiki_page:{}", page.slug),
+            payload: Payload::WikiPage(page),
+        })
+    }
 }

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    BranchFilter, Channels, Family, Filters, Fingerprint, Integration, IntegrationId, LabelBehavior,
-    LabelFilter, Rules, Scope,
+    BranchFilter, Family, Fingerprint, Integration, IntegrationId, LabelBehavior, LabelFilter, Rules, Scope,
 };
 use crate::event::{Trigger, Triggers};
 use crate::settings::{Field, FieldError, Parsed, Properties, Settings};
@@ -31,8 +30,8 @@ impl Integration {
             slug: "bell",
             active: true,
             triggers: every,
-            filters: Filters::default(),
-            channels: Channels::default(),
+            filters: Arc::default(),
+            channels: Arc::default(),
             extent: super::Extent::default(),
             announce_result: false,
             rules: Rules { supported: every, family },
@@ -60,28 +59,28 @@ impl Integration {
     }
 
     pub(crate) fn branches(mut self, setting: &str) -> Self {
-        self.filters.branches_to_be_notified = Some(BranchFilter::from_setting(setting));
+        Arc::make_mut(&mut self.filters).branches_to_be_notified = Some(BranchFilter::from_setting(setting));
         self
     }
 
     pub(crate) fn labels(mut self, list: &str, behavior: LabelBehavior) -> Self {
-        self.filters.labels = LabelFilter::from_setting(list, behavior);
+        Arc::make_mut(&mut self.filters).labels = LabelFilter::from_setting(list, behavior);
         self
     }
 
     pub(crate) fn merge_request_actions(mut self, list: &str) -> Self {
-        self.filters.merge_request_actions =
+        Arc::make_mut(&mut self.filters).merge_request_actions =
             super::MergeRequestActions::from_setting(list).expect("a list of actions");
         self
     }
 
     pub(crate) fn only_broken(mut self, on: bool) -> Self {
-        self.filters.notify_only_broken_pipelines = on;
+        Arc::make_mut(&mut self.filters).notify_only_broken_pipelines = on;
         self
     }
 
     pub(crate) fn only_when_status_changes(mut self, on: bool) -> Self {
-        self.filters.notify_only_when_pipeline_status_changes = on;
+        Arc::make_mut(&mut self.filters).notify_only_when_pipeline_status_changes = on;
         self
     }
 }

@@ -43,8 +43,8 @@ pub struct Integration {
     pub active: bool,
     /// The events that are switched on.
     pub triggers: Triggers,
-    pub filters: Filters,
-    pub channels: Channels,
+    pub filters: Arc<Filters>,
+    pub channels: Arc<Channels>,
     pub extent: Extent,
     /// Whether the outcome of a build that it triggered becomes an event.
     pub announce_result: bool,

@@ -143,7 +143,7 @@ fn is_notified(family: Family, filters: &Filters, event: &Event) -> Result<(), W
     match (family, &event.payload) {
         (Family::Hook | Family::PushMail | Family::Commands, Payload::Pipeline(pipeline)) => {
             match &pipeline.external {
-                Some(build) => Err(WhyNot::AnnouncedBuild { service: build.service.clone() }),
+                Some(build) => Err(WhyNot::AnnouncedBuild { service: build.service.to_string() }),
                 None => Ok(()),
             }
         }
@@ -185,9 +185,9 @@ fn merge_request_is_notified(merge_request: &MergeRequest, told: &MergeRequestAc
     if happened.is_empty() && tells_all {
         return Ok(());
     }
-    let word = merge_request.action.clone().unwrap_or_else(|| merge_request.state.clone());
+    let word = merge_request.action.as_ref().unwrap_or(&merge_request.state);
     let happened = match happened.as_slice() {
-        [] => vec![word],
+        [] => vec![word.to_string()],
         known => known.iter().map(ToString::to_string).collect(),
     };
     Err(WhyNot::MergeRequestAction { happened, told: told.clone() })
@@ -257,7 +257,7 @@ fn labels_pass(wanted: &LabelFilter, event: &Event) -> Result<(), WhyNot> {
     if pass {
         return Ok(());
     }
-    let found = labels.iter().map(|label| label.title.clone()).collect();
+    let found = labels.iter().map(|label| label.title.to_string()).collect();
     Err(WhyNot::Labels { wanted: wanted.clone(), found })
 }
 

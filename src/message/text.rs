@@ -107,9 +107,20 @@ impl Text {
 
     /// The text without styles and addresses, for previews, mail subjects and the like.
     pub fn plain_text(&self) -> String {
-        let mut words = String::new();
+        // More, where characters have several bytes or code is on lines of its own.
+        let mut words = String::with_capacity(self.0.iter().map(length).sum());
         self.add_plain_text(&mut words);
         words
+    }
+
+    /// The number of characters of the [plain text](Self::plain_text).
+    pub(super) fn length(&self) -> usize {
+        let breaks = |span: &Span| match span {
+            Span::CodeBlock(_) => 2,
+            Span::Quote(quoted) => 2 + quoted.length() - length(span),
+            _ => 0,
+        };
+        self.0.iter().map(|span| length(span) + breaks(span)).sum()
     }
 
     fn add_plain_text(&self, words: &mut String) {

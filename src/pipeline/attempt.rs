@@ -199,7 +199,7 @@ pub async fn attempt(transport: &dyn Transport, outgoing: Outgoing<'_>) -> Repor
     match outgoing.build_call() {
         Ok(call) => {
             let Ran { end, status, took, answer } = run(transport, call, outgoing.calls()).await;
-            let secrets = outgoing.integration.settings.secrets();
+            let secrets = outgoing.integration.settings.secret_settings();
             let answer = answer.map(|answer| secrets.mask_echo(answer));
             let outcome = match end {
                 End::Done(sent) => Outcome::Delivered(sent),

@@ -36,7 +36,7 @@ pub(super) fn watch_of(
         kind: WatchKind::Build,
         integration: integration.id.clone(),
         project_id: project.id,
-        project: project.path_with_namespace.clone(),
+        project: project.path_with_namespace.to_string(),
         sha: sha.to_ascii_lowercase(),
         ref_name: ref_name.to_owned(),
         project_json: project_json(event, project),

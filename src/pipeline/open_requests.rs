@@ -33,7 +33,7 @@ pub(super) fn seen<'a>(
         project_id,
         iid: merge_request.iid,
         source_project_id,
-        source_branch: merge_request.source_branch.clone(),
+        source_branch: merge_request.source_branch.to_string(),
         state: MergeRequestState::of_name(&merge_request.state),
         seen_at: event.occurred_at,
     })

@@ -26,7 +26,7 @@ pub(super) fn probe_of(
         kind: WatchKind::Probe,
         integration: integration.id.clone(),
         project_id: project.id,
-        project: project.path_with_namespace.clone(),
+        project: project.path_with_namespace.to_string(),
         sha: String::new(),
         ref_name: String::new(),
         project_json: Bytes::new(),

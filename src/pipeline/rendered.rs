@@ -41,7 +41,7 @@ pub fn rendered(
         may_have_been_sent: false,
         test: false,
     };
-    let secrets = integration.settings.secrets();
+    let secrets = integration.settings.secret_settings().secrets();
     match outgoing.build_call() {
         Ok(call) => Ok(secrets.mask_json(request_json(&call.request))),
         Err(outcome) => Err(secrets.mask_echo(why(&outcome))),

@@ -14,8 +14,8 @@ use super::{Config, Provisioned};
 use crate::adapters::ADAPTERS;
 use crate::catalog::UrlPolicy;
 
-/// More than any list of integrations has. A larger file was named by mistake.
-const LARGEST_FILE: u64 = 16 * 1024 * 1024;
+/// What is no regular file, such as a device or a pipe, may have no end.
+const LARGEST_STREAM: u64 = 16 * 1024 * 1024;
 /// More than any token has.
 const LARGEST_SECRET: u64 = 64 * 1024;
 
@@ -41,14 +41,14 @@ pub fn load_until(
     let mut problems = Vec::new();
     let mut files = Vec::new();
     for path in found(config, &mut problems) {
-        match read_bounded(&path, LARGEST_FILE) {
+        match read_bounded(&path, |about| if about.is_file() { u64::MAX } else { LARGEST_STREAM }) {
             Ok((text, about)) => files.push((path, text, about)),
             Err(error) => problems.push(unreadable(&path, &error)),
         }
     }
     let texts: Vec<(PathBuf, String)> =
         files.iter_mut().map(|(path, text, _)| (path.clone(), std::mem::take(text))).collect();
-    let read_secret = |path: &Path| read_bounded(path, LARGEST_SECRET).map(|(secret, _)| secret);
+    let read_secret = |path: &Path| read_bounded(path, |_| LARGEST_SECRET).map(|(secret, _)| secret);
     let context = ReadContext { adapters: ADAPTERS, read_secret: &read_secret, url_policy, stop };
     let reading = read::read_all(context, &texts);
     let exposed = files.iter().filter(|(path, _, about)| reading.has_secrets(path) && anyone_reads(about));
@@ -101,11 +101,12 @@ fn unreadable(path: &Path, error: &io::Error) -> Problem {
     Problem::new(Severity::Error, path, format!("can't be read: {error}"))
 }
 
-fn read_bounded(path: &Path, largest: u64) -> io::Result<(String, Metadata)> {
+fn read_bounded(path: &Path, largest: impl Fn(&Metadata) -> u64) -> io::Result<(String, Metadata)> {
     let file = File::open(path)?;
     let about = file.metadata()?;
+    let largest = largest(&about);
     let mut text = String::new();
-    file.take(largest + 1).read_to_string(&mut text)?;
+    file.take(largest.saturating_add(1)).read_to_string(&mut text)?;
     if text.len() as u64 > largest {
         return Err(io::Error::other(format!("it is larger than {largest} bytes")));
     }

@@ -1,16 +1,17 @@
 //! From texts to integrations, or to all that is wrong with them. No IO: files and secrets are given.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
 use super::block::BlockKey;
 use super::context::{ReadContext, ReadSecret};
 use super::problem::{Location, Problem, Severity, did_you_mean};
 use super::project::ProjectBlock;
-use super::text::{Source, Table, shown_key};
+use super::text::{Source, TABLES, Table, shown_key};
 use super::{Provisioned, block, group, project};
 use crate::adapters::ADAPTERS;
 use crate::catalog::{ConfiguredAt, UrlPolicy};
@@ -74,19 +75,48 @@ impl Reading {
         Ok(Provisioned { integrations, facts, projects: corrections, groups, numbers, warnings: problems })
     }
 
+    /// Reads a file part by part, so that its parsed document is never in memory as a whole.
     fn file(&mut self, context: ReadContext<'_>, source: &Source<'_>) {
-        let document = match source.parse() {
-            Ok(document) => document,
-            Err(errors) => {
-                let problems = errors.into_iter().map(|error| Problem {
-                    line: error.line,
-                    ..Problem::new(Severity::Error, source.path, format!("not TOML: {}", error.message))
-                });
-                return self.problems.extend(problems);
+        let mut of_parts = Self::default();
+        for part in source.parts() {
+            let Ok(document) = part.parse() else { return self.whole(context, source) };
+            if of_parts.document(context, &part, document.get_ref()).is_break() {
+                break;
             }
-        };
-        for entry in source.table(1, document.get_ref()).entries {
-            if !["project", "group", "integration"].contains(&entry.key) {
+        }
+        self.extend(of_parts);
+    }
+
+    /// Reads a file as one document, so that its mistakes of grammar are those of the whole.
+    fn whole(&mut self, context: ReadContext<'_>, source: &Source<'_>) {
+        match source.parse() {
+            Ok(document) => _ = self.document(context, source, document.get_ref()),
+            Err(errors) => self.problems.extend(errors.into_iter().map(|error| Problem {
+                line: error.line,
+                ..Problem::new(Severity::Error, source.path, format!("not TOML: {}", error.message))
+            })),
+        }
+    }
+
+    fn extend(&mut self, more: Self) {
+        let Self { integrations, blocks, projects, groups, problems, with_secrets } = more;
+        self.integrations.extend(integrations);
+        self.blocks.extend(blocks);
+        self.projects.extend(projects);
+        self.groups.extend(groups);
+        self.problems.extend(problems);
+        self.with_secrets.extend(with_secrets);
+    }
+
+    /// Reads the tables of a document, unless the process is stopping.
+    fn document<'a>(
+        &mut self,
+        context: ReadContext<'_>,
+        source: &Source<'a>,
+        document: &'a DeTable<'a>,
+    ) -> ControlFlow<()> {
+        for entry in source.table(1, document).entries {
+            if !TABLES.contains(&entry.key) {
                 self.problems.push(unknown_table(source, entry.key, entry.line));
                 continue;
             }
@@ -95,11 +125,12 @@ impl Reading {
                     let stopped = Location { file: source.path.to_owned(), line: table.line };
                     self.problems
                         .push(stopped.error("reading stopped here, because the process is stopping"));
-                    return;
+                    return ControlFlow::Break(());
                 }
                 self.block(context, source.path, entry.key, &table);
             }
         }
+        ControlFlow::Continue(())
     }
 
     /// Reads a table of `[[name]]`.

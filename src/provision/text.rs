@@ -14,9 +14,17 @@ use crate::settings::Value;
 pub(super) struct Source<'a> {
     pub(super) path: &'a Path,
     text: &'a str,
+    /// How many lines stand before the text in its file.
+    lines_before: usize,
     /// Where each line begins, in bytes.
     line_starts: Vec<usize>,
 }
+
+/// The tables that a file may have; each may be repeated.
+pub(super) const TABLES: [&str; 3] = ["project", "group", "integration"];
+
+/// A part of a file has at least so many bytes, but for the last. A parsed document takes many times the memory of its text.
+const PART: usize = 128 * 1024;
 
 /// A mistake of grammar.
 pub(super) struct ParseError {
@@ -42,7 +50,20 @@ impl<'a> Source<'a> {
     pub(super) fn new(path: &'a Path, text: &'a str) -> Self {
         let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let line_starts = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
-        Self { path, text, line_starts }
+        Self { path, text, lines_before: 0, line_starts }
+    }
+
+    /// The text in parts, cut before lines that begin one of the [`TABLES`]. Each is a document of its own where all of them
+    /// are documents: where such a line stands within a text of several lines, the part before it is none.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Self> {
+        let (mut rest, mut lines_before) = (self.text, 0);
+        std::iter::from_fn(move || {
+            let (part, after) = Some(rest.split_at(part_len(rest))).filter(|(part, _)| !part.is_empty())?;
+            rest = after;
+            let part = Self { lines_before, ..Self::new(self.path, part) };
+            lines_before += part.line_starts.len() - 1;
+            Some(part)
+        })
     }
 
     /// The whole document, or every mistake of grammar in it. With such a mistake nothing else is read: the meaning of
@@ -73,8 +94,25 @@ impl<'a> Source<'a> {
 
     /// The line, counted from 1, of the byte at this offset.
     pub(super) fn line(&self, offset: usize) -> usize {
-        self.line_starts.partition_point(|start| *start <= offset)
+        self.lines_before + self.line_starts.partition_point(|start| *start <= offset)
     }
+}
+
+/// The length of the first part of a text.
+fn part_len(text: &str) -> usize {
+    let mut from = PART;
+    while let Some(found) =
+        text.as_bytes().get(from..).and_then(|rest| rest.windows(3).position(|w| w == b"\n[["))
+    {
+        let line = from + found + 1;
+        let is_table =
+            |name: &str| text[line + 2..].strip_prefix(name).is_some_and(|end| end.starts_with("]]"));
+        if TABLES.into_iter().any(is_table) {
+            return line;
+        }
+        from = line;
+    }
+    text.len()
 }
 
 impl<'a> Table<'a> {

@@ -5,11 +5,14 @@
 //! ([`Secrets::mask`]), and a secret that comes back in another program's words ([`Secrets::mask_echo`]). A search can't
 //! tell a short secret from a word, so the shorter a secret is, the less is taken for it: a text stays readable.
 
+use std::fmt;
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value as Json;
 
-use super::{Addresses, Field, Kind, Secret};
+use super::{Addresses, Field, Kind, Properties, Secret};
 
 /// Secrets of this many characters or more are masked wherever they stand. Shorter ones may be a part of a word.
 const ANYWHERE: usize = 8;
@@ -289,6 +292,9 @@ fn is_before_credential(before: &str) -> bool {
 
 /// The text with the beginning of a secret masked where it was cut within it.
 fn without_beginning(mut text: String, secret: &str) -> String {
+    if !text.contains(CUT) {
+        return text;
+    }
     let ends = (BEGINNING..secret.len()).rev().filter(|end| secret.is_char_boundary(*end));
     for cut in ends.map(|end| format!("{}{CUT}", &secret[..end])) {
         if let Some(start) = text.find(&cut) {
@@ -297,6 +303,59 @@ fn without_beginning(mut text: String, secret: &str) -> String {
         }
     }
     text
+}
+
+/// The settings that hold secrets, as they were given. The [`Secrets`] in them take some thirty times as much memory, and
+/// are made when there is a text to mask.
+#[derive(Clone, Default)]
+pub struct SecretSettings(Arc<[(Kind, Box<str>)]>);
+
+impl SecretSettings {
+    /// Those among settings that were given for these fields.
+    pub fn of(fields: &[Field], settings: &Properties) -> Self {
+        let kind = |name: &str| fields.iter().find(|field| field.name == name).map(|field| field.kind);
+        let holds = |kind: Kind, value: &str| kind.is_secret() || (kind == Kind::Url && value.contains('@'));
+        let held = settings.iter().filter_map(|(name, value)| {
+            let (kind, value) = (kind(name)?, value.as_text());
+            holds(kind, &value).then(|| (kind, value.into()))
+        });
+        Self(held.collect())
+    }
+
+    /// The secrets, in all the forms that they may be written in.
+    pub fn secrets(&self) -> Secrets {
+        let mut secrets = Secrets::default();
+        self.0.iter().for_each(|(kind, value)| secrets.add_setting(*kind, value));
+        secrets
+    }
+
+    /// See [`Secrets::mask_echo`].
+    pub fn mask_echo(&self, text: String) -> String {
+        // Most services answer a word.
+        if text.len() < self.shortest() && !text.contains(CUT) {
+            text
+        } else {
+            self.secrets().mask_echo(text)
+        }
+    }
+
+    /// No secret is shorter, in bytes.
+    fn shortest(&self) -> usize {
+        let shortest = |(kind, value): &(Kind, Box<str>)| match kind {
+            // A part of it may be the secret, however short: a password, a parameter.
+            Kind::Addresses | Kind::Base | Kind::Url => 1,
+            _ if value.contains(['@', '?']) => 1,
+            _ if value.contains("://") => "http://a".len(),
+            _ => value.trim().len(),
+        };
+        self.0.iter().map(shortest).min().unwrap_or(usize::MAX)
+    }
+}
+
+impl fmt::Debug for SecretSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Secret::MASK)
+    }
 }
 
 #[cfg(test)]
@@ -327,6 +386,46 @@ mod tests {
             assert!(masked.contains(&format!(r#"{{"a":"{}"}}"#, Secret::MASK)), "{masked}");
         }
         assert_eq!(Secrets::default().mask(shown.to_owned()), shown);
+    }
+
+    #[test]
+    fn settings_mask_what_their_secrets_mask() {
+        const FIELDS: &[Field] = &[
+            Field::new::<crate::settings::SecretUrl>("webhook", "", "", None),
+            Field::new::<Secret>("token", "", "", None),
+            Field::new::<crate::settings::Url>("page", "", "", None),
+            Field::new::<String>("channel", "", "", None),
+        ];
+        let given: Properties = [
+            ("webhook", "https://chat.example.com/hooks/deepsecretdeepsecret"),
+            ("token", "t0k3n"),
+            ("page", "https://ada:pass@wiki.example/"),
+            ("channel", "ops"),
+        ]
+        .map(|(name, value)| (name.to_owned(), crate::settings::Value::Text(value.to_owned())))
+        .into();
+        for names in [&["webhook"][..], &["token"], &["webhook", "token"], &["page", "channel"], &["channel"]]
+        {
+            let given = given.iter().filter(|(name, _)| names.contains(&name.as_str()));
+            let settings = SecretSettings::of(FIELDS, &given.map(|(k, v)| (k.clone(), v.clone())).collect());
+            let secrets = settings.secrets();
+            for echo in [
+                "",
+                "ok",
+                "t0k3n",
+                "no t0k3n",
+                "pass",
+                "key=pass",
+                "ops",
+                "deepsec…",
+                "/hooks/deepsec…",
+                "https://chat.example.com/hooks/deepsecretdeepsecret is unknown",
+            ] {
+                let expected = secrets.mask_echo(echo.to_owned());
+                assert_eq!(settings.mask_echo(echo.to_owned()), expected, "{names:?}: {echo}");
+            }
+            assert_eq!(secrets == Secrets::default(), names == ["channel"], "{names:?}");
+        }
     }
 
     #[test]

@@ -13,14 +13,13 @@
 //! - **A path belongs to one project and to one group.** Paths are compared without regard to case. A project that gets a
 //!   path takes it from the project that had it; both change. What belongs to a project's number stays with the number.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::Result;
-use crate::settings::{Properties, Secret};
+use crate::settings::{Properties, Secret, SmallMap};
 
 /// The owner of a row, or the scope of a token, as a key in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -71,11 +70,11 @@ pub struct Configuration {
     /// Inherits the nearest default of a group above, or of the instance (`use_inherited_settings`).
     pub inherits: bool,
     /// The flags (`push_events` and so on) that were ever set. The others have their defaults.
-    pub flags: BTreeMap<String, bool>,
+    pub flags: SmallMap<String, bool>,
     /// Settings that are not secret.
     pub properties: Properties,
     /// Secret settings.
-    pub secrets: BTreeMap<String, Secret>,
+    pub secrets: SmallMap<String, Secret>,
 }
 
 impl Configuration {

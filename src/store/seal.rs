@@ -25,7 +25,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::registry::ScopeKey;
 use super::{Result, StoreError};
-use crate::settings::Secret;
+use crate::settings::{Secret, SmallMap};
 
 /// The version of the format that is written.
 const FORM: u8 = 1;
@@ -186,7 +186,7 @@ impl Keyring {
         &self,
         owner: ScopeKey,
         slug: &str,
-        secrets: &BTreeMap<String, Secret>,
+        secrets: &SmallMap<String, Secret>,
     ) -> Result<Option<Vec<u8>>> {
         if secrets.is_empty() {
             return Ok(None);
@@ -209,8 +209,8 @@ impl Keyring {
         owner: ScopeKey,
         slug: &str,
         sealed: Option<&[u8]>,
-    ) -> Result<BTreeMap<String, Secret>> {
-        let Some(sealed) = sealed else { return Ok(BTreeMap::new()) };
+    ) -> Result<SmallMap<String, Secret>> {
+        let Some(sealed) = sealed else { return Ok(SmallMap::new()) };
         let altered = || {
             StoreError::Broken(format!(
                 "the secrets of {slug} of {owner} do not open: they were altered, or belong to another row \
@@ -318,8 +318,8 @@ mod tests {
         })
     }
 
-    fn secrets() -> BTreeMap<String, Secret> {
-        BTreeMap::from([("webhook".to_owned(), Secret::new("https://hooks.example/t0psecret"))])
+    fn secrets() -> SmallMap<String, Secret> {
+        SmallMap::from([("webhook".to_owned(), Secret::new("https://hooks.example/t0psecret"))])
     }
 
     #[test]
@@ -331,8 +331,8 @@ mod tests {
         assert_eq!(keys.open(PROJECT, "slack", Some(&sealed)).unwrap(), secrets());
         let again = keys.seal(PROJECT, "slack", &secrets()).unwrap().unwrap();
         assert_ne!(sealed, again, "equal secrets do not look equal");
-        assert_eq!(keys.seal(PROJECT, "slack", &BTreeMap::new()).unwrap(), None);
-        assert_eq!(keys.open(PROJECT, "slack", None).unwrap(), BTreeMap::new());
+        assert_eq!(keys.seal(PROJECT, "slack", &SmallMap::new()).unwrap(), None);
+        assert_eq!(keys.open(PROJECT, "slack", None).unwrap(), SmallMap::new());
     }
 
     #[test]

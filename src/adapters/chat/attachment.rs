@@ -1,7 +1,9 @@
 //! Attachments in Slack's format, which other services share: a message's parts below its text, with a coloured bar
 //! (<https://docs.slack.dev/messaging/formatting-message-text/>, "secondary attachments"). This module is not an adapter.
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+#[cfg(test)]
+use serde_json::Value;
 
 use crate::message::{Body, Field, Limit, Markup, Message, Text, Title, Tone};
 
@@ -14,71 +16,101 @@ const VALUE: Limit = Limit::Chars(2000);
 /// Our own messages have at most eight fields.
 const MOST_FIELDS: usize = 20;
 
+/// A message's parts, with the fields in the order of their names.
+#[derive(Serialize)]
+pub(super) struct Attachment<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    author_icon: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    author_link: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    author_name: Option<String>,
+    color: &'static str,
+    fallback: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<Fact<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    footer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    footer_icon: Option<&'a str>,
+    /// The parts that Slack reads as markup; other services know no such field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mrkdwn_in: Option<[&'static str; 2]>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title_link: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ts: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct Fact<'a> {
+    short: bool,
+    title: &'a str,
+    value: String,
+}
+
 /// The message's parts in this markup; `None` if the summary contains everything.
-pub(super) fn attachment(message: &Message, markup: Markup) -> Option<Value> {
+pub(super) fn attachment(message: &Message, markup: Markup) -> Option<Attachment<'_>> {
     let text = match &message.body {
         Body::None => String::new(),
-        Body::Lines(lines) => markup.render_within(&Text::join(lines.clone(), "\n"), TEXT),
+        Body::Lines(lines) => markup.render_lines_within(lines, TEXT),
         Body::Prose(prose) => markup.render_within(prose, TEXT),
     };
     let title = message.title_beside_summary();
     if text.is_empty() && message.fields.is_empty() && title.is_none() {
         return None;
     }
-    let mut parts = Map::new();
-    parts.insert("fallback".to_owned(), json!(markup.label(&message.summary.plain_text(), NAME)));
-    parts.insert("color".to_owned(), json!(color(message.tone)));
-    if let Some(title) = title {
-        add_title(&mut parts, title, markup);
-    }
-    if !text.is_empty() {
-        parts.insert("text".to_owned(), json!(text));
-    }
-    if !message.fields.is_empty() {
-        let fields = message.fields.iter().take(MOST_FIELDS).map(|field| field_of(field, markup));
-        parts.insert("fields".to_owned(), fields.collect());
-    }
-    if message.self_contained_parts {
-        add_surroundings(&mut parts, message, markup);
-    }
-    Some(Value::Object(parts))
-}
-
-fn add_title(parts: &mut Map<String, Value>, title: &Title, markup: Markup) {
-    let Some(url) = &title.url else {
-        // Some clients read markup in a title that has no link.
-        let words = markup.render_within(&Text::new().plain(title.text.as_str()), NAME);
-        parts.insert("title".to_owned(), json!(words));
-        return;
-    };
-    parts.insert("title".to_owned(), json!(markup.label(&title.text, NAME)));
-    parts.insert("title_link".to_owned(), json!(url));
-}
-
-fn field_of(field: &Field, markup: Markup) -> Value {
-    json!({
-        "title": field.name,
-        "value": markup.render_within(&field.value, VALUE),
-        "short": field.short,
+    let (title, title_link) = titled(title, markup);
+    // The author, the place and the time are otherwise in the summary.
+    let author = message.author.as_ref().filter(|_| message.self_contained_parts);
+    let place = Some(&message.project).filter(|_| message.self_contained_parts);
+    let label = |words: &str| markup.label(words, NAME);
+    Some(Attachment {
+        author_icon: author.and_then(|author| author.avatar_url.as_deref()),
+        author_link: author.and_then(|author| author.url.as_deref()),
+        author_name: author.map(|author| label(&author.display)),
+        color: color(message.tone),
+        fallback: label(&message.summary.plain_text()),
+        fields: message.fields.iter().take(MOST_FIELDS).map(|field| fact(field, markup)).collect(),
+        footer: place.filter(|place| !place.full_name.is_empty()).map(|place| label(&place.full_name)),
+        footer_icon: place.and_then(|place| place.avatar_url.as_deref()),
+        mrkdwn_in: None,
+        text,
+        title,
+        title_link,
+        ts: message.ended_at.filter(|_| message.self_contained_parts).map(|at| at.as_second()),
     })
 }
 
-/// The author, the place and the time, which are otherwise in the summary.
-fn add_surroundings(parts: &mut Map<String, Value>, message: &Message, markup: Markup) {
-    let mut add = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            parts.insert(name.to_owned(), value);
+/// The title and its address.
+fn titled(title: Option<&Title>, markup: Markup) -> (Option<String>, Option<&str>) {
+    match title {
+        None => (None, None),
+        Some(Title { text, url: Some(url) }) => (Some(markup.label(text, NAME)), Some(url)),
+        // Some clients read markup in a title that has no link.
+        Some(Title { text, url: None }) => {
+            (Some(markup.render_within(&Text::new().plain(text.as_str()), NAME)), None)
         }
-    };
-    if let Some(author) = &message.author {
-        add("author_name", Some(json!(markup.label(&author.display, NAME))));
-        add("author_link", author.url.as_ref().map(|url| json!(url)));
-        add("author_icon", author.avatar_url.as_ref().map(|url| json!(url)));
     }
-    let place = &message.project;
-    add("footer", (!place.full_name.is_empty()).then(|| json!(markup.label(&place.full_name, NAME))));
-    add("footer_icon", place.avatar_url.as_ref().map(|url| json!(url)));
-    add("ts", message.ended_at.map(|at| json!(at.as_second())));
+}
+
+fn fact(field: &Field, markup: Markup) -> Fact<'_> {
+    Fact { short: field.short, title: &field.name, value: markup.render_within(&field.value, VALUE) }
+}
+
+/// A message with attachments, with the fields in the order of their names.
+#[derive(Serialize)]
+pub(super) struct Post<'a> {
+    pub attachments: Vec<Attachment<'a>>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub channel: &'a str,
+    pub text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<&'a str>,
 }
 
 /// GitLab's own colours, which people know.
@@ -126,6 +158,7 @@ mod tests {
             };
             for markup in [Markup::Slack, Markup::Mattermost] {
                 let made = attachment(&message, markup).expect("an attachment");
+                let made = serde_json::to_value(made).expect("it can be written");
                 let length = |value: &Value| value.as_str().map_or(0, |text| text.chars().count());
                 let fields = made["fields"].as_array().expect("fields");
                 assert_eq!(fields.len(), MOST_FIELDS);

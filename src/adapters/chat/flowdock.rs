@@ -346,7 +346,7 @@ mod tests {
         assert_eq!(body(commit).as_deref(), Some("<pre>Because &lt;it&gt;\nwas so.</pre>"));
         let with = |message: String| {
             let mut other = commit.clone();
-            other.message = message;
+            other.message = message.into();
             body(&other)
         };
         assert_eq!(with("One line\n".to_owned()), None);

@@ -244,7 +244,7 @@ fn address(webhook: &url::Url, id: &str) -> url::Url {
 fn thread_key(event: &Event) -> String {
     let project = event.project.as_ref();
     let place = project.map_or_else(String::new, |project| match project.id {
-        0 => project.path_with_namespace.clone(),
+        0 => project.path_with_namespace.to_string(),
         id => id.to_string(),
     });
     let key = format!("{place} {}", event.subject);

@@ -7,9 +7,8 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
 
-use super::attachment::attachment;
+use super::attachment::{Post, attachment};
 use crate::adapters::contract::{
     About, Adapter, ChannelSettings, CommonSettings, Deliver, Delivery, Notification, Preview,
 };
@@ -123,22 +122,18 @@ impl Deliver for Mattermost {
     }
 }
 
-fn post(settings: &Settings, note: &Notification<'_>, message: &Message) -> Value {
+fn post<'a>(settings: &'a Settings, note: &'a Notification<'_>, message: &'a Message) -> Post<'a> {
     let text = if message.self_contained_parts {
         String::new()
     } else {
         Markup::Mattermost.render_within(&message.summary, TEXT)
     };
-    let mut body = Map::new();
-    body.insert("text".to_owned(), json!(text));
-    body.insert("attachments".to_owned(), attachment(message, Markup::Mattermost).into_iter().collect());
-    if !note.target.is_empty() {
-        body.insert("channel".to_owned(), json!(note.target));
+    Post {
+        attachments: Vec::from_iter(attachment(message, Markup::Mattermost)),
+        channel: note.target,
+        text,
+        username: settings.username.as_deref(),
     }
-    if let Some(username) = &settings.username {
-        body.insert("username".to_owned(), json!(username));
-    }
-    Value::Object(body)
 }
 
 /// The server's errors (`AppError` in

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::attachment::attachment;
+use super::attachment::{Post, attachment};
 use crate::adapters::contract::{
     About, Adapter, ChannelSettings, CommonSettings, Deliver, Delivery, Notification, Preview,
 };
@@ -136,8 +136,11 @@ impl Deliver for Slack {
         let url = settings.webhook.expose();
         let workflow = is_workflow(url);
         let message = note.message()?;
-        let body = if workflow { variables(note, message) } else { post(settings, note, message) };
-        let request = HttpRequest::post_json(url.clone(), &body);
+        let request = if workflow {
+            HttpRequest::post_json(url.clone(), &variables(note, message))
+        } else {
+            HttpRequest::post_json(url.clone(), &post(settings, note, message))
+        };
         Ok(Call::http(request, move |response| read(response, workflow)))
     }
 }
@@ -153,27 +156,23 @@ fn is_workflow(url: &url::Url) -> bool {
     matches!(first, Some("triggers" | "workflows"))
 }
 
-fn post(settings: &Settings, note: &Notification<'_>, message: &Message) -> Value {
+fn post<'a>(settings: &'a Settings, note: &'a Notification<'_>, message: &'a Message) -> Post<'a> {
     let text = if message.self_contained_parts {
         // Desktop notifications show the attachment's fallback instead.
         String::new()
     } else {
         Markup::Slack.render_within(&message.summary, TEXT)
     };
-    let mut body = Map::new();
-    body.insert("text".to_owned(), json!(text));
-    let attachments = attachment(message, Markup::Slack).map(|mut attachment| {
-        attachment["mrkdwn_in"] = json!(["text", "fields"]);
-        attachment
-    });
-    body.insert("attachments".to_owned(), attachments.into_iter().collect());
-    if !note.target.is_empty() {
-        body.insert("channel".to_owned(), json!(note.target));
+    let mut attachment = attachment(message, Markup::Slack);
+    if let Some(attachment) = &mut attachment {
+        attachment.mrkdwn_in = Some(["text", "fields"]);
     }
-    if let Some(username) = &settings.username {
-        body.insert("username".to_owned(), json!(username));
+    Post {
+        attachments: Vec::from_iter(attachment),
+        channel: note.target,
+        text,
+        username: settings.username.as_deref(),
     }
-    Value::Object(body)
 }
 
 /// The variables for a workflow: plain strings, because the workflow may show them anywhere.
@@ -182,7 +181,7 @@ fn variables(note: &Notification<'_>, message: &Message) -> Value {
     let label = |words: &str| Markup::Slack.label(words, VARIABLE);
     let details = match &message.body {
         Body::None => String::new(),
-        Body::Lines(lines) => Markup::Slack.render_within(&Text::join(lines.clone(), "\n"), VARIABLE),
+        Body::Lines(lines) => Markup::Slack.render_lines_within(lines, VARIABLE),
         Body::Prose(prose) => Markup::Slack.render_within(prose, VARIABLE),
     };
     json!({

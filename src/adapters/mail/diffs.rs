@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::page::Page;
 use crate::adapters::operator::ForgeConfig;
 use crate::call::{Egress, HttpRequest, HttpResponse, Method};
-use crate::event::Push;
+use crate::event::{Push, SharedStr};
 
 /// GitLab's limit for a diff in a mail.
 const MOST_FILES: usize = 30;
@@ -40,7 +40,7 @@ pub struct FileDiff {
 
 /// The diff in the event: one for the whole push, or one for each commit.
 pub fn of_event(push: &Push) -> Option<Diffs> {
-    let is_there = |diff: &&String| !diff.trim().is_empty();
+    let is_there = |diff: &&SharedStr| !diff.trim().is_empty();
     if let Some(whole) = push.diff.as_ref().filter(is_there) {
         return Some(Diffs::Files(split(whole, "")));
     }

@@ -181,7 +181,7 @@ impl Draft {
             thread: ["push", &push.full_ref],
             author: Some(&push.user),
             as_author: settings.send_from_committer_email,
-            headers: vec![("X-GitLab-Author", push.user.username.clone())],
+            headers: vec![("X-GitLab-Author", push.user.username.to_string())],
         };
         Self {
             mail: head::blank(note, head),
@@ -336,7 +336,7 @@ impl Draft {
             RefChange::Removed => None,
             RefChange::Created => self.page_of("tree", self.push.short_ref()),
             RefChange::Updated => match self.push.commits.as_slice() {
-                [only] if total(&self.push) == 1 => Some(only.url.clone())
+                [only] if total(&self.push) == 1 => Some(only.url.to_string())
                     .filter(|url| !url.is_empty())
                     .or_else(|| self.page_of("commit", &only.id)),
                 _ => self.compare(),

@@ -123,8 +123,8 @@ impl Deliver for PipelinesEmail {
             as_author: false,
             headers: vec![
                 ("X-GitLab-Pipeline-Id", pipeline.id.to_string()),
-                ("X-GitLab-Pipeline-Ref", pipeline.ref_name.clone()),
-                ("X-GitLab-Pipeline-Status", pipeline.status.clone()),
+                ("X-GitLab-Pipeline-Ref", pipeline.ref_name.to_string()),
+                ("X-GitLab-Pipeline-Status", pipeline.status.to_string()),
             ],
         };
         let page = page(&project, pipeline, &note.references());
@@ -194,7 +194,7 @@ fn facts(project: &Project, pipeline: &Pipeline, references: &References<'_>) ->
     });
     let sha: String = pipeline.sha.chars().take(8).collect();
     let commit = pipeline.commit.as_ref();
-    let commit_url = commit.map(|commit| commit.url.clone()).filter(|url| !url.is_empty());
+    let commit_url = commit.map(|commit| commit.url.to_string()).filter(|url| !url.is_empty());
     let commit_url = commit_url.unwrap_or_else(|| format!("{web}/-/commit/{}", pipeline.sha));
     let title = commit.map(|commit| head::line(commit.title(), LONGEST_NAME)).unwrap_or_default();
     let upstream = pipeline

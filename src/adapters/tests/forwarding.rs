@@ -52,7 +52,7 @@ impl Deliver for Forwarder {
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
-        let json = serde_json::from_slice(&note.event.raw).expect("an event is JSON");
+        let json: serde_json::Value = serde_json::from_slice(&note.event.raw).expect("an event is JSON");
         Ok(Call::http(HttpRequest::post_json(settings.url.0.clone(), &json), by_status))
     }
 }

@@ -170,7 +170,7 @@ impl Deliver for PivotalTracker {
             return Targets::none(why);
         }
         let (commits, left_out) = told_of(push);
-        let send = commits.into_iter().map(|commit| Target::named(commit.id.clone())).collect();
+        let send = commits.into_iter().map(|commit| Target::named(commit.id.to_string())).collect();
         Targets { send, left_out }
     }
 

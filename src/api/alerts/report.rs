@@ -181,7 +181,7 @@ mod tests {
             let event =
                 report(&alert, project, forge, &fresh, NOW).expect("a report").event.expect("an event");
             let Payload::Alert(alert) = event.payload else { panic!("an alert") };
-            (alert.url, event.project.expect("a project").name)
+            (alert.url.to_string(), event.project.expect("a project").name.to_string())
         };
         assert_eq!(with(&project(), "https://f.example").0, "https://f.example/acme/platform/web");
         assert_eq!(with(&project(), "").0, "");

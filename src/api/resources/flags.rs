@@ -1,9 +1,8 @@
 //! The event flags in an integration's object. Every object shows all of them, for any adapter, as GitLab does.
 
-use std::collections::BTreeMap;
-
 use crate::adapters::Entry;
 use crate::event::Trigger;
+use crate::settings::SmallMap;
 
 /// GitLab's flags, in the order of its newest objects.
 /// Source: <https://gitlab.com/gitlab-org/gitlab/-/blob/master/lib/api/entities/integration_basic.rb>.
@@ -32,7 +31,7 @@ pub(super) fn shown_last() -> impl Iterator<Item = &'static str> {
 }
 
 /// Whether a flag is on: as it was set, else as on a new integration.
-pub(super) fn is_on(entry: &Entry, set: &BTreeMap<String, bool>, flag: &str) -> bool {
+pub(super) fn is_on(entry: &Entry, set: &SmallMap<String, bool>, flag: &str) -> bool {
     let on_by_default = entry.default_triggers();
     let by_default = || Trigger::from_flag(flag).is_none_or(|trigger| on_by_default.contains(trigger));
     set.get(flag).copied().unwrap_or_else(by_default)
@@ -55,7 +54,7 @@ mod tests {
     #[test]
     fn what_was_never_set_is_as_on_a_new_integration() {
         let entry = crate::adapters::find("slack").unwrap();
-        let set = BTreeMap::from([("push_events".to_owned(), false)]);
+        let set = SmallMap::from([("push_events".to_owned(), false)]);
         assert!(!is_on(entry, &set, "push_events"));
         for on in ["issues_events", "job_events", "alert_events", "commit_events", "comment_on_event_enabled"]
         {

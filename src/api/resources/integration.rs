@@ -1,7 +1,6 @@
 //! Integrations: their keys and their order are GitLab's; after them come those that GitLab does not show.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -13,7 +12,7 @@ use super::flags::{self, SHOWN, shown_last};
 use super::{Moment, slugs};
 use crate::adapters::Entry;
 use crate::pipeline::addresses;
-use crate::settings::Value;
+use crate::settings::{SmallMap, Value};
 use crate::store::HealthRecord;
 
 /// An integration as lists show it. The keys up to `inherited` are GitLab's, in GitLab's order.
@@ -150,7 +149,7 @@ macro_rules! shown_flags {
 
         impl $name {
             /// The flags of an adapter's integration: as they were set, else as on a new one.
-            pub(in crate::api) fn new(entry: &Entry, set: &BTreeMap<String, bool>) -> Self {
+            pub(in crate::api) fn new(entry: &Entry, set: &SmallMap<String, bool>) -> Self {
                 Self($names.into_iter().map(|flag| (flag, flags::is_on(entry, set, flag))).collect())
             }
 

@@ -213,9 +213,9 @@ impl Explanation {
             trigger: event.trigger.map(Trigger::name),
             project: project.map(|project| ExplainedProject {
                 id: project.id,
-                path: project.path_with_namespace.clone(),
+                path: project.path_with_namespace.to_string(),
             }),
-            group: event.group.as_ref().map(|group| group.path.clone()),
+            group: event.group.as_ref().map(|group| group.path.to_string()),
             subject: event.subject.clone(),
             verdicts: verdicts
                 .iter()

@@ -300,21 +300,20 @@ fn object(scope: &ResolvedScope, inheritance: Inheritance<'_>) -> Option<Integra
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use super::*;
     use crate::adapters;
     use crate::catalog::Configured;
-    use crate::settings::{Secret, Value};
+    use crate::settings::{Secret, SmallMap, Value};
     use crate::store::registry::Configuration;
 
     fn configured(active: bool, inherits: bool, channel: &str, number: i64) -> Configured {
         let configuration = Configuration {
             active,
             inherits,
-            properties: BTreeMap::from([("channel".to_owned(), Value::Text(channel.to_owned()))]),
-            secrets: BTreeMap::from([("webhook".to_owned(), Secret::new("https://chat.example.com/x"))]),
+            properties: SmallMap::from([("channel".to_owned(), Value::Text(channel.to_owned()))]),
+            secrets: SmallMap::from([("webhook".to_owned(), Secret::new("https://chat.example.com/x"))]),
             ..Configuration::default()
         };
         let entry = adapters::find("slack").unwrap();
@@ -386,7 +385,7 @@ mod tests {
     fn a_full_object_has_gitlabs_keys_in_gitlabs_order_and_ours_after_them() {
         let mut own = configured(true, false, "#ops", 75);
         own.configuration.flags =
-            BTreeMap::from([("push_events".to_owned(), false), ("job_events".to_owned(), false)]);
+            SmallMap::from([("push_events".to_owned(), false), ("job_events".to_owned(), false)]);
         own.configuration
             .properties
             .insert("notify_only_broken_pipelines".to_owned(), Value::Text("1".to_owned()));

@@ -115,7 +115,7 @@ fn trust(snapshot: &Snapshot, reach: ScopeKey, event: &Event) -> Trust {
     match (&event.group, &event.project) {
         _ if reach == ScopeKey::Instance => Trust::Whole,
         (Some(group), project) => {
-            let group = directory.resolve(&Scope::Group(group.path.clone()));
+            let group = directory.resolve(&Scope::Group(group.path.to_string()));
             let of_project = project.as_ref().map(|project| trust_in_project(directory, reach, project));
             match of_project {
                 _ if group.key().is_none() || !reaches(directory, reach, &group) => Trust::None,
@@ -136,7 +136,7 @@ fn trust_in_project(directory: &Directory, reach: ScopeKey, project: &Project) -
             (ResolvedScope::Project { id: Some(known.id), path: known.path.clone() }, Trust::Whole)
         }
         None if is_new(directory, path) && address::project_path(path).is_some() => {
-            (ResolvedScope::Project { id: None, path: Some(path.clone()) }, Trust::WithoutNumber)
+            (ResolvedScope::Project { id: None, path: Some(path.to_string()) }, Trust::WithoutNumber)
         }
         _ => return Trust::None,
     };

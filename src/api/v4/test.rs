@@ -126,10 +126,15 @@ pub(in crate::api) async fn sample_of(
             let operator = state.tests.operator.get();
             let forge = operator.forge.url.trim_end_matches('/');
             let web_url = if forge.is_empty() { String::new() } else { format!("{forge}/{path}") };
-            let project = Project { id, path_with_namespace: path, web_url, ..Project::default() };
+            let project = Project {
+                id,
+                path_with_namespace: path.into(),
+                web_url: web_url.into(),
+                ..Project::default()
+            };
             let event = sample_in(trigger, &project);
             let default_branch = state.catalog.facts(&event).default_branch;
-            Project { default_branch, ..project }
+            Project { default_branch: default_branch.map(Into::into), ..project }
         }
     };
     sample_in(trigger, &project)

@@ -1,12 +1,10 @@
 //! What a request makes of what holds, after GitLab's rules.
 
-use std::collections::BTreeMap;
-
 use super::*;
 use crate::adapters::Entry;
 use crate::catalog::change::{self, InvalidChange, Request};
 use crate::catalog::{PermittedHosts, ResolvedScope, UrlPolicy};
-use crate::settings::{Field, Kind, Properties, Secret};
+use crate::settings::{Field, Kind, Properties, Secret, SmallMap};
 
 fn entry() -> &'static Entry {
     adapters::find("slack").unwrap()
@@ -39,13 +37,13 @@ fn a_put_activates_and_keeps_the_settings_that_it_does_not_name() {
     let before = inactive(slack(&[("channel", "#ops"), ("username", "bell")]));
     let mut asked =
         request(&[("webhook", "https://hooks.slack.com/services/T0/B0/n3w"), ("channel", "#dev")]);
-    asked.flags = BTreeMap::from([("push_events".to_owned(), false)]);
+    asked.flags = SmallMap::from([("push_events".to_owned(), false)]);
     let after = put(&own(before), &asked).unwrap();
     assert!(after.active && !after.inherits);
     assert_eq!(text(&after, "channel"), Some(&Value::Text("#dev".to_owned())));
     assert_eq!(text(&after, "username"), Some(&Value::Text("bell".to_owned())));
     assert_eq!(after.secrets["webhook"], Secret::new("https://hooks.slack.com/services/T0/B0/n3w"));
-    assert_eq!(after.flags, BTreeMap::from([("push_events".to_owned(), false)]));
+    assert_eq!(after.flags, SmallMap::from([("push_events".to_owned(), false)]));
     assert!(!after.properties.contains_key("webhook"));
 }
 

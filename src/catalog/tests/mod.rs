@@ -118,7 +118,7 @@ fn push(project_id: i64, path: &str) -> Event {
 /// A mention of this group.
 fn mention(path: &str) -> Event {
     let mut event = push(42, "acme/web/rocket");
-    event.group = Some(GroupRef { path: path.to_owned(), url: String::new() });
+    event.group = Some(GroupRef { path: path.into(), url: "".into() });
     event
 }
 

@@ -121,7 +121,7 @@ fn a_group_mention_is_confidential_if_the_event_type_says_so() {
 #[test]
 fn a_group_mention_says_where_it_is() {
     let source = |body: &Value| match event(body).payload {
-        Payload::GroupMention(mention) => (mention.source, mention.title),
+        Payload::GroupMention(mention) => (mention.source, mention.title.to_string()),
         other => panic!("{} is not a mention", other.kind()),
     };
     let said = |source: &str, title: &str| (source.to_owned(), title.to_owned());

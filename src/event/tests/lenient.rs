@@ -166,7 +166,11 @@ fn the_project_is_looked_for_in_the_places_of_old_releases() {
     });
     let known = |id: i64, path: &str| {
         let path_with_namespace = path.to_owned();
-        Some(crate::event::Project { id, path_with_namespace, ..Default::default() })
+        Some(crate::event::Project {
+            id,
+            path_with_namespace: path_with_namespace.into(),
+            ..Default::default()
+        })
     };
     assert_eq!(project(&body), known(1, "acme/rocket"));
     body["project_id"] = Value::Null;
@@ -187,7 +191,7 @@ fn the_project_is_looked_for_in_the_places_of_old_releases() {
 fn the_first_label_list_that_is_present_counts_even_if_empty() {
     let labels = |body: &Value| match event(body).payload {
         Payload::Note(note) => {
-            note.labels.map(|labels| labels.into_iter().map(|l| l.title).collect::<Vec<_>>())
+            note.labels.map(|labels| labels.into_iter().map(|l| l.title.to_string()).collect::<Vec<_>>())
         }
         other => panic!("{} is not a note", other.kind()),
     };

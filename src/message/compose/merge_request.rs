@@ -58,7 +58,7 @@ fn url(context: &Context<'_>, merge_request: &MergeRequest) -> String {
     if known {
         context.page(&format!("merge_requests/{}", merge_request.iid))
     } else {
-        merge_request.url.clone()
+        merge_request.url.to_string()
     }
 }
 

@@ -257,7 +257,11 @@ fn web_address(url: Option<&str>) -> Option<String> {
 fn brief(words: &str, at_most: usize) -> String {
     // Enough for what is kept, and not a whole title of a megabyte.
     let start = start(words, at_most * 8);
-    let line = clean(start).split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = clean(start);
+    let line = match line {
+        line if is_one_line(&line) => line.into_owned(),
+        line => line.split_whitespace().collect::<Vec<_>>().join(" "),
+    };
     match line.char_indices().nth(at_most) {
         None if start.len() == words.len() => line,
         None => line + "…",
@@ -266,6 +270,17 @@ fn brief(words: &str, at_most: usize) -> String {
             kept.trim_end().to_owned() + "…"
         }
     }
+}
+
+/// Whether the words have single spaces between them, and no others.
+fn is_one_line(words: &str) -> bool {
+    let mut before = ' ';
+    let mut is_fit = |c: char| {
+        let is_fit = !c.is_whitespace() || (c == ' ' && before != ' ');
+        before = c;
+        is_fit
+    };
+    words.chars().all(&mut is_fit) && !words.ends_with(' ')
 }
 
 /// A branch, tag or user name as a part of an address. Slashes stay: GitLab's pages accept `feature/x` unencoded.
@@ -311,7 +326,7 @@ fn title(text: String, url: &str) -> Option<Title> {
 
 /// A field that is shown next to others, unless its value is too long for half of the width.
 fn short_field(name: impl Into<String>, value: Text) -> Field {
-    let short = value.plain_text().chars().count() <= BESIDE_OTHERS;
+    let short = value.length() <= BESIDE_OTHERS;
     Field { name: name.into(), value, short }
 }
 

@@ -72,7 +72,7 @@ fn origin(context: &Context<'_>, pipeline: &Pipeline) -> Text {
     match pipeline.merge_request_iid() {
         _ if name.is_empty() => Text::new(),
         Some(iid) if pipeline.is_on_hidden_ref() => {
-            let url = pipeline.merge_request.as_ref().map(|request| request.url.clone());
+            let url = pipeline.merge_request.as_ref().map(|request| request.url.to_string());
             let url = url.filter(|url| !url.is_empty());
             let url = url.unwrap_or_else(|| context.page(&format!("merge_requests/{iid}")));
             Text::new().plain(" of merge request ").link(format!("!{iid}"), url)

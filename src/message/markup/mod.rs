@@ -23,6 +23,8 @@ mod telegram;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Borrow;
+
 pub(super) use self::address::{address, address_at_start};
 pub(super) use self::clean::{clean, grapheme_len, one_line, start};
 use self::dialect::Dialect;
@@ -38,7 +40,7 @@ use self::slack::Slack;
 use self::telegram::Telegram;
 #[cfg(test)]
 pub(crate) use self::tests::{ALL, check, without_addresses};
-use super::Text;
+use super::{Span, Style, Text};
 
 /// The markup of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,50 +110,71 @@ impl Markup {
     /// character, an escape, a link or an address, and all that was opened is closed. Where the limit has no room for all
     /// addresses, the last links are replaced by their text before any text is cut.
     pub fn render_within(self, text: &Text, limit: Limit) -> String {
+        self.spans_within(&text.0, limit)
+    }
+
+    fn spans_within<S: Borrow<Span>>(self, spans: &[S], limit: Limit) -> String {
         match self {
-            Self::Plain => within(Plain, text, limit),
-            Self::Slack => within(Slack, text, limit),
-            Self::Mattermost => within(Markdown::Mattermost, text, limit),
-            Self::Discord => within(Markdown::Discord, text, limit),
-            Self::Markdown => within(Markdown::Common, text, limit),
-            Self::Html => within(Html, text, limit),
-            Self::Irc { colors } => within(Irc { colors }, text, limit),
-            Self::GoogleChat => within(GoogleChat, text, limit),
-            Self::Telegram => within(Telegram, text, limit),
-            Self::MatrixHtml => within(MatrixHtml, text, limit),
-            Self::Quiet => within(Quiet, text, limit),
+            Self::Plain => within(Plain, spans, limit),
+            Self::Slack => within(Slack, spans, limit),
+            Self::Mattermost => within(Markdown::Mattermost, spans, limit),
+            Self::Discord => within(Markdown::Discord, spans, limit),
+            Self::Markdown => within(Markdown::Common, spans, limit),
+            Self::Html => within(Html, spans, limit),
+            Self::Irc { colors } => within(Irc { colors }, spans, limit),
+            Self::GoogleChat => within(GoogleChat, spans, limit),
+            Self::Telegram => within(Telegram, spans, limit),
+            Self::MatrixHtml => within(MatrixHtml, spans, limit),
+            Self::Quiet => within(Quiet, spans, limit),
         }
+    }
+
+    /// The lines in this markup, as [`Markup::render_within`] renders one text of them.
+    pub fn render_lines_within(self, lines: &[Text], limit: Limit) -> String {
+        let line_break = Span::Text { text: "\n".to_owned(), style: Style::PLAIN };
+        let mut spans = Vec::with_capacity(lines.iter().map(|line| line.0.len() + 1).sum());
+        for line in lines {
+            // A line without spans is no line.
+            if !spans.is_empty() {
+                spans.push(&line_break);
+            }
+            spans.extend(&line.0);
+        }
+        self.spans_within(&spans, limit)
     }
 
     /// Text for a field in which the service reads no markup, only its escapes (a title, a name, a footer): on one
     /// line, truncated with `…`.
     pub fn label(self, words: &str, limit: Limit) -> String {
-        let text = Text::new().plain(clean::one_line(words));
+        let words = clean::one_line(words);
         match self {
-            Self::Slack => within(slack::Label, &text, limit),
-            Self::Html | Self::Telegram | Self::MatrixHtml => within(html::Label, &text, limit),
+            Self::Slack => words_within(slack::Label, &words, limit),
+            Self::Html | Self::Telegram | Self::MatrixHtml => words_within(html::Label, &words, limit),
             // `@here` means nothing in IRC, but bridges carry its lines into services where it does.
             Self::Mattermost | Self::Discord | Self::Markdown | Self::Irc { .. } | Self::Quiet => {
-                within(plain::Label, &text, limit)
+                words_within(plain::Label, &words, limit)
             }
-            Self::GoogleChat => within(GoogleChat, &text, limit),
-            Self::Plain => within(Plain, &text, limit),
+            Self::GoogleChat => words_within(GoogleChat, &words, limit),
+            Self::Plain => words_within(Plain, &words, limit),
         }
     }
 }
 
 /// Renders a text within a limit. Most texts fit, so the first attempt does not count. The next attempts drop addresses;
 /// if the text does not fit without any, it is truncated.
-fn within<D: Dialect>(dialect: D, text: &Text, limit: Limit) -> String {
-    let whole = Renderer::new(dialect, None).write(text);
+fn within<D: Dialect, S: Borrow<Span>>(dialect: D, spans: &[S], limit: Limit) -> String {
+    let whole = Renderer::new(dialect, None).write(spans);
     if limit.holds(&whole) {
         return whole;
     }
+    let text = Text(spans.iter().map(|span| span.borrow().clone()).collect());
     let with_links = |kept: usize| {
-        let written = Renderer::new(dialect, None).write(&text.with_links(kept));
+        let written = Renderer::new(dialect, None).write(&text.with_links(kept).0);
         limit.holds(&written).then_some(written)
     };
-    let Some(mut all_words) = with_links(0) else { return Renderer::new(dialect, Some(limit)).write(text) };
+    let Some(mut all_words) = with_links(0) else {
+        return Renderer::new(dialect, Some(limit)).write(&text.0);
+    };
     // Finds by bisection how many of the first addresses fit.
     let (mut fit, mut too_many) = (0, text.count_links());
     while too_many - fit > 1 {
@@ -162,4 +185,10 @@ fn within<D: Dialect>(dialect: D, text: &Text, limit: Limit) -> String {
         }
     }
     all_words
+}
+
+/// [`within`], for words without a style or links of their own.
+fn words_within<D: Dialect>(dialect: D, words: &str, limit: Limit) -> String {
+    let whole = Renderer::new(dialect, None).write_words(words);
+    if limit.holds(&whole) { whole } else { Renderer::new(dialect, Some(limit)).write_words(words) }
 }

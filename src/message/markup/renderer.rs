@@ -4,7 +4,7 @@
 //! a whole link. A piece is written only if the limit has room for it, for everything that must still be closed, and
 //! for the `…` that marks a truncated text.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 
 use super::Limit;
 use super::address::{Piece, address, pieces};
@@ -71,10 +71,20 @@ impl<D: Dialect> Renderer<D> {
         }
     }
 
-    /// The text in this markup.
-    pub fn write(mut self, text: &Text) -> String {
+    /// The spans in this markup.
+    pub fn write<S: Borrow<Span>>(mut self, spans: &[S]) -> String {
         let too_small = self.full;
-        self.spans(text);
+        // Most texts have few escapes, and addresses beside the words of links.
+        self.out.reserve(spans.iter().map(|span| room(span.borrow())).sum());
+        self.spans(spans);
+        if too_small { String::new() } else { self.finish() }
+    }
+
+    /// [`clean`](super::clean::one_line) words without a style, as [`Renderer::write`] writes a text of them alone.
+    pub fn write_words(mut self, words: &str) -> String {
+        let too_small = self.full;
+        self.out.reserve(words.len());
+        self.words(words, Style::PLAIN, None);
         if too_small { String::new() } else { self.finish() }
     }
 
@@ -97,21 +107,20 @@ impl<D: Dialect> Renderer<D> {
         self.out
     }
 
-    fn spans(&mut self, text: &Text) {
-        let spans = &text.0;
+    fn spans<S: Borrow<Span>>(&mut self, spans: &[S]) {
         let mut at = 0;
         while at < spans.len() && !self.full {
             let mut next = at + 1;
-            match &spans[at] {
+            match spans[at].borrow() {
                 Span::Text { text: words, style } => {
                     let alike =
-                        |span: &Span| matches!(span, Span::Text { style: other, .. } if other == style);
+                        |span: &S| matches!(span.borrow(), Span::Text { style: other, .. } if other == style);
                     while spans.get(next).is_some_and(alike) {
                         next += 1;
                     }
                     let words = match next - at {
                         1 => Cow::Borrowed(words.as_str()),
-                        _ => Cow::Owned(Text(spans[at..next].to_vec()).plain_text()),
+                        _ => Cow::Owned(joined(&spans[at..next])),
                     };
                     self.words(&words, *style, first_char(&spans[next..]));
                 }
@@ -273,7 +282,8 @@ impl<D: Dialect> Renderer<D> {
             Fit::Direct => (opener, closer),
             Fit::Padded | Fit::Omit => ("", ""),
         };
-        let mut piece = String::with_capacity(words.len() + address.len() + 16);
+        let mut piece = std::mem::take(&mut self.piece_buffer);
+        piece.clear();
         piece.push_str(opener);
         self.dialect.link(&words, &address, &mut piece);
         piece.push_str(closer);
@@ -284,6 +294,7 @@ impl<D: Dialect> Renderer<D> {
         } else {
             self.plain(&words, after);
         }
+        self.piece_buffer = piece;
     }
 
     fn code(&mut self, code: &str, after: Option<char>) {
@@ -366,7 +377,7 @@ impl<D: Dialect> Renderer<D> {
         }
         self.fresh_line();
         self.quote_depth += 1;
-        self.spans(text);
+        self.spans(&text.0);
         self.quote_depth -= 1;
         self.due_breaks = self.dialect.breaks_after_quote();
     }
@@ -480,8 +491,30 @@ const fn is_harmless(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b',' | b'.' | b':' | b'/' | b'(' | b')')
 }
 
+/// About so many bytes a span takes.
+fn room(span: &Span) -> usize {
+    match span {
+        Span::Text { text, .. } | Span::Code(text) | Span::CodeBlock(text) => text.len(),
+        Span::Link { text, url, .. } | Span::Reference { text, url, .. } => text.len() + url.len() + 4,
+        Span::Quote(text) => text.0.iter().map(room).sum(),
+    }
+}
+
+/// The words of texts of one style.
+fn joined<S: Borrow<Span>>(spans: &[S]) -> String {
+    let words = || {
+        spans.iter().map(|span| match span.borrow() {
+            Span::Text { text, .. } => text.as_str(),
+            _ => "",
+        })
+    };
+    let mut all = String::with_capacity(words().map(str::len).sum());
+    all.extend(words());
+    all
+}
+
 /// The first character that these spans will write, to decide how a style before them can end.
-fn first_char(spans: &[Span]) -> Option<char> {
+fn first_char<S: Borrow<Span>>(spans: &[S]) -> Option<char> {
     let is_written = |span: &&Span| match span {
         Span::Text { text, .. } => first(text).is_some(),
         Span::Link { text, url, .. } | Span::Reference { text, url, .. } => {
@@ -490,7 +523,7 @@ fn first_char(spans: &[Span]) -> Option<char> {
         Span::Code(code) | Span::CodeBlock(code) => !clean(code).trim().is_empty(),
         Span::Quote(quoted) => !quoted.is_blank(),
     };
-    match spans.iter().find(is_written)? {
+    match spans.iter().map(S::borrow).find(is_written)? {
         Span::Text { text, .. } => first(text),
         // A link whose address is dropped is written as its text, on one line.
         Span::Link { text, url, .. } | Span::Reference { text, url, .. } => {

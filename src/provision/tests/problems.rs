@@ -159,3 +159,35 @@ fn broken_toml_keeps_its_line_and_the_other_files_are_still_read() {
     assert!(told.iter().any(|problem| problem.file == Path::new("b.toml")), "{}", lines(&told));
     assert!(!lines(&told).contains("s3cret"), "{}", lines(&told));
 }
+
+/// A file of several parts: each is parsed alone.
+#[test]
+fn a_large_file_is_read_as_a_small_one_is() {
+    let block = |number: usize, more: &str| {
+        let block = bell(more).replace("acme/rocket", &format!("acme/rocket-{number}"));
+        format!("{block}# {}\n", "x".repeat(100))
+    };
+    let large = |odd: &str| -> String {
+        (0..3_000).map(|number| block(number, if number == 2_000 { odd } else { "" })).collect()
+    };
+    let lines_before = 2_000 * 5;
+    let read_all = read(&large("")).unwrap_or_else(|problems| panic!("{}", lines(&problems)));
+    assert_eq!((read_all.integrations.len(), read_all.warnings.len()), (3_000, 0));
+    // A line that looks like a table within a text.
+    let names = (0..20_000).map(|_| "\n[[integration]]").collect::<String>();
+    let text = read(&large(&format!("username = \"\"\"{names}\"\"\"\n"))).expect("it is valid");
+    assert_eq!(text.integrations.len(), 3_000);
+    let told = problems(&large("volume = 12\n"));
+    assert!(
+        told.starts_with(&format!("{}: ", lines_before + 5)) && told.contains("can't exceed 11"),
+        "{told}"
+    );
+    assert_eq!(told.lines().count(), 1, "{told}");
+    let alone = problems(&block(0, "volume =\n"));
+    let (line, message) = alone.split_once(':').expect("it has a line");
+    let line = line.parse::<usize>().expect("a number") + lines_before;
+    assert!(message.contains("not TOML"), "{message}");
+    assert_eq!(problems(&large("volume =\n")), format!("{line}:{message}"));
+    let twice = large("").replace("rocket-2999'", "rocket-0'");
+    assert!(problems(&twice).contains("is configured twice"), "{}", problems(&twice));
+}

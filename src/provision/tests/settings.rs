@@ -302,7 +302,7 @@ fn channels_that_are_an_adapters_own_settings_are_read_as_such() {
 fn an_event_finds_its_integration_in_any_case_of_its_path() {
     let mut event = crate::event::sample(Trigger::Push);
     let project = event.project.as_mut().unwrap();
-    project.path_with_namespace = "Acme/Rocket".to_owned();
+    project.path_with_namespace = "Acme/Rocket".into();
     assert!(one(&bell("")).scope.covers(event.project.as_ref(), None));
     assert!(!one(&bell("").replace("acme/", "other/")).scope.covers(event.project.as_ref(), None));
 }

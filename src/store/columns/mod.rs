@@ -348,7 +348,7 @@ impl EventColumns {
             trigger: event.trigger.map(Trigger::name),
             kind: event.kind(),
             project_id: event.project.as_ref().map(|project| project.id),
-            project: path.cloned(),
+            project: path.map(String::from),
             subject: event.subject.clone(),
             occurred_at: event.occurred_at,
             raw: event.raw.clone(),

@@ -3,13 +3,11 @@
 //! Maps and lists are JSON in a text. Each `…Row` has the columns of one table as they were read. Its conversion into a
 //! value of [`crate::store::registry`] fails where this version would not have written the row so.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Cells, TableRow, moment, rows};
-use crate::settings::Properties;
+use crate::settings::{Properties, SmallMap};
 use crate::store::registry::{
     Access, AuditLine, Configuration, Corrected, FileKey, GroupKey, Learned, Mute, Right, ScopeKey,
     SeenProject, StoredGroup, StoredIntegration, StoredProject, StoredToken, Visibility,
@@ -165,7 +163,7 @@ impl IntegrationRow {
         let configuration = Configuration {
             active: self.active,
             inherits: self.inherits,
-            flags: from_json::<BTreeMap<String, bool>>(&self.flags)?,
+            flags: from_json::<SmallMap<String, bool>>(&self.flags)?,
             properties: from_json::<Properties>(&self.properties)?,
             secrets: keys.open(owner, &self.slug, self.secrets.as_deref())?,
         };

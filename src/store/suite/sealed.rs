@@ -2,7 +2,7 @@
 
 use super::Backend;
 use super::fixtures::{Case, at, audit, configuration, keys};
-use crate::settings::Secret;
+use crate::settings::{Secret, SmallMap};
 use crate::store::registry::{Access, Configuration, NewToken, Put, Right, ScopeKey};
 use crate::store::seal::Keyring;
 use crate::store::{Registry, StoreError};
@@ -10,7 +10,7 @@ use crate::store::{Registry, StoreError};
 const PROJECT: ScopeKey = ScopeKey::Project(42);
 
 fn without_secrets() -> Configuration {
-    Configuration { secrets: std::collections::BTreeMap::new(), ..configuration("") }
+    Configuration { secrets: SmallMap::new(), ..configuration("") }
 }
 
 async fn secret_of(store: &impl Registry, slug: &str) -> Secret {

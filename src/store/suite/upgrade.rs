@@ -3,14 +3,13 @@
 //! The stores in `before_rebuild/` were written by the program whose schema had version 2, those in `before_digests/` by the
 //! one that had version 3.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::fixtures::{Case, Change, at, audit, configuration, delivery, event, from_broker, node, settled};
 use super::{Backend, Former};
 use crate::event::EventId;
 use crate::integration::{Fingerprint, IntegrationId};
-use crate::settings::{Secret, Value};
+use crate::settings::{Secret, SmallMap, Value};
 use crate::store::registry::{
     Access, Configuration, Corrected, GroupKey, Learned, Mute, Put, Right, ScopeKey, SeenProject,
     StoredGroup, StoredProject, StoredToken, Visibility,
@@ -267,7 +266,7 @@ pub(super) async fn an_upgraded_store_keeps_what_is_configured<B: Backend>() {
     let webhook = |secret: &str| configuration(&format!("https://hooks.slack.example/{secret}"));
     let configurations: Vec<_> = changes.integrations.iter().map(|row| row.configuration.clone()).collect();
     let expected = [
-        Configuration { secrets: BTreeMap::new(), ..configuration("") },
+        Configuration { secrets: SmallMap::new(), ..configuration("") },
         webhook("group"),
         Configuration {
             properties: [("channel".to_owned(), Value::Text("#new".to_owned()))].into(),

@@ -1,7 +1,8 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use super::*;
 use crate::adapters::{self, ADAPTERS, Entry};
+use crate::settings::SmallMap;
 
 fn entry(slug: &str) -> &'static Entry {
     adapters::find(slug).unwrap()
@@ -23,7 +24,7 @@ fn complaints(read: Result<Request, ApiError>) -> String {
     match read {
         Err(ApiError::InvalidParams(complaints)) => complaints.join(", "),
         Err(other) => panic!("{other:?}"),
-        Ok(request) => panic!("taken: {:?}", request.settings.keys()),
+        Ok(request) => panic!("taken: {:?}", request.settings.keys().collect::<Vec<_>>()),
     }
 }
 
@@ -104,7 +105,7 @@ fn flags_settings_and_inheritance_are_distinguished() {
         "{HOOK}&push_events=0&push_channel=%23dev&branches_to_be_notified=all&use_inherited_settings=false"
     );
     let request = put("slack", &form).unwrap();
-    assert_eq!(request.flags, BTreeMap::from([("push_events".to_owned(), false)]));
+    assert_eq!(request.flags, SmallMap::from([("push_events".to_owned(), false)]));
     assert_eq!(setting(&request, "push_channel"), Some(Value::Text("#dev".to_owned())));
     assert_eq!(setting(&request, "branches_to_be_notified"), Some(Value::Text("all".to_owned())));
     assert_eq!(request.use_inherited_settings, Some(false));
@@ -142,7 +143,7 @@ fn a_warning_names_each_parameter_that_is_ignored() {
 fn flags_without_effect_are_kept() {
     let request = put("slack", &format!("{HOOK}&commit_events=false&job_events=true")).unwrap();
     let expected = [("commit_events".to_owned(), false), ("job_events".to_owned(), true)];
-    assert_eq!(request.flags, BTreeMap::from(expected));
+    assert_eq!(request.flags, SmallMap::from(expected));
 }
 
 #[test]
