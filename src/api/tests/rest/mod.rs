@@ -7,6 +7,7 @@ mod describe;
 mod holds;
 mod integrations;
 mod others;
+mod page;
 mod slash;
 mod test;
 mod trackers;
