@@ -6,7 +6,7 @@
 //! * `broker` takes events from the broker and connects again where its settings change.
 //! * `clock_watch` notices steps of the clock, `config_watcher` reloads integrations, `live_settings` applies new settings, `peers` passes on what other nodes write, `maintenance` removes old rows.
 //!
-//! After the first stop signal the sources stop, dispatch finishes and acknowledges its batch, attempts in flight get
+//! After the first stop signal the sources stop, dispatch acknowledges the events in hand when they are on disk, attempts in flight get
 //! `delivery.shutdown_timeout`, outcomes are written, leases are released, and the HTTP server stops last. To stop at
 //! once, the caller drops the future: then leases expire, and unsettled deliveries are attempted again.
 
@@ -40,11 +40,12 @@ use crate::pipeline::attempt::Attempter;
 use crate::pipeline::bounded_quarantine::{BoundedQuarantine, Bounds};
 use crate::pipeline::condition::Condition;
 use crate::pipeline::deliver::{Deliverer, DelivererHandle, Deps};
-use crate::pipeline::dispatch::{Dispatcher, FirstPauses};
+use crate::pipeline::dispatch::{Dispatcher, FirstPauses, WhatIsKept};
+use crate::pipeline::events_in_hand::EventsInHand;
 use crate::pipeline::inbox_source::InboxSource;
 use crate::pipeline::live::Live;
 use crate::pipeline::test_send::TestSender;
-use crate::store::{Inbox, Ledger, NodeId, Outbox, Quarantine, Store, Watches};
+use crate::store::{EventLog, Inbox, Ledger, NodeId, Outbox, Quarantine, Store, Watches};
 use crate::wire::Wire;
 use crate::{api, metrics, provision};
 use broker::{Broker, BrokerStates};
@@ -74,8 +75,8 @@ pub type Reloads = mpsc::Receiver<ReloadRequest>;
 
 /// One request to reload. The answer is the number of integrations, or the mistakes in the files.
 pub struct ReloadRequest {
-    /// New settings, where they are to be applied too.
-    pub settings: Option<Box<Config>>,
+    /// New settings, where they are to be applied too; or their mistakes, because of which nothing is reloaded.
+    pub settings: Result<Option<Box<Config>>, String>,
     pub answer: tokio::sync::oneshot::Sender<Result<usize, Vec<provision::Problem>>>,
 }
 
@@ -123,11 +124,15 @@ pub async fn run(
     let leaving = node.clone();
     let condition = Condition::default();
     let of_dispatch = attempts.clone();
+    let events_in_hand = EventsInHand::default();
     let (deliverer, handle) = Deliverer::new(Deps {
         config: delivery(&config),
         policy: policy(&config),
         node,
         outbox: Arc::clone(&store) as Arc<dyn Outbox>,
+        event_log: Arc::clone(&store) as Arc<dyn EventLog>,
+        events_in_hand: events_in_hand.clone(),
+        in_hand: usize::from(config.amqp.prefetch) / 4 * 3,
         attempts,
         pace: Arc::clone(&tests.pace),
         condition: condition.clone(),
@@ -137,9 +142,11 @@ pub async fn run(
     let mut delivering = tasks.spawn(deliverer.run(stop_delivering.clone()));
 
     let junk = junk(&config, &store);
-    let dispatcher = dispatcher(&store, &junk, of_dispatch, &handle, &condition, first_pauses(&config));
+    let dispatcher =
+        Dispatcher { events_in_hand, ..dispatcher(&config, &store, &junk, of_dispatch, &handle, &condition) };
     let stop_sources = CancellationToken::new();
-    let inbox_source = InboxSource::new(Arc::clone(&store) as Arc<dyn Inbox>, Arc::clone(&arrived));
+    let inbox_source =
+        InboxSource::new(Arc::clone(&store) as Arc<dyn Inbox>, Arc::clone(&arrived), clock.now());
     let (mut sources, broker) =
         start_sources(&config, dispatcher, inbox_source, broker_settings, &stop_sources, &tasks);
 
@@ -158,6 +165,7 @@ pub async fn run(
     tasks.spawn(clock_watch(&config, &store, &handle, &clock).run(stop_rest.clone()));
     let on_change = end_holds(&store, &catalog, &handle, &clock);
     let watcher = config_watcher(live, &catalog, on_change, &clock, changes, &shutdown);
+    let last_reload = watcher.last.clone();
     tasks.spawn(watcher.run(reloads, stop_rest.clone()));
 
     let address = listener.local_addr().context("the listener has no address")?;
@@ -172,6 +180,7 @@ pub async fn run(
         arrived,
         broker,
         commands,
+        last_reload,
         condition,
         clock: clock.clone(),
         metrics,
@@ -247,6 +256,7 @@ fn config_watcher(
         clock: clock.clone(),
         changes,
         shutdown: shutdown.clone(),
+        last: Live::default(),
     }
 }
 
@@ -288,12 +298,12 @@ fn junk(config: &Config, store: &Arc<dyn Store>) -> Arc<BoundedQuarantine> {
 }
 
 fn dispatcher(
+    config: &Config,
     store: &Arc<dyn Store>,
     junk: &Arc<BoundedQuarantine>,
     attempts: Attempter,
     deliverer: &DelivererHandle,
     condition: &Condition,
-    pauses: FirstPauses,
 ) -> Dispatcher {
     Dispatcher {
         catalog: attempts.catalog,
@@ -303,8 +313,10 @@ fn dispatcher(
         holds: attempts.holds,
         watches: Arc::clone(store) as Arc<dyn Watches>,
         deliverer: deliverer.clone(),
+        events_in_hand: EventsInHand::default(),
         condition: condition.clone(),
-        pauses,
+        pauses: first_pauses(config),
+        kept: WhatIsKept { history: config.store.history, event_log: config.store.event_log },
         clock: attempts.clock,
     }
 }

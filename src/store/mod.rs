@@ -1,9 +1,11 @@
 //! The durable state: events, deliveries, holds, attempts, quarantined bytes, and the configuration by people.
 //!
-//! There are eight traits, so that each part of the pipeline can use only what it needs. Their methods take batches.
+//! There are ten traits, so that each part of the pipeline can use only what it needs. Their methods take batches.
 //!
 //! - [`Inbox`]: events that came over HTTP, until they are dispatched.
 //! - [`Outbox`]: deliveries, until they are settled.
+//! - [`FirstAttempts`]: events whose deliveries are attempted before a row is written.
+//! - [`EventLog`]: events that lead to no delivery, which people read.
 //! - [`Quarantine`]: bytes that could not be decoded, with the reason.
 //! - [`Ledger`]: deliveries and attempts, which people read and resend.
 //! - [`Watches`]: builds whose outcome is asked for.
@@ -20,8 +22,9 @@
 //! - **`Ok` means durable.** When a call returns `Ok`, its effect survives a power cut. When a call returns `Err`, either
 //!   nothing of it happened, or all of it happened and the answer was lost. The caller may call again, except after [`StoreError::Refused`]:
 //!   then one of the batch's values can't be stored, and the others can, without it.
-//! - **Dispatching again changes nothing.** A delivery is unique by event, integration and target. Enqueueing a delivery
-//!   that exists, settled or not, returns `None` and leaves it as it is.
+//! - **Dispatching again changes nothing.** A known event id ends the message: its deliveries were written with it, and are not
+//!   compared. Each of them returns `None`. An id stays for the retention time, and longer while any delivery of the event is
+//!   open or dead.
 //! - **Leases.** A row is worked by the node that holds its lease, until `lease_until`. Leases lapse by time.
 //! - **Order.** Rows of one lane (integration, target, subject) are handed out in the order of their ids. A claim or a
 //!   requested lease gives out no row while an earlier row of its lane is open, unless the earlier row is leased to the
@@ -47,6 +50,8 @@
 
 mod alerts;
 mod columns;
+mod event_log;
+mod first_attempts;
 mod health;
 mod holds;
 mod ledger;
@@ -76,11 +81,13 @@ use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::Secret;
 
 pub use alerts::{AlertChange, AlertReport, Alerts, NotedAlert};
+pub use event_log::{EventLog, LogLine, LoggedEvent};
+pub use first_attempts::{Asked, Fate, FirstAttempts, Kept, KeptDelivery, Known};
 pub use health::{HealthRecord, NewHealth};
 pub use holds::{Hold, HoldCause, HoldKey};
 pub use ledger::{
-    Cancel, DeliveryDetail, DeliveryFilter, DeliveryLine, Depth, Ledger, Retention, State, StoredAttempt,
-    Swept,
+    Cancel, DeliveryDetail, DeliveryFilter, DeliveryLine, Depth, Ledger, Resend, Retention, State,
+    StoredAttempt, Swept,
 };
 use merge_requests::{MergeRequests, SeenMergeRequest};
 pub use overview::{DeadLetters, Overview, WaitingGroup};
@@ -114,6 +121,10 @@ pub struct Config {
     pub quarantine_messages: u64,
     /// The most bytes in quarantine, shared in the same way.
     pub quarantine_bytes: u64,
+    /// Whether the JSON of delivered events is kept, so that people can look at it and send it again.
+    pub history: bool,
+    /// Whether people can read which events came, and why integrations were not told of them.
+    pub event_log: bool,
     /// How often rows that are too old are removed.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub sweep_every: Duration,
@@ -173,6 +184,9 @@ pub type ShareKey = Arc<str>;
 
 /// The note of a delivery that a newer one of its lane replaced.
 pub const REPLACED: &str = "replaced by a newer state";
+
+/// Why a delivery can't be sent again: its event's JSON was dropped, or its file is damaged.
+pub const JSON_GONE: &str = "the JSON of its event is not kept any more";
 
 /// Order is kept within a lane: a digest of integration, target, project and subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -235,6 +249,8 @@ pub struct Dispatched {
     pub deliveries: Vec<NewDelivery>,
     /// What the event said of a merge request, if that is to be remembered.
     pub seen: Option<SeenMergeRequest>,
+    /// What the event log says of it. `None` where there is no event log.
+    pub log: Option<LogLine>,
 }
 
 /// Where an event came from, and how a repeat of it is recognised.
@@ -309,6 +325,12 @@ pub trait Inbox: Send + Sync {
 /// Deliveries that are not settled.
 #[async_trait]
 pub trait Outbox: Send + Sync {
+    /// The way on which first attempts need no row. `None` in a store that nodes share: none of them knows what the others have
+    /// in hand.
+    fn first_attempts(&self) -> Option<&dyn FirstAttempts> {
+        None
+    }
+
     /// Writes a batch in one transaction. The rows are due at once. Returns, for each event and delivery in the given order,
     /// the delivery as written, or `None` where it existed before.
     async fn enqueue(&self, batch: Vec<Dispatched>, now: Timestamp) -> Result<Vec<Vec<Option<Delivery>>>>;
@@ -507,6 +529,12 @@ pub struct Quarantined {
 }
 
 /// All of a store.
-pub trait Store: Inbox + Outbox + Quarantine + Ledger + Watches + MergeRequests + Alerts + Registry {}
+pub trait Store:
+    Inbox + Outbox + EventLog + Quarantine + Ledger + Watches + MergeRequests + Alerts + Registry
+{
+}
 
-impl<T: Inbox + Outbox + Quarantine + Ledger + Watches + MergeRequests + Alerts + Registry> Store for T {}
+impl<T: Inbox + Outbox + EventLog + Quarantine + Ledger + Watches + MergeRequests + Alerts + Registry> Store
+    for T
+{
+}

@@ -43,6 +43,7 @@ pub(in crate::api) async fn standing(caller: &Caller) -> Result<Standing, ApiErr
     let mut parts = vec![state.store_part().await];
     parts.extend(state.broker_part());
     parts.extend((state.parts)().await);
+    parts.extend(state.last_reload.get().as_ref().clone());
     let mut standing = state.catalog.read(|snapshot| Standing::new(snapshot, &holds, overview, now));
     parts.append(&mut standing.parts);
     standing.parts = parts;

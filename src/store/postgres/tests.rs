@@ -70,6 +70,7 @@ async fn write(store: &Postgres, id: &str, name: Option<&str>, now: Timestamp) -
         origin: Origin::Broker { digest: None, redelivered: false },
         deliveries: vec![delivery],
         seen: None,
+        log: None,
     };
     let mut written = store.enqueue(vec![dispatched], now).await.unwrap();
     written.remove(0).remove(0).unwrap()
@@ -425,6 +426,7 @@ fn large_batch(events: usize, last_target: &str) -> Vec<Dispatched> {
             origin: Origin::Broker { digest: None, redelivered: false },
             deliveries: vec![delivery],
             seen: None,
+            log: None,
         }
     };
     (0..events).map(one).collect()
