@@ -43,7 +43,7 @@ async fn read(messages: &[Value]) -> Value {
     serde_json::from_slice(&output.stdout).expect("it prints JSON")
 }
 
-/// Every recorded payload that has this kind of body.
+/// Every recorded payload, with its path.
 fn payloads() -> Vec<(String, Value)> {
     let mut found = Vec::new();
     for folder in ["payloads", "payloads/captured"] {
