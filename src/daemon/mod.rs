@@ -6,7 +6,7 @@
 //! * `broker` takes events from the broker and connects again where its settings change.
 //! * `clock_watch` notices steps of the clock, `config_watcher` reloads integrations, `live_settings` applies new settings, `peers` passes on what other nodes write, `maintenance` removes old rows.
 //!
-//! After the first stop signal the sources stop, dispatch finishes and acknowledges its batch, attempts in flight get
+//! After the first stop signal the sources stop, dispatch acknowledges the events in hand when they are on disk, attempts in flight get
 //! `delivery.shutdown_timeout`, outcomes are written, leases are released, and the HTTP server stops last. To stop at
 //! once, the caller drops the future: then leases expire, and unsettled deliveries are attempted again.
 
@@ -40,11 +40,12 @@ use crate::pipeline::attempt::Attempter;
 use crate::pipeline::bounded_quarantine::{BoundedQuarantine, Bounds};
 use crate::pipeline::condition::Condition;
 use crate::pipeline::deliver::{Deliverer, DelivererHandle, Deps};
-use crate::pipeline::dispatch::{Dispatcher, FirstPauses};
+use crate::pipeline::dispatch::{Dispatcher, FirstPauses, WhatIsKept};
+use crate::pipeline::events_in_hand::EventsInHand;
 use crate::pipeline::inbox_source::InboxSource;
 use crate::pipeline::live::Live;
 use crate::pipeline::test_send::TestSender;
-use crate::store::{Inbox, Ledger, NodeId, Outbox, Quarantine, Store, Watches};
+use crate::store::{EventLog, Inbox, Ledger, NodeId, Outbox, Quarantine, Store, Watches};
 use crate::wire::Wire;
 use crate::{api, metrics, provision};
 use broker::{Broker, BrokerStates};
@@ -109,6 +110,9 @@ pub async fn run(
 
     let wire = Live::new(Wire::new(&config.wire).context("cannot set up the HTTP client")?);
     let tests = setup::tests_through(&config, Arc::new(wire.clone()), &holds);
+    if let Some(ago) = setup::since_last_attempt(&*store as &dyn Ledger, clock.now()).await? {
+        tests.pace.used_up_before(ago);
+    }
     let http = Live::new(config.http.clone());
     let attempts = attempter(&config, &tests, &catalog, &holds, &clock, &store);
     let arrived = Arc::new(Notify::new());
@@ -120,11 +124,15 @@ pub async fn run(
     let leaving = node.clone();
     let condition = Condition::default();
     let of_dispatch = attempts.clone();
+    let events_in_hand = EventsInHand::default();
     let (deliverer, handle) = Deliverer::new(Deps {
         config: delivery(&config),
         policy: policy(&config),
         node,
         outbox: Arc::clone(&store) as Arc<dyn Outbox>,
+        event_log: Arc::clone(&store) as Arc<dyn EventLog>,
+        events_in_hand: events_in_hand.clone(),
+        in_hand: usize::from(config.amqp.prefetch) / 4 * 3,
         attempts,
         pace: Arc::clone(&tests.pace),
         condition: condition.clone(),
@@ -134,9 +142,11 @@ pub async fn run(
     let mut delivering = tasks.spawn(deliverer.run(stop_delivering.clone()));
 
     let junk = junk(&config, &store);
-    let dispatcher = dispatcher(&store, &junk, of_dispatch, &handle, &condition, first_pauses(&config));
+    let dispatcher =
+        Dispatcher { events_in_hand, ..dispatcher(&config, &store, &junk, of_dispatch, &handle, &condition) };
     let stop_sources = CancellationToken::new();
-    let inbox_source = InboxSource::new(Arc::clone(&store) as Arc<dyn Inbox>, Arc::clone(&arrived));
+    let inbox_source =
+        InboxSource::new(Arc::clone(&store) as Arc<dyn Inbox>, Arc::clone(&arrived), clock.now());
     let (mut sources, broker) =
         start_sources(&config, dispatcher, inbox_source, broker_settings, &stop_sources, &tasks);
 
@@ -145,7 +155,8 @@ pub async fn run(
     tasks.spawn(poller.run(stop_sources.clone()));
     let (deliverer, catalog_of_peers) = (handle.clone(), Arc::clone(&catalog));
     let peer_events = PeerEvents { deliverer, arrived: Arc::clone(&arrived), catalog: catalog_of_peers };
-    let mut forwarding = tasks.spawn(peers::forward(peers, peer_events, stop_rest.clone()));
+    // It ends with delivering, so that the other nodes need not wait for this one's last attempts.
+    let mut forwarding = tasks.spawn(peers::forward(peers, peer_events, stop_delivering.clone()));
     let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
     let held = Held { holds: holds.clone(), catalog: Arc::clone(&catalog) };
     let maintenance =
@@ -284,12 +295,12 @@ fn junk(config: &Config, store: &Arc<dyn Store>) -> Arc<BoundedQuarantine> {
 }
 
 fn dispatcher(
+    config: &Config,
     store: &Arc<dyn Store>,
     junk: &Arc<BoundedQuarantine>,
     attempts: Attempter,
     deliverer: &DelivererHandle,
     condition: &Condition,
-    pauses: FirstPauses,
 ) -> Dispatcher {
     Dispatcher {
         catalog: attempts.catalog,
@@ -299,8 +310,10 @@ fn dispatcher(
         holds: attempts.holds,
         watches: Arc::clone(store) as Arc<dyn Watches>,
         deliverer: deliverer.clone(),
+        events_in_hand: EventsInHand::default(),
         condition: condition.clone(),
-        pauses,
+        pauses: first_pauses(config),
+        kept: WhatIsKept { history: config.store.history, event_log: config.store.event_log },
         clock: attempts.clock,
     }
 }

@@ -4,9 +4,10 @@
 //!
 //! - [`source::Source`] brings batches of inbound bytes and takes acknowledgements: [`amqp`] from a broker,
 //!   [`inbox_source`] from the store's inbox. Everything behind them is common.
-//! - [`dispatch`] decodes, matches and enqueues a batch, and acknowledges it when it is committed. What it cannot decode it
-//!   puts in quarantine, which has bounds ([`bounded_quarantine`]). Rows that it wrote already leased it hands to the deliverer at once.
-//! - [`deliver`] owns what is in flight. The `scheduler` decides, purely, which delivery is next, in which order and at
+//! - [`dispatch`] decodes and matches a batch, and acknowledges a message when what became of it is committed. What it cannot decode
+//!   it puts in quarantine, which has bounds ([`bounded_quarantine`]). It hands events to the deliverer before their deliveries are
+//!   rows, or writes the rows first. [`events_in_hand`] has the ids of the former.
+//! - [`deliver`] owns what is in flight, and `in_hand` what is no row yet. The `scheduler` decides, purely, which delivery is next, in which order and at
 //!   which pace. All writes to the store go through the `outbox_writer`, in order.
 //! - [`attempt`] makes one attempt: message, call, send, read.
 //! - [`retry`] decides, purely, what follows from it, and [`holds`] remembers what must wait because of it.
@@ -29,9 +30,11 @@ mod build_watch;
 pub mod condition;
 pub mod deliver;
 pub mod dispatch;
+pub mod events_in_hand;
 pub mod explain;
 mod halves;
 pub mod holds;
+mod in_hand;
 pub mod inbox_source;
 pub mod live;
 mod open_requests;
@@ -87,7 +90,8 @@ pub struct Config {
     /// The number of deliveries in memory; others wait in the store. A delivery of a large event counts once for each
     /// 16 KiB.
     pub buffer: usize,
-    /// After this time without a sign of life from a node, another node takes over its deliveries.
+    /// How long a delivery is leased to the node that has it in hand, unless the lease is prolonged. It ends leases that no
+    /// node knows of; a node that fails is replaced sooner (see [`crate::store::postgres`]).
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub lease: Duration,
     /// When the daemon stops, attempts in flight get this time to end.

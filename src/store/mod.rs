@@ -1,9 +1,11 @@
 //! The durable state: events, deliveries, holds, attempts, quarantined bytes, and the configuration by people.
 //!
-//! There are eight traits, so that each part of the pipeline can use only what it needs. Their methods take batches.
+//! There are ten traits, so that each part of the pipeline can use only what it needs. Their methods take batches.
 //!
 //! - [`Inbox`]: events that came over HTTP, until they are dispatched.
 //! - [`Outbox`]: deliveries, until they are settled.
+//! - [`FirstAttempts`]: events whose deliveries are attempted before a row is written.
+//! - [`EventLog`]: events that lead to no delivery, which people read.
 //! - [`Quarantine`]: bytes that could not be decoded, with the reason.
 //! - [`Ledger`]: deliveries and attempts, which people read and resend.
 //! - [`Watches`]: builds whose outcome is asked for.
@@ -20,8 +22,9 @@
 //! - **`Ok` means durable.** When a call returns `Ok`, its effect survives a power cut. When a call returns `Err`, either
 //!   nothing of it happened, or all of it happened and the answer was lost. The caller may call again, except after [`StoreError::Refused`]:
 //!   then one of the batch's values can't be stored, and the others can, without it.
-//! - **Dispatching again changes nothing.** A delivery is unique by event, integration and target. Enqueueing a delivery
-//!   that exists, settled or not, returns `None` and leaves it as it is.
+//! - **Dispatching again changes nothing.** A known event id ends the message: its deliveries were written with it, and are not
+//!   compared. Each of them returns `None`. An id stays for the retention time, and longer while any delivery of the event is
+//!   open or dead.
 //! - **Leases.** A row is worked by the node that holds its lease, until `lease_until`. Leases lapse by time.
 //! - **Order.** Rows of one lane (integration, target, subject) are handed out in the order of their ids. A claim or a
 //!   requested lease gives out no row while an earlier row of its lane is open, unless the earlier row is leased to the
@@ -31,9 +34,9 @@
 //!   them wait: when it is written, when the lease of an older one ends, and when a settlement would have an older one wait.
 //!   An attempt that is under way is recorded as it ends. A replaced delivery, and one with a newer replacing delivery in its
 //!   lane, can't be resent.
-//! - **One worker.** In a store that nodes share, only one node at a time leases rows of a destination, because the pace of
-//!   a destination is in that node's memory. It is the node that leased rows there last, until the latest of these leases
-//!   would have lapsed, give or take five seconds.
+//! - **One worker.** In a store that nodes share, only one node at a time leases rows of a share, which is all destinations that
+//!   take from one rate limit, because the pace is in that node's memory. Shares are dealt out to the nodes that are alive
+//!   ([`postgres`]). Where a share falls to another node, that one gets rows when the former one has none leased.
 //! - **Holds.** A row whose destination or route is held (see [`Hold`]) is not handed out before the hold ends. The pipeline
 //!   itself applies holds of addresses and buckets. Holds survive restarts. A hold is replaced only by one that lasts at
 //!   least as long.
@@ -42,10 +45,13 @@
 //!   changes the state, because it is a fact.
 //! - **Bounded work.** Each call touches the rows that it names, or a bounded number of others. A sweep says whether it left
 //!   some.
-//! - The caller gives the time; a store has no clock. Ids grow with time within one store.
+//! - The caller gives the time; a store has no clock, but for the leases of nodes that share a store: these go by the
+//!   database's. Ids grow with time within one store.
 
 mod alerts;
 mod columns;
+mod event_log;
+mod first_attempts;
 mod health;
 mod holds;
 mod ledger;
@@ -75,11 +81,13 @@ use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::Secret;
 
 pub use alerts::{AlertChange, AlertReport, Alerts, NotedAlert};
+pub use event_log::{EventLog, LogLine, LoggedEvent};
+pub use first_attempts::{Asked, Fate, FirstAttempts, Kept, KeptDelivery, Known};
 pub use health::{HealthRecord, NewHealth};
 pub use holds::{Hold, HoldCause, HoldKey};
 pub use ledger::{
-    Cancel, DeliveryDetail, DeliveryFilter, DeliveryLine, Depth, Ledger, Retention, State, StoredAttempt,
-    Swept,
+    Cancel, DeliveryDetail, DeliveryFilter, DeliveryLine, Depth, Ledger, Resend, Retention, State,
+    StoredAttempt, Swept,
 };
 use merge_requests::{MergeRequests, SeenMergeRequest};
 pub use overview::{DeadLetters, Overview, WaitingGroup};
@@ -113,6 +121,10 @@ pub struct Config {
     pub quarantine_messages: u64,
     /// The most bytes in quarantine, shared in the same way.
     pub quarantine_bytes: u64,
+    /// Whether the JSON of delivered events is kept, so that people can look at it and send it again.
+    pub history: bool,
+    /// Whether people can read which events came, and why integrations were not told of them.
+    pub event_log: bool,
     /// How often rows that are too old are removed.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub sweep_every: Duration,
@@ -166,8 +178,15 @@ impl std::fmt::Display for DeliveryId {
 /// What a rate limit and a hold belong to: an adapter's first bucket key.
 pub type DestinationKey = Arc<str>;
 
+/// What nodes that share a store divide among them: the destinations that take from one rate limit, such as all webhooks of
+/// one host. The key is that of the widest bucket.
+pub type ShareKey = Arc<str>;
+
 /// The note of a delivery that a newer one of its lane replaced.
 pub const REPLACED: &str = "replaced by a newer state";
+
+/// Why a delivery can't be sent again: its event's JSON was dropped, or its file is damaged.
+pub const JSON_GONE: &str = "the JSON of its event is not kept any more";
 
 /// Order is kept within a lane: a digest of integration, target, project and subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -187,6 +206,8 @@ pub struct NewDelivery {
     /// One channel or one recipient. Empty for the default channel of the address.
     pub target: Arc<str>,
     pub destination: DestinationKey,
+    /// The share that the destination belongs to. A store for one node alone does not keep it.
+    pub share: ShareKey,
     pub lane: Lane,
     /// Cancels older deliveries of its lane that are not delivered: see *Replacement* above.
     pub replaces: bool,
@@ -228,6 +249,8 @@ pub struct Dispatched {
     pub deliveries: Vec<NewDelivery>,
     /// What the event said of a merge request, if that is to be remembered.
     pub seen: Option<SeenMergeRequest>,
+    /// What the event log says of it. `None` where there is no event log.
+    pub log: Option<LogLine>,
 }
 
 /// Where an event came from, and how a repeat of it is recognised.
@@ -302,6 +325,12 @@ pub trait Inbox: Send + Sync {
 /// Deliveries that are not settled.
 #[async_trait]
 pub trait Outbox: Send + Sync {
+    /// The way on which first attempts need no row. `None` in a store that nodes share: none of them knows what the others have
+    /// in hand.
+    fn first_attempts(&self) -> Option<&dyn FirstAttempts> {
+        None
+    }
+
     /// Writes a batch in one transaction. The rows are due at once. Returns, for each event and delivery in the given order,
     /// the delivery as written, or `None` where it existed before.
     async fn enqueue(&self, batch: Vec<Dispatched>, now: Timestamp) -> Result<Vec<Vec<Option<Delivery>>>>;
@@ -336,6 +365,12 @@ pub trait Outbox: Send + Sync {
     /// because the node may have had another name before.
     async fn release_leases(&self, by: &NodeId, now: Timestamp) -> Result<()>;
 
+    /// What other nodes mean for this one, since the last call. The deliverer asks before each attempt. In a store that one
+    /// node has to itself, nothing.
+    fn among_nodes(&self) -> AmongNodes {
+        AmongNodes::default()
+    }
+
     /// All holds that have not ended.
     async fn holds(&self, now: Timestamp) -> Result<Vec<Hold>>;
 
@@ -356,6 +391,16 @@ pub trait Outbox: Send + Sync {
         current: &[(IntegrationId, Option<Fingerprint>)],
         now: Timestamp,
     ) -> Result<usize>;
+}
+
+/// A node among the others that share its store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AmongNodes {
+    /// The store has not answered this node for so long that other nodes may have taken over what it leased, or had not
+    /// since the last call. No attempt may start before a renewal that is asked for after this says what is still leased.
+    pub is_cut_off: bool,
+    /// Shares that another node worked before and that this node works now. What that node sent last is not known here.
+    pub gained: Vec<ShareKey>,
 }
 
 /// The latest moments that anything may wait for. Later ones were written under another clock or other settings.
@@ -484,6 +529,12 @@ pub struct Quarantined {
 }
 
 /// All of a store.
-pub trait Store: Inbox + Outbox + Quarantine + Ledger + Watches + MergeRequests + Alerts + Registry {}
+pub trait Store:
+    Inbox + Outbox + EventLog + Quarantine + Ledger + Watches + MergeRequests + Alerts + Registry
+{
+}
 
-impl<T: Inbox + Outbox + Quarantine + Ledger + Watches + MergeRequests + Alerts + Registry> Store for T {}
+impl<T: Inbox + Outbox + EventLog + Quarantine + Ledger + Watches + MergeRequests + Alerts + Registry> Store
+    for T
+{
+}

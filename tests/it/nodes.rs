@@ -235,13 +235,15 @@ async fn rows_whose_claim_was_not_answered_are_claimed_again() {
     let delivery = NewDelivery {
         integration: told.integration,
         target: "".into(),
-        destination: told.destination.into(),
+        destination: told.destination.as_str().into(),
+        share: told.destination.into(),
         lane: Lane(7),
         replaces: false,
         lease: Some(lease),
     };
     let origin = Origin::Broker { digest: None, redelivered: false };
-    let dispatched = Dispatched { event: Arc::new(event), origin, deliveries: vec![delivery], seen: None };
+    let dispatched =
+        Dispatched { event: Arc::new(event), origin, deliveries: vec![delivery], seen: None, log: None };
     let written = store.enqueue(vec![dispatched], now).await.expect("it is written");
     assert!(written[0][0].as_ref().is_some_and(|delivery| delivery.leased));
     hook.wait_for(2).await;
@@ -372,7 +374,7 @@ impl Quiet {
     async fn write(&self, event: Arc<Event>, deliveries: Vec<NewDelivery>) {
         assert!(!deliveries.is_empty(), "the event has a delivery");
         let origin = Origin::Broker { digest: None, redelivered: false };
-        let dispatched = Dispatched { event, origin, deliveries, seen: None };
+        let dispatched = Dispatched { event, origin, deliveries, seen: None, log: None };
         self.store.enqueue(vec![dispatched], forgebell::daemon::now()).await.expect("it is written");
     }
 
@@ -395,6 +397,7 @@ fn strange(lane: i64, lease: Option<Lease>) -> NewDelivery {
         integration: IntegrationId::new("77:slack"),
         target: "".into(),
         destination: SOMEWHERE.into(),
+        share: SOMEWHERE.into(),
         lane: Lane(lane),
         replaces: false,
         lease,
@@ -647,8 +650,10 @@ async fn a_second_node_with_the_same_name_is_refused() {
         Keyring::none(),
     )
     .await;
-    let listener =
-        store.expect("it opens").listener(&forgebell::store::NodeId("twin".into()), Duration::ZERO).await;
+    let listener = store
+        .expect("it opens")
+        .listener(&forgebell::store::NodeId("twin".into()), Duration::from_secs(60), Duration::ZERO)
+        .await;
     let why = listener.map(drop).expect_err("the name is taken").to_string();
     assert!(why.contains("`twin`"), "{why}");
     daemon.stop().await;

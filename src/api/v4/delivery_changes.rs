@@ -18,7 +18,8 @@ use crate::api::error::responses::Unprocessable;
 use crate::api::resources::{Delivery, Step, one_of};
 use crate::store::registry::AuditEntry;
 use crate::store::{
-    self, Cancel, DeliveryFilter, DeliveryId, DeliveryLine, REPLACED, State as DeliveryState,
+    self, Cancel, DeliveryFilter, DeliveryId, DeliveryLine, JSON_GONE, REPLACED, Resend,
+    State as DeliveryState,
 };
 
 /// The routes of one level; see [`super::integrations::routes`].
@@ -218,9 +219,13 @@ impl Change {
         };
         match self {
             Self::Retry => {
-                if !state.ledger.resend(line.id, note("delivery.retry")).await? {
-                    let is_waiting = line.state == DeliveryState::Waiting;
-                    return Ok(Err(if is_waiting { STILL_WAITING } else { REPLACED }));
+                match state.ledger.resend(line.id, note("delivery.retry")).await? {
+                    Resend::Done => {}
+                    Resend::JsonGone => return Ok(Err(JSON_GONE)),
+                    Resend::NotSettled if line.state == DeliveryState::Waiting => {
+                        return Ok(Err(STILL_WAITING));
+                    }
+                    Resend::NotSettled => return Ok(Err(REPLACED)),
                 }
                 state.end_holds(&line.integration, &line.target, &line.destination, caller.now).await;
                 Ok(Ok(()))

@@ -28,6 +28,8 @@ pub(super) const STEPS: &[Step] = steps![
     "0008_merge_requests",
     "0009_alerts",
     "0010_health",
+    "0011_history",
+    "0012_nodes",
 ];
 
 /// The version of the schema that this program works with.

@@ -23,9 +23,6 @@ mod tokens;
 mod upgrade;
 mod watches;
 
-use jiff::Timestamp;
-
-use super::columns::moment;
 use super::postgres::Postgres;
 use super::seal::Keyring;
 use super::sqlite::Sqlite;
@@ -44,9 +41,6 @@ enum Former {
 /// A kind of store, and how tests make one.
 trait Backend: Sized {
     type Store: Store;
-
-    /// Whether nodes share such a store. Then only one node at a time works a destination.
-    const IS_SHARED: bool;
 
     /// A place without a store. What is created there is removed when this is dropped.
     fn make() -> Self;
@@ -71,12 +65,6 @@ trait Backend: Sized {
     /// All stored bytes that could contain a secret.
     async fn bytes(&self) -> Vec<u8>;
 
-    /// The node that works a destination, and until when. `None` where no node does, or where nodes share no such store.
-    async fn worker(store: &Self::Store, destination: &str) -> Option<(String, Timestamp)>;
-
-    /// No node works a destination any more, as after the time for which it does. Leases stay.
-    async fn end_workers(store: &Self::Store);
-
     /// Copies an integration's secrets to another one, as a person could who has the store and no key.
     async fn move_secrets(&self, from: i64, to: i64);
 }
@@ -91,8 +79,6 @@ impl SqliteBackend {
 
 impl Backend for SqliteBackend {
     type Store = Sqlite;
-
-    const IS_SHARED: bool = false;
 
     fn make() -> Self {
         Self(tempfile::tempdir().unwrap())
@@ -131,12 +117,6 @@ impl Backend for SqliteBackend {
         files.flat_map(|file| std::fs::read(file).unwrap()).collect()
     }
 
-    async fn worker(_: &Sqlite, _: &str) -> Option<(String, Timestamp)> {
-        None
-    }
-
-    async fn end_workers(_: &Sqlite) {}
-
     async fn move_secrets(&self, from: i64, to: i64) {
         const MOVE: &str = "UPDATE integrations SET secrets = (SELECT secrets FROM integrations WHERE id = ?1) WHERE id = ?2";
         let moved = rusqlite::Connection::open(self.path()).unwrap().execute(MOVE, [from, to]).unwrap();
@@ -159,8 +139,6 @@ impl PostgresBackend {
 
 impl Backend for PostgresBackend {
     type Store = Postgres;
-
-    const IS_SHARED: bool = true;
 
     fn make() -> Self {
         Self(Secret::new(private_postgres::database()))
@@ -198,16 +176,6 @@ impl Backend for PostgresBackend {
             .collect()
     }
 
-    async fn worker(store: &Postgres, destination: &str) -> Option<(String, Timestamp)> {
-        const WORKER: &str = "SELECT node::text, until FROM workers WHERE destination = $1";
-        let found = store.ask(WORKER, &[&destination]).await;
-        found.first().map(|row| (row.get(0), moment(row.get(1)).unwrap()))
-    }
-
-    async fn end_workers(store: &Postgres) {
-        store.ask("DELETE FROM workers", &[]).await;
-    }
-
     async fn move_secrets(&self, from: i64, to: i64) {
         const MOVE: &str =
             "UPDATE integrations SET secrets = (SELECT secrets FROM integrations WHERE id = $1)
@@ -225,7 +193,7 @@ macro_rules! promises {
             promises! { $backend =>
                 outbox::{
                     a_delivery_is_written_once_and_dispatching_again_changes_nothing,
-                    dispatching_again_writes_what_is_new_since,
+                    a_known_event_ends_the_message_also_when_its_settled_deliveries_are_gone,
                     a_redelivered_body_that_is_known_changes_nothing,
                     an_event_without_deliveries_leaves_the_inbox_and_nothing_else,
                     a_batch_is_written_whole_or_not_at_all,

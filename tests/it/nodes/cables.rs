@@ -38,7 +38,7 @@ impl Cabled {
         let event = Arc::new(Event::decode(id, now, event(n).into()).expect("an event"));
         let delivery = strange(if n == 0 { 1 } else { 2 }, Some(Self::lease()));
         let origin = Origin::Broker { digest: None, redelivered: false };
-        let dispatched = Dispatched { event, origin, deliveries: vec![delivery], seen: None };
+        let dispatched = Dispatched { event, origin, deliveries: vec![delivery], seen: None, log: None };
         let written = self.store.enqueue(vec![dispatched], now).await?;
         Ok(written[0][0].as_ref().map(|delivery| delivery.leased))
     }
@@ -116,7 +116,10 @@ async fn a_node_whose_own_connection_still_has_its_name_goes_on() {
     let (port, cut) = half_a_cable(server).await;
     let through = database.replace(&format!(":{server}/"), &format!(":{port}/"));
     let store = Postgres::open(&Secret::new(through), None, Keyring::none()).await.expect("it opens");
-    let listener = store.listener(&NodeId("one".into()), Duration::ZERO).await.expect("the name is free");
+    let listener = store
+        .listener(&NodeId("one".into()), Duration::from_secs(60), Duration::ZERO)
+        .await
+        .expect("the name is free");
     let (told, mut heard) = mpsc::unbounded_channel();
     let stop = CancellationToken::new();
     let listening = tokio::spawn(listener.run(told, stop.clone()));

@@ -103,13 +103,14 @@ impl Api {
             integration: slack(42),
             target: "#ops".into(),
             destination: self.destination(),
+            share: self.destination(),
             lane: Lane(1),
             replaces: false,
             lease: None,
         };
         let event = Arc::new(sample(Trigger::Push));
         let origin = Origin::Broker { digest: None, redelivered: false };
-        let dispatched = Dispatched { event, origin, deliveries: vec![delivery], seen: None };
+        let dispatched = Dispatched { event, origin, deliveries: vec![delivery], seen: None, log: None };
         self.store.enqueue(vec![dispatched], NOW).await.unwrap()[0][0].as_ref().unwrap().id
     }
 }

@@ -210,13 +210,14 @@ async fn delivered(api: &Api, integration: &str) -> i64 {
         integration: IntegrationId::new(integration),
         target: "#ops".into(),
         destination: "slack:1".into(),
+        share: "slack:1".into(),
         lane: Lane(1),
         replaces: false,
         lease: None,
     };
     let event = Arc::new(sample(Trigger::Push));
     let origin = Origin::Broker { digest: None, redelivered: false };
-    let dispatched = Dispatched { event, origin, deliveries: vec![delivery], seen: None };
+    let dispatched = Dispatched { event, origin, deliveries: vec![delivery], seen: None, log: None };
     let written = api.store.enqueue(vec![dispatched], NOW).await.unwrap();
     written[0][0].as_ref().unwrap().id.0
 }

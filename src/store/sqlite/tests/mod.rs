@@ -2,6 +2,7 @@
 
 mod file;
 mod group;
+mod keep;
 mod key;
 pub(super) mod plan;
 
@@ -34,6 +35,7 @@ async fn write_large(store: &Sqlite, id: &str, size: usize) -> Result<()> {
         integration: IntegrationId::new("slack"),
         target: "".into(),
         destination: "hook".into(),
+        share: "hook".into(),
         lane: Lane(1),
         replaces: false,
         lease: None,
@@ -43,6 +45,7 @@ async fn write_large(store: &Sqlite, id: &str, size: usize) -> Result<()> {
         origin: Origin::Broker { digest: None, redelivered: false },
         deliveries: vec![delivery],
         seen: None,
+        log: None,
     };
     store.enqueue(vec![dispatched], now()).await.map(drop)
 }
