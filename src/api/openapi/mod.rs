@@ -77,7 +77,7 @@ async fn json() -> impl IntoResponse {
     responses((status = 200, description = "The page.", body = String, content_type = "text/html"), Any)
 )]
 async fn docs() -> Html<&'static str> {
-    static PAGE: LazyLock<String> = LazyLock::new(|| page(&for_people(), SettingsAt::OwnPages));
+    static PAGE: LazyLock<String> = LazyLock::new(|| page(for_people(), SettingsAt::OwnPages));
     Html(PAGE.as_str())
 }
 
@@ -88,7 +88,7 @@ async fn docs() -> Html<&'static str> {
 )]
 async fn docs_of_service(path: PathParams) -> Result<Html<String>, ApiError> {
     let entry = adapters::find(path.slug()).ok_or(ApiError::NotFound(Missing::Integration))?;
-    Ok(Html(page_of_service(&for_people(), entry)))
+    Ok(Html(page_of_service(for_people(), entry)))
 }
 
 /// The document for programs.
@@ -97,13 +97,14 @@ pub fn document() -> OpenApi {
 }
 
 /// The same where one path stands for all services.
-fn for_people() -> OpenApi {
-    document_with(Services::Together)
+fn for_people() -> &'static OpenApi {
+    static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(|| document_with(Services::Together));
+    &DOCUMENT
 }
 
 /// The whole description on one page, for a file.
 pub fn whole_page() -> String {
-    page(&for_people(), SettingsAt::ThisPage)
+    page(for_people(), SettingsAt::ThisPage)
 }
 
 fn document_with(services: Services) -> OpenApi {

@@ -125,7 +125,7 @@ fn only_the_expected_operations_need_no_token() {
 
 #[test]
 fn the_page_shows_every_address_once_and_needs_nothing_from_elsewhere() {
-    let (served, file) = (page(&for_people(), SettingsAt::OwnPages), whole_page());
+    let (served, file) = (page(for_people(), SettingsAt::OwnPages), whole_page());
     for path in for_people().paths.paths.keys() {
         let row = format!("<summary><code>{path}</code>");
         let is_first =
@@ -141,7 +141,7 @@ fn the_page_shows_every_address_once_and_needs_nothing_from_elsewhere() {
 
 #[test]
 fn what_is_asked_most_comes_first() {
-    let page = page(&for_people(), SettingsAt::OwnPages);
+    let page = page(for_people(), SettingsAt::OwnPages);
     let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}"));
     let first = [
         "<code>/status</code>",
@@ -158,7 +158,7 @@ fn what_is_asked_most_comes_first() {
 fn every_setting_is_on_the_page_of_its_service_and_in_the_file() {
     let (document, file) = (for_people(), whole_page());
     for entry in ADAPTERS {
-        let page = page_of_service(&document, entry);
+        let page = page_of_service(document, entry);
         for spec in put_params(entry) {
             let name = format!("<code>{}</code>", spec.name);
             assert!(page.contains(&name) && file.contains(&name), "{} of {}", spec.name, entry.about.slug);

@@ -197,9 +197,13 @@ fn one(viewer: &Viewer, title: &str, detail: &DeliveryDetail) -> Markup {
         ]))
         (attempts(&detail.attempt_records, now))
         (request(detail))
-        details {
-            summary { "The event, as it came" }
-            (json_box("The event's JSON", &detail.payload))
+        @if detail.payload.is_null() {
+            p class="quiet" { "The event's JSON is not kept any more." }
+        } @else {
+            details {
+                summary { "The event, as it came" }
+                (json_box("The event's JSON", &detail.payload))
+            }
         }
     }
 }
