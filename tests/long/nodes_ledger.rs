@@ -88,10 +88,14 @@ impl World {
     /// Waits until all is told, prints the ledger, and checks it. `since` is the moment of the fault.
     async fn settle(self, name: &str, since: Instant, most_repeated: usize) -> Duration {
         let by = self.nodes.iter().position(Option::is_some).expect("one is left");
+        // The store is asked when the service has heard all, because asking takes time from the nodes.
         eventually("all is told", Duration::from_secs(240), async || {
-            let waiting = self.homes[by].deliveries(Some(State::Waiting)).await;
-            let told = Told::by(&self.service, EVENTS);
-            (waiting.is_empty() && told.lost.is_empty()).then_some(())
+            let all = taken(&self.service.received()).count() >= EVENTS;
+            (all && Told::by(&self.service, EVENTS).lost.is_empty()).then_some(())
+        })
+        .await;
+        eventually("nothing waits", Duration::from_secs(60), async || {
+            self.homes[by].deliveries(Some(State::Waiting)).await.is_empty().then_some(())
         })
         .await;
         let (told, silence) = (Told::by(&self.service, EVENTS), longest_silence(&self.service, since));
