@@ -24,7 +24,8 @@ pub(super) async fn ready(Extract(state): Extract<Arc<State>>) -> (StatusCode, J
     let words = |found: Result<String, String>| found.unwrap_or_else(|why| why);
     let status = if is_ready { "ready" } else { "not ready" };
     let broker = state.broker_part().map(|part| words(part.found));
-    let body = Ready { status, store: words(store), broker };
+    let last_reload = state.last_reload.get().as_ref().clone().map(|part| words(part.found));
+    let body = Ready { status, store: words(store), broker, last_reload };
     (if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(body))
 }
 

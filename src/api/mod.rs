@@ -112,6 +112,8 @@ pub struct State {
     pub arrived: Arc<Notify>,
     /// Whether the broker is connected, and why not; `None` where none is configured.
     pub broker: Arc<dyn Fn() -> Option<Result<(), String>> + Send + Sync>,
+    /// What became of the last reload of settings; `None` before the first.
+    pub last_reload: Live<Option<Part>>,
     /// Asks the other parts that are configured whether they answer.
     pub parts: Arc<dyn Fn() -> BoxFuture<'static, Vec<Part>> + Send + Sync>,
     /// What keeps the pipeline from storing events and outcomes.

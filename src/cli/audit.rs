@@ -4,12 +4,20 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
+use super::deliveries::moment;
+use super::integrations::{Name, name};
 use super::options::Options;
 use super::table::{Table, age, cut};
 use super::{say, say_json, state};
 use crate::api::resources::AuditEvent;
+use crate::catalog::{self, ResolvedScope, Snapshot};
 use crate::daemon;
+use crate::integration::Scope;
+use crate::store::Store;
 use crate::store::registry::{AuditEntry, AuditLine};
+
+/// Lines that are read at once.
+const PAGE: usize = 500;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -19,9 +27,15 @@ pub(super) enum Command {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example:\n  \
-    forgebell audit list --limit 10\n  \
+    forgebell audit list --integration acme/rocket:slack --since 2026-11-24\n  \
     forgebell audit list --json | jq -r '.[] | select(.action == \"token.create\") | .who'")]
 pub(super) struct ListArgs {
+    /// Only changes of this integration (`acme/rocket:slack`): its settings, tests, mutes
+    #[arg(long, value_name = "ID", value_parser = name)]
+    integration: Option<Name>,
+    /// Only changes since then: `14:03`, `2026-11-24`, `2026-11-30 14:03`, or `2h` ago
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<Timestamp>,
     /// Only those with ids below this one: the next page
     #[arg(long, value_name = "NUMBER")]
     before: Option<i64>,
@@ -35,14 +49,63 @@ pub(super) struct ListArgs {
 
 pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<ExitCode> {
     let Command::List(args) = command;
-    let store = state::open(&options.config()?.store).await?;
-    let lines = store.audit_log(args.before, args.limit).await?;
+    let config = options.config()?;
+    let store = state::open(&config.store).await?;
+    let objects = match &args.integration {
+        Some(name) => Some(objects(name, &state::view(&config, daemon::now()).await?.0)),
+        None => None,
+    };
+    let is_wanted = |line: &AuditLine| {
+        let is_named = |object: &String| {
+            let line = line.object.to_lowercase();
+            line.strip_prefix(&object.to_lowercase())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        };
+        objects.as_ref().is_none_or(|objects| objects.iter().any(is_named))
+    };
+    let lines = changes(&*store, &args, is_wanted).await?;
     if args.json {
         say_json(&lines.iter().map(AuditEvent::from).collect::<Vec<_>>())?;
     } else {
         say(&table(&lines, daemon::now()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The changes that are wanted, newest first, from as many pages of the log as it takes.
+async fn changes(
+    store: &dyn Store,
+    args: &ListArgs,
+    is_wanted: impl Fn(&AuditLine) -> bool,
+) -> anyhow::Result<Vec<AuditLine>> {
+    let (mut found, mut before) = (Vec::new(), args.before);
+    while found.len() < args.limit {
+        let page = store.audit_log(before, PAGE).await?;
+        let is_last = page.len() < PAGE;
+        before = page.last().map(|line| line.id);
+        let is_old = |line: &AuditLine| args.since.is_some_and(|since| line.at < since);
+        let ends = page.last().is_none_or(is_old);
+        found.extend(page.into_iter().filter(|line| !is_old(line) && is_wanted(line)));
+        if is_last || ends {
+            break;
+        }
+    }
+    found.truncate(args.limit);
+    Ok(found)
+}
+
+/// What the log calls an integration: by its scope's number and by its path, as an object of the API and as commands do.
+fn objects(name: &Name, snapshot: &Snapshot) -> Vec<String> {
+    let slug = name.entry.about.slug;
+    let scopes = match name.resolved(snapshot) {
+        ResolvedScope::Instance => vec![Scope::Instance],
+        ResolvedScope::Group { path, .. } => vec![Scope::Group(path)],
+        ResolvedScope::Project { id, path } => {
+            id.map(Scope::ProjectId).into_iter().chain(path.map(Scope::ProjectPath)).collect()
+        }
+    };
+    let names = |scope: &Scope| [format!("{scope} {slug}"), catalog::integration_id(scope, slug).to_string()];
+    scopes.iter().flat_map(names).collect()
 }
 
 /// The actor of a command's changes.

@@ -106,12 +106,12 @@ pub(super) struct ResumeArgs {
 
 /// An integration's name on the command line.
 #[derive(Clone, Debug)]
-struct Name {
-    scope: Scope,
-    entry: &'static Entry,
+pub(super) struct Name {
+    pub(super) scope: Scope,
+    pub(super) entry: &'static Entry,
 }
 
-fn name(text: &str) -> Result<Name, String> {
+pub(super) fn name(text: &str) -> Result<Name, String> {
     let shape = "write PROJECT:SERVICE, as `forgebell integrations list` shows it: acme/rocket:slack";
     let (scope, slug) = text.rsplit_once(':').filter(|(scope, _)| !scope.is_empty()).ok_or(shape)?;
     let entry = adapters::find(&slug.to_lowercase().replace('_', "-"));
@@ -125,7 +125,7 @@ fn kinds() -> PossibleValuesParser {
 
 impl Name {
     /// The scope with all that is known of it.
-    fn resolved(&self, snapshot: &Snapshot) -> ResolvedScope {
+    pub(super) fn resolved(&self, snapshot: &Snapshot) -> ResolvedScope {
         snapshot.directory().resolve(&self.scope)
     }
 

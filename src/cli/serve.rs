@@ -10,12 +10,12 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::complain;
 use super::options::Options;
 use crate::daemon::{self, ReloadRequest};
-use crate::{log, metrics};
+use crate::log;
 
 /// What stopping may take beyond `delivery.shutdown_timeout`, for writing outcomes, releasing leases and closing.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
@@ -85,14 +85,8 @@ pub(super) async fn run(_: Args, options: &Options) -> anyhow::Result<ExitCode> 
 /// Requests a reload and waits for its end, so that a second request does not overtake the first. The daemon logs the
 /// result.
 async fn ask(reload: &mpsc::Sender<ReloadRequest>, options: &Options) {
-    let settings = match options.config() {
-        Ok(settings) => Some(Box::new(settings)),
-        Err(mistakes) => {
-            error!("nothing was reloaded: {mistakes:#}");
-            metrics::reloaded(false);
-            return;
-        }
-    };
+    let settings = options.config().map(|settings| Some(Box::new(settings)));
+    let settings = settings.map_err(|mistakes| format!("{mistakes:#}"));
     let (answer, answered) = oneshot::channel();
     if reload.send(ReloadRequest { settings, answer }).await.is_err() || answered.await.is_err() {
         warn!("the integrations were not reloaded: the daemon is stopping or not ready yet");

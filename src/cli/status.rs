@@ -82,11 +82,19 @@ async fn others(config: &Config) -> anyhow::Result<Vec<Part>> {
         Ok(ready) => ready["broker"].as_str().map(|said| Part::new(parts::BROKER, ok_or_reason(said))),
         Err(_) => parts::broker(&config.amqp).await,
     };
+    let reload = ready.as_ref().ok().and_then(|ready| ready["last_reload"].as_str());
+    let reload = reload.map(|said| Part::new(parts::LAST_RELOAD, ok_or_reason(said)));
     let daemon = ready.and_then(|ready| {
         let said = ready["store"].as_str().unwrap_or_default();
         ok_or_reason(said).map(|_| format!("answers at {}", config.http.listen))
     });
-    Ok([Part::new("daemon", daemon)].into_iter().chain(broker).chain(relay).chain(forge).collect())
+    Ok([Part::new("daemon", daemon)]
+        .into_iter()
+        .chain(broker)
+        .chain(relay)
+        .chain(forge)
+        .chain(reload)
+        .collect())
 }
 
 fn ok_or_reason(said: &str) -> Result<String, String> {

@@ -16,6 +16,9 @@ use super::live_settings::LiveSettings;
 use crate::catalog::{CachedCatalog, Catalog as _, UrlPolicy};
 use crate::config::Config;
 use crate::pipeline::deliver::DelivererHandle;
+use crate::pipeline::live::Live;
+use crate::pipeline::parts::LAST_RELOAD;
+use crate::pipeline::standing::Part;
 use crate::pipeline::{Clock, store_calls};
 use crate::provision::Provisioned;
 use crate::store::{HoldCause, Outbox};
@@ -36,6 +39,8 @@ pub(super) struct ConfigWatcher {
     pub(super) changes: watch::Receiver<u64>,
     /// Ends the reading of files.
     pub(super) shutdown: CancellationToken,
+    /// What became of the last reload; `None` before the first.
+    pub(super) last: Live<Option<Part>>,
 }
 
 /// What follows a change of integrations.
@@ -94,6 +99,7 @@ impl ConfigWatcher {
                 request = requests.recv() => {
                     let Some(request) = request else { return };
                     let answer = self.reload(request.settings).await;
+                    self.note(&answer);
                     // The caller may not wait for the answer; it is logged too.
                     let _ = request.answer.send(answer);
                 }
@@ -119,9 +125,35 @@ impl ConfigWatcher {
         }
     }
 
+    /// Notes what became of a reload, for `/readyz` and `status`.
+    fn note(&self, answer: &Result<usize, Vec<provision::Problem>>) {
+        if answer.is_err() && self.shutdown.is_cancelled() {
+            return;
+        }
+        let at = self.clock.now();
+        let found = match answer {
+            Ok(integrations) => Ok(match self.live.waiting() {
+                waiting if waiting.is_empty() => format!("ok; at {at}, {integrations} integrations in files"),
+                waiting => format!("ok; at {at}; a restart is needed for {}", waiting.join(", ")),
+            }),
+            Err(_) => Err(format!(
+                "refused at {at}; the settings and integrations before it stay in use: `forgebell check` names the mistakes"
+            )),
+        };
+        self.last.set(Some(Part::new(LAST_RELOAD, found)));
+    }
+
     /// Reloads the provisioning files. With a mistake in them, the current integrations stay. A reload that the daemon's stop
     /// ends is no failure: nothing is wrong with the files.
-    async fn reload(&mut self, settings: Option<Box<Config>>) -> Result<usize, Vec<provision::Problem>> {
+    async fn reload(
+        &mut self,
+        settings: Result<Option<Box<Config>>, String>,
+    ) -> Result<usize, Vec<provision::Problem>> {
+        let settings = settings.map_err(|mistakes| {
+            error!("nothing was reloaded: {mistakes}");
+            metrics::reloaded(false);
+            Vec::new()
+        })?;
         match settings.map(|settings| self.live.apply(*settings)) {
             None | Some(Ok(false)) => {}
             Some(Ok(true)) => self.on_change.operator_settings_changed().await,

@@ -105,18 +105,28 @@ impl LiveSettings {
         Ok(changed.iter().any(|key| is_applied(key)))
     }
 
+    /// The names of changed settings that need a restart.
+    pub(super) fn waiting(&self) -> Vec<String> {
+        needs_restart(&self.started, &self.current)
+    }
+
     fn say(&self, changed: &[String], new: &Config) {
         let applied: Vec<&str> = changed.iter().map(String::as_str).filter(|key| is_applied(key)).collect();
         if !applied.is_empty() {
             info!(settings = applied.join(", "), "new settings apply");
         }
-        let waiting = self.started.changed(new);
-        let waiting: Vec<&str> = waiting.iter().map(String::as_str).filter(|key| !is_applied(key)).collect();
+        let waiting = needs_restart(&self.started, new);
         metrics::settings_need_restart(waiting.len());
         if !waiting.is_empty() {
             warn!(settings = waiting.join(", "), "changed settings need a restart to apply");
         }
     }
+}
+
+fn needs_restart(started: &Config, now: &Config) -> Vec<String> {
+    let mut changed = started.changed(now);
+    changed.retain(|key| !is_applied(key));
+    changed
 }
 
 #[cfg(test)]

@@ -74,8 +74,8 @@ pub type Reloads = mpsc::Receiver<ReloadRequest>;
 
 /// One request to reload. The answer is the number of integrations, or the mistakes in the files.
 pub struct ReloadRequest {
-    /// New settings, where they are to be applied too.
-    pub settings: Option<Box<Config>>,
+    /// New settings, where they are to be applied too; or their mistakes, because of which nothing is reloaded.
+    pub settings: Result<Option<Box<Config>>, String>,
     pub answer: tokio::sync::oneshot::Sender<Result<usize, Vec<provision::Problem>>>,
 }
 
@@ -154,6 +154,7 @@ pub async fn run(
     tasks.spawn(clock_watch(&config, &store, &handle, &clock).run(stop_rest.clone()));
     let on_change = end_holds(&store, &catalog, &handle, &clock);
     let watcher = config_watcher(live, &catalog, on_change, &clock, changes, &shutdown);
+    let last_reload = watcher.last.clone();
     tasks.spawn(watcher.run(reloads, stop_rest.clone()));
 
     let address = listener.local_addr().context("the listener has no address")?;
@@ -168,6 +169,7 @@ pub async fn run(
         arrived,
         broker,
         commands,
+        last_reload,
         condition,
         clock: clock.clone(),
         metrics,
@@ -243,6 +245,7 @@ fn config_watcher(
         clock: clock.clone(),
         changes,
         shutdown: shutdown.clone(),
+        last: Live::default(),
     }
 }
 

@@ -20,6 +20,7 @@ pub const STORE: &str = "store";
 pub const BROKER: &str = "broker";
 pub const MAIL_RELAY: &str = "mail relay";
 pub const FORGE_API: &str = "forge API";
+pub const LAST_RELOAD: &str = "last reload";
 
 /// The mail relay; `None` where none is configured. No mail is sent.
 pub async fn mail_relay(config: &smtp::Config, sender: &str) -> Option<Part> {

@@ -76,7 +76,7 @@ pub struct Given {
 /// A part that the daemon works with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// `store`, `broker`, `mail relay`, `forge API`, `poller`.
+    /// `store`, `broker`, `mail relay`, `forge API`, `poller`, `last reload`.
     pub name: &'static str,
     /// What was found, or what is wrong.
     pub found: Result<String, String>,

@@ -5,6 +5,7 @@ mod encrypted;
 mod kept;
 mod readme;
 mod status;
+mod stories;
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};

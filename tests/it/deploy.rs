@@ -86,11 +86,49 @@ fn every_alert_leads_to_its_section_of_the_runbooks() {
     for (name, page) in &alerts {
         assert_eq!(*page, format!("docs/runbooks.md#{}", name.to_lowercase()));
     }
+}
+
+/// One expectation of promtool's tests: of an alert at a minute, that it fires or does not.
+struct Expected {
+    test: String,
+    alert: String,
+    minute: u32,
+    fires: bool,
+}
+
+/// The expectations of `alerts_test.yml`: in one line where nothing fires, in several where something does.
+fn expected() -> Vec<Expected> {
     let tests = text("deploy/alerts_test.yml");
-    for (name, page) in &alerts {
-        let of_it = tests.lines().filter(|line| line.contains(&format!("alertname: {name}")));
-        assert!(of_it.filter(|line| line.contains("exp_alerts: []")).count() > 0, "{name} is shown to end");
-        assert!(tests.contains(page.as_str()), "{name} is shown to fire");
+    let mut found = Vec::new();
+    let (mut test, mut minute) = (String::new(), 0);
+    let word = |line: &str, key: &str| {
+        let rest = line.split(key).nth(1)?.trim();
+        rest.split([',', ' ', '}']).next().map(str::to_owned)
+    };
+    for line in tests.lines() {
+        if let Some(name) = line.strip_prefix("  - name:") {
+            name.trim().clone_into(&mut test);
+        }
+        if let Some(time) = word(line, "eval_time:") {
+            minute = time.trim_end_matches('m').parse().expect("times are in minutes");
+        }
+        if let Some(alert) = word(line, "alertname:") {
+            let fires = !line.contains("exp_alerts: []");
+            found.push(Expected { test: test.clone(), alert, minute, fires });
+        }
+    }
+    found
+}
+
+#[test]
+fn every_alert_is_shown_to_fire_and_then_to_end() {
+    let expected = expected();
+    for (name, _) in alerts() {
+        let of_it = || expected.iter().filter(|one| one.alert == name);
+        let ends = of_it().filter(|one| one.fires).any(|fired| {
+            of_it().any(|later| !later.fires && later.test == fired.test && later.minute > fired.minute)
+        });
+        assert!(ends, "no test shows that {name} ends after it fired");
     }
 }
 

@@ -2,8 +2,7 @@
 //! that was written while the clock was ahead.
 
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use forgebell::daemon;
@@ -16,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::harness::daemon::{Daemon, Home};
 use crate::harness::payloads::{payload, with};
 use crate::harness::receiver::{Answer, Receiver};
+use crate::harness::small_disk::SmallDisk;
 use crate::harness::wait::eventually;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -130,30 +130,6 @@ async fn a_key_without_its_database_keeps_a_daemon_from_starting_with_an_empty_s
     home.start().await.stop().await;
 }
 
-/// A small disk of its own, for as long as this lives.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    /// `None` where the tests' user may not mount one.
-    fn mount(megabytes: usize) -> Option<Self> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let size = format!("size={megabytes}m");
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).output();
-        mounted.is_ok_and(|mounted| mounted.status.success()).then(|| Self(folder))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_not_ready_and_its_events_are_taken_when_there_is_space() {
     let Some(disk) = SmallDisk::mount(24) else {
@@ -166,10 +142,7 @@ async fn a_full_disk_is_not_ready_and_its_events_are_taken_when_there_is_space()
     let daemon = home.start().await;
     until_readiness(&daemon, 200, "\"ready\"").await;
 
-    let filler = disk.path().join("filler");
-    let filled =
-        Command::new("dd").args(["if=/dev/zero", "bs=64k"]).arg(format!("of={}", filler.display())).output();
-    assert!(!filled.expect("dd runs").status.success(), "the disk is full");
+    let filler = disk.fill();
     until_readiness(&daemon, 503, "the disk is full").await;
     let large = with(&event(), |json| json["object_attributes"]["description"] = json!("x".repeat(4 << 20)));
     assert_eq!(daemon.send("while full", large.clone()).await.0, 503);

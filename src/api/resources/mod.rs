@@ -234,6 +234,8 @@ pub struct Ready {
     pub store: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub broker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_reload: Option<String>,
 }
 
 #[cfg(test)]

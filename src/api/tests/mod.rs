@@ -187,6 +187,7 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         ledger: store.clone(),
         arrived: Arc::default(),
         broker: Arc::new(|| None),
+        last_reload: None.into(),
         parts: Arc::new(|| Box::pin(std::future::ready(Vec::new()))),
         condition: Condition::default(),
         clock: Arc::new(|| NOW),

@@ -38,6 +38,7 @@ pub(super) async fn status(authorized: Authorized<Read>) -> Result<Json<Status>,
     let mut parts = vec![state.store_part().await];
     parts.extend(state.broker_part());
     parts.extend((state.parts)().await);
+    parts.extend(state.last_reload.get().as_ref().clone());
     let mut standing = state.catalog.read(|snapshot| Standing::new(snapshot, &holds, overview, now));
     parts.append(&mut standing.parts);
     standing.parts = parts;

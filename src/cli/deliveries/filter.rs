@@ -49,7 +49,7 @@ impl FilterArgs {
 }
 
 /// A moment that a person wrote: with a date and an offset, in this machine's time zone, or so long ago.
-fn moment(text: &str) -> Result<Timestamp, String> {
+pub(in crate::cli) fn moment(text: &str) -> Result<Timestamp, String> {
     read_moment(text, crate::daemon::now(), &TimeZone::system())
 }
 
@@ -65,11 +65,34 @@ fn read_moment(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp,
     if let Ok(time) = text.parse::<civil::Time>() {
         return here(now.to_zoned(zone.clone()).date().to_datetime(time));
     }
+    let today = now.to_zoned(zone.clone()).date();
+    if let Some(back) = days_back(&text.to_lowercase(), today) {
+        let day = today.checked_sub(jiff::Span::new().days(back)).map_err(|error| error.to_string())?;
+        return here(day.to_datetime(civil::Time::midnight()));
+    }
     match text.parse::<SignedDuration>() {
         Ok(ago) if ago.is_positive() => now.checked_sub(ago).map_err(|error| error.to_string()),
-        _ => Err("write a time as 14:03, 2026-11-30 14:03 or 2026-11-30T14:03:00Z, or how long ago, as 2h"
+        _ => Err("write a time as 14:03, 2026-11-30, 2026-11-30 14:03, yesterday or tuesday, or how long ago, as 2h"
             .to_owned()),
     }
+}
+
+/// How many days ago the beginning of the named day was: the last one of this name.
+fn days_back(word: &str, today: civil::Date) -> Option<i64> {
+    use civil::Weekday::{Friday, Monday, Saturday, Sunday, Thursday, Tuesday, Wednesday};
+    let day = match word {
+        "today" => return Some(0),
+        "yesterday" => return Some(1),
+        "monday" => Monday,
+        "tuesday" => Tuesday,
+        "wednesday" => Wednesday,
+        "thursday" => Thursday,
+        "friday" => Friday,
+        "saturday" => Saturday,
+        "sunday" => Sunday,
+        _ => return None,
+    };
+    Some(i64::from(day.until(today.weekday())))
 }
 
 /// Reads an event's id.
@@ -161,6 +184,11 @@ mod tests {
             ("2026-11-30 14:03", "2026-11-30T13:03:00Z"),
             ("14:03", "2026-11-30T13:03:00Z"),
             ("2h", "2026-11-30T13:00:00Z"),
+            ("2026-11-24", "2026-11-23T23:00:00Z"),
+            ("today", "2026-11-29T23:00:00Z"),
+            ("Yesterday", "2026-11-28T23:00:00Z"),
+            ("tuesday", "2026-11-23T23:00:00Z"),
+            ("monday", "2026-11-29T23:00:00Z"),
             ("90m", "2026-11-30T13:30:00Z"),
         ] {
             assert_eq!(read(text).as_deref(), Ok(expected), "{text}");

@@ -16,6 +16,7 @@ use super::options::Options;
 use super::table::{Table, age, cut, printable, wrapped};
 use super::{complain, say, say_json, state};
 use change::{CancelArgs, RetryArgs, cancel, retry};
+pub(super) use filter::moment;
 use filter::{FilterArgs, check_names, event_id};
 
 use crate::adapters;

@@ -67,6 +67,7 @@ impl Case {
             clock: Clock::new(|| Timestamp::UNIX_EPOCH),
             changes: catalog.watch(),
             shutdown: shutdown.clone(),
+            last: Live::default(),
         };
         #[expect(clippy::disallowed_methods, reason = "the test waits for its end")]
         let watcher = tokio::spawn(watcher.run(reloads, stop.clone()));
@@ -75,7 +76,10 @@ impl Case {
 
     async fn reload(&self) -> Result<usize, Vec<provision::Problem>> {
         let (answer, answered) = oneshot::channel();
-        assert!(self.reload.send(ReloadRequest { settings: None, answer }).await.is_ok(), "the watcher runs");
+        assert!(
+            self.reload.send(ReloadRequest { settings: Ok(None), answer }).await.is_ok(),
+            "the watcher runs"
+        );
         answered.await.expect("the watcher answers")
     }
 

@@ -268,7 +268,7 @@ impl Daemon {
     ) -> Result<usize, Vec<forgebell::provision::Problem>> {
         let (answer, answered) = oneshot::channel();
         let settings = settings.map(Box::new);
-        self.reload.send(ReloadRequest { settings, answer }).await.expect("the daemon runs");
+        self.reload.send(ReloadRequest { settings: Ok(settings), answer }).await.expect("the daemon runs");
         answered.await.expect("the daemon answers")
     }
 

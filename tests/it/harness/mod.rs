@@ -15,6 +15,7 @@
 //! * [`irc`]: an IRC server, the real irkerd, and an IRC client.
 //! * [`reverse_proxy`]: an HTTP proxy that says where a request came from.
 //! * [`proxy`]: a TCP proxy; its connections can be cut, frozen, restored, or cut after a number of bytes.
+//! * [`small_disk`]: a disk that a test can fill.
 //! * [`mail`]: a real mail server, a faulty one, and an independent parser of mails.
 //! * [`payloads`]: events of a forge, from files, and variants of them.
 //! * [`wait`]: waits for a state, with a bound. Nothing else in the tests polls.
@@ -45,6 +46,7 @@ pub mod python;
 pub mod rabbit;
 pub mod receiver;
 pub mod reverse_proxy;
+pub mod small_disk;
 pub mod wait;
 
 /// A client for the tests' own requests, which go to loopback and through no proxy.

@@ -4,6 +4,7 @@ use super::*;
 use crate::adapters;
 use crate::call::Pace;
 use crate::catalog::Catalog as _;
+use crate::event::EventId;
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::store::{
     AttemptRecord, DeliveryId, Dispatched, Hold, HoldCause, HoldKey, Lane, NewDelivery, NewState, NodeId,
@@ -107,7 +108,8 @@ impl Api {
             replaces: false,
             lease: None,
         };
-        let event = Arc::new(sample(Trigger::Push));
+        let id = EventId::new(&format!("event-{}", self.events.fetch_add(1, Ordering::Relaxed))).unwrap();
+        let event = Arc::new(Event { id, ..sample(Trigger::Push) });
         let origin = Origin::Broker { digest: None, redelivered: false };
         let dispatched = Dispatched { event, origin, deliveries: vec![delivery], seen: None };
         self.store.enqueue(vec![dispatched], NOW).await.unwrap()[0][0].as_ref().unwrap().id

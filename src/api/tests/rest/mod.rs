@@ -33,6 +33,8 @@ struct Api {
     service: Arc<Service>,
     /// Seconds since [`NOW`].
     later: Arc<AtomicI64>,
+    /// How many events a test has made.
+    events: AtomicI64,
     base: String,
     client: reqwest::Client,
     _task: JoinSet<std::io::Result<()>>,
@@ -91,7 +93,8 @@ impl Api {
         let config = state.config.get().as_ref().clone();
         task.spawn(serve(listener, router(state), config, CancellationToken::new()));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
-        Self { store, catalog, holds, service, later, base, client, _task: task, _folder: folder }
+        let events = AtomicI64::new(0);
+        Self { store, catalog, holds, service, later, events, base, client, _task: task, _folder: folder }
     }
 
     async fn token(&self, reach: ScopeKey, right: Right) -> String {
