@@ -194,6 +194,7 @@ fn dispatched(template: &Event, n: usize, lease: Option<Lease>) -> Dispatched {
         origin: Origin::Broker { digest: None, redelivered: false },
         deliveries: vec![delivery],
         seen: None,
+        log: None,
     }
 }
 

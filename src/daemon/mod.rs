@@ -40,11 +40,12 @@ use crate::pipeline::attempt::Attempter;
 use crate::pipeline::bounded_quarantine::{BoundedQuarantine, Bounds};
 use crate::pipeline::condition::Condition;
 use crate::pipeline::deliver::{Deliverer, DelivererHandle, Deps};
-use crate::pipeline::dispatch::{Dispatcher, FirstPauses};
+use crate::pipeline::dispatch::{Dispatcher, FirstPauses, WhatIsKept};
+use crate::pipeline::events_in_hand::EventsInHand;
 use crate::pipeline::inbox_source::InboxSource;
 use crate::pipeline::live::Live;
 use crate::pipeline::test_send::TestSender;
-use crate::store::{Inbox, Ledger, NodeId, Outbox, Quarantine, Store, Watches};
+use crate::store::{EventLog, Inbox, Ledger, NodeId, Outbox, Quarantine, Store, Watches};
 use crate::wire::Wire;
 use crate::{api, metrics, provision};
 use broker::{Broker, BrokerStates};
@@ -120,11 +121,15 @@ pub async fn run(
     let leaving = node.clone();
     let condition = Condition::default();
     let of_dispatch = attempts.clone();
+    let events_in_hand = EventsInHand::default();
     let (deliverer, handle) = Deliverer::new(Deps {
         config: delivery(&config),
         policy: policy(&config),
         node,
         outbox: Arc::clone(&store) as Arc<dyn Outbox>,
+        event_log: Arc::clone(&store) as Arc<dyn EventLog>,
+        events_in_hand: events_in_hand.clone(),
+        in_hand: usize::from(config.amqp.prefetch) / 4 * 3,
         attempts,
         pace: Arc::clone(&tests.pace),
         condition: condition.clone(),
@@ -134,9 +139,13 @@ pub async fn run(
     let mut delivering = tasks.spawn(deliverer.run(stop_delivering.clone()));
 
     let junk = junk(&config, &store);
-    let dispatcher = dispatcher(&store, &junk, of_dispatch, &handle, &condition, first_pauses(&config));
+    let dispatcher = Dispatcher {
+        events_in_hand,
+        ..dispatcher(&config, &store, &junk, of_dispatch, &handle, &condition)
+    };
     let stop_sources = CancellationToken::new();
-    let inbox_source = InboxSource::new(Arc::clone(&store) as Arc<dyn Inbox>, Arc::clone(&arrived));
+    let inbox_source =
+        InboxSource::new(Arc::clone(&store) as Arc<dyn Inbox>, Arc::clone(&arrived), clock.now());
     let (mut sources, broker) =
         start_sources(&config, dispatcher, inbox_source, broker_settings, &stop_sources, &tasks);
 
@@ -287,12 +296,12 @@ fn junk(config: &Config, store: &Arc<dyn Store>) -> Arc<BoundedQuarantine> {
 }
 
 fn dispatcher(
+    config: &Config,
     store: &Arc<dyn Store>,
     junk: &Arc<BoundedQuarantine>,
     attempts: Attempter,
     deliverer: &DelivererHandle,
     condition: &Condition,
-    pauses: FirstPauses,
 ) -> Dispatcher {
     Dispatcher {
         catalog: attempts.catalog,
@@ -302,8 +311,10 @@ fn dispatcher(
         holds: attempts.holds,
         watches: Arc::clone(store) as Arc<dyn Watches>,
         deliverer: deliverer.clone(),
+        events_in_hand: EventsInHand::default(),
         condition: condition.clone(),
-        pauses,
+        pauses: first_pauses(config),
+        kept: WhatIsKept { history: config.store.history, event_log: config.store.event_log },
         clock: attempts.clock,
     }
 }

@@ -1,16 +1,19 @@
 //! The store's inbox as a source: for forges without a broker.
 //!
-//! Events leave the inbox with the commit that enqueues their deliveries, so there is nothing to acknowledge.
+//! Events leave the inbox with the commit that says what became of them, so there is nothing to acknowledge.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::source::{Inbound, Receipt, Source};
 use super::store_calls;
-use crate::store::{Inbox, Origin, Portion};
+use crate::store::{Inbox, Origin, Portion, StoreError, StoredEvent};
 
 /// How often the inbox is read without a wake-up: a wake-up may have been lost in a restart.
 const READ_EVERY: Duration = Duration::from_secs(1);
@@ -23,30 +26,42 @@ pub struct InboxSource {
     inbox: Arc<dyn Inbox>,
     /// Notified when the HTTP server has stored an event.
     arrived: Arc<Notify>,
-    /// The number of the last event that was read. Events up to it stay in the inbox until their batch is committed.
+    /// The start of this process. Events that arrived before may have been in hand then.
+    started: Timestamp,
+    /// The number of the last event that was read. Events up to it stay in the inbox until what became of them is on disk.
     last_read: i64,
-    /// The number of the last event that was dispatched. Later reads begin after it.
-    acknowledged: i64,
+    /// A read that was not waited for: it goes on with the next call, so that frequent acknowledgements can't starve it.
+    reading: Option<BoxFuture<'static, Result<Vec<(i64, StoredEvent)>, StoreError>>>,
 }
 
 impl InboxSource {
-    pub fn new(inbox: Arc<dyn Inbox>, arrived: Arc<Notify>) -> Self {
-        Self { inbox, arrived, last_read: 0, acknowledged: 0 }
+    pub fn new(inbox: Arc<dyn Inbox>, arrived: Arc<Notify>, started: Timestamp) -> Self {
+        Self { inbox, arrived, started, last_read: 0, reading: None }
     }
 
     async fn read(&mut self, at_most: usize) -> Vec<Inbound> {
-        let waiting =
-            match self.inbox.peek(self.acknowledged, Portion { rows: at_most, bytes: BATCH_BYTES }).await {
-                Ok(waiting) => waiting,
-                Err(error) => {
-                    store_calls::log(&error, "read the inbox");
-                    if store_calls::is_broken(&error) {
-                        tokio::time::sleep(store_calls::BROKEN).await;
-                    }
-                    return Vec::new();
+        let (inbox, after) = (Arc::clone(&self.inbox), self.last_read);
+        let portion = Portion { rows: at_most, bytes: BATCH_BYTES };
+        let reading =
+            self.reading.get_or_insert_with(|| async move { inbox.peek(after, portion).await }.boxed());
+        let read = reading.await;
+        self.reading = None;
+        let waiting = match read {
+            Ok(waiting) => waiting,
+            Err(error) => {
+                store_calls::log(&error, "read the inbox");
+                if store_calls::is_broken(&error) {
+                    tokio::time::sleep(store_calls::BROKEN).await;
                 }
-            };
-        let inbound = waiting.into_iter().map(|(number, stored)| Inbound {
+                return Vec::new();
+            }
+        };
+        self.last_read = waiting.last().map_or(self.last_read, |(number, _)| *number);
+        waiting.into_iter().map(|(number, stored)| self.inbound(number, stored)).collect()
+    }
+
+    fn inbound(&self, number: i64, stored: StoredEvent) -> Inbound {
+        Inbound {
             id: Some(stored.id),
             occurred_at: stored.occurred_at,
             received_at: stored.occurred_at, // the time at which it arrived over HTTP
@@ -54,12 +69,8 @@ impl InboxSource {
             refused: None,
             origin: Origin::Inbox(number),
             receipt: Receipt { generation: 0, number: number.unsigned_abs() },
-        });
-        let inbound: Vec<_> = inbound.collect();
-        if let Some(Origin::Inbox(last)) = inbound.last().map(|inbound| &inbound.origin) {
-            self.last_read = *last;
+            again: stored.occurred_at < self.started,
         }
-        inbound
     }
 }
 
@@ -82,10 +93,7 @@ impl Source for InboxSource {
         }
     }
 
-    async fn acknowledge(&mut self, _last: Receipt) {
-        // Numbers grow, so an event that was dispatched need not be read again.
-        self.acknowledged = self.last_read;
-    }
+    async fn acknowledge(&mut self, _last: Receipt) {}
 
     async fn close(&mut self) {}
 }

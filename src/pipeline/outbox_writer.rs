@@ -16,20 +16,27 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::condition::Condition;
+use super::events_in_hand::RefusedEvent;
 use super::store_calls::{self, NotWritten};
 use super::unwritten::{Settlement, Stopped, Unwritten, bound};
 use super::{Clock, after, halves};
 use crate::metrics;
+use crate::event::EventId;
 use crate::store::{
-    Claim, Claimed, DeliveryId, DestinationKey, Hold, HoldKey, Lease, NodeId, Outbox, Portion, StoreError,
+    Claim, Claimed, DeliveryId, DestinationKey, EventLog, Fate, Hold, HoldKey, Kept, Lease, LoggedEvent,
+    NodeId, Outbox, Portion, StoreError,
 };
 
 /// Something to do to the store.
 #[derive(Debug)]
 pub(super) enum Command {
+    /// Write what became of events that were in hand.
+    Keep(Vec<Kept>),
+    /// Write events that lead to no delivery.
+    Log(Vec<LoggedEvent>),
     Settle(Box<Settlement>),
     /// Mark the row as started before its attempt, and tell whether the attempt may be made.
     Start(DeliveryId, oneshot::Sender<Marked>),
@@ -61,11 +68,15 @@ pub(super) enum Event {
     /// These claims did not come about.
     NotClaimed(Vec<DestinationKey>),
     Waiting(Vec<(DestinationKey, Timestamp)>),
-    /// So many settlements are safe, and with them the changes of these holds.
+    /// These outcomes of rows are on disk, and with them the changes of these holds.
     Written {
-        count: usize,
+        outcomes: Vec<(DestinationKey, DeliveryId)>,
         holds: Vec<HoldKey>,
     },
+    /// What became of these events is on disk.
+    Kept(Vec<KeptEvent>),
+    /// So many events of the log were written, or lost.
+    Logged(usize),
     /// These outcomes are not written: what they stop must not start.
     Unwritten(Stopped),
     /// All holds that have not ended.
@@ -77,8 +88,21 @@ pub(super) enum Event {
     },
 }
 
+/// An event of which the store has what became of it.
+#[derive(Debug)]
+pub(super) struct KeptEvent {
+    pub(super) id: EventId,
+    /// The deliveries that were attempted.
+    pub(super) outcomes: Vec<(DestinationKey, DeliveryId)>,
+    /// The holds that changed with them.
+    pub(super) holds: Vec<HoldKey>,
+    /// Where the store does not take it.
+    pub(super) refused: Option<RefusedEvent>,
+}
+
 pub(super) struct OutboxWriter {
     pub(super) outbox: Arc<dyn Outbox>,
+    pub(super) event_log: Arc<dyn EventLog>,
     pub(super) node: NodeId,
     pub(super) lease: Duration,
     /// What one claim brings for one destination.
@@ -95,6 +119,8 @@ pub(super) struct OutboxWriter {
     pub(super) broken_until: Option<Instant>,
     /// The outcomes that the store does not take.
     pub(super) unwritten: Unwritten,
+    /// Events in hand whose outcomes a broken store does not take yet.
+    pub(super) unkept: Vec<Kept>,
 }
 
 /// Destinations found in one look.
@@ -109,6 +135,8 @@ const CLAIMS_AT_ONCE: usize = 32;
 /// Commands of one batch, sorted.
 #[derive(Default)]
 struct Batch {
+    keep: Vec<Kept>,
+    log: Vec<LoggedEvent>,
     settle: Vec<Settlement>,
     start: Vec<(DeliveryId, oneshot::Sender<Marked>)>,
     release: Vec<DeliveryId>,
@@ -123,6 +151,8 @@ impl Batch {
         let mut batch = Self::default();
         for command in commands {
             match command {
+                Command::Keep(kept) => batch.keep.extend(kept),
+                Command::Log(events) => batch.log.extend(events),
                 Command::Settle(outcome) => batch.settle.push(*outcome),
                 Command::Start(row, marked) => batch.start.push((row, marked)),
                 Command::Release(row) => batch.release.push(row),
@@ -149,9 +179,10 @@ impl OutboxWriter {
     /// Tries what is unwritten at the end, within `shutdown_timeout`.
     async fn write_the_last(&mut self) {
         let deadline = Instant::now() + self.shutdown_timeout;
-        while !self.unwritten.is_empty() && Instant::now() < deadline {
+        while !(self.unwritten.is_empty() && self.unkept.is_empty()) && Instant::now() < deadline {
+            self.keep(Vec::new()).await;
             self.settle(Vec::new()).await;
-            if !self.unwritten.is_empty() {
+            if !(self.unwritten.is_empty() && self.unkept.is_empty()) {
                 tokio::time::sleep(LAST_PAUSE).await;
             }
         }
@@ -166,6 +197,9 @@ impl OutboxWriter {
     }
 
     async fn write(&mut self, batch: Batch) {
+        if !batch.keep.is_empty() || !self.unkept.is_empty() {
+            self.keep(batch.keep).await;
+        }
         if !batch.settle.is_empty() || !self.unwritten.is_empty() {
             self.settle(batch.settle).await;
         }
@@ -193,6 +227,56 @@ impl OutboxWriter {
         if batch.poll_due && !self.is_broken() {
             self.poll_due().await;
         }
+        if !batch.log.is_empty() {
+            self.log(batch.log).await;
+        }
+    }
+
+    /// Writes what became of events in hand, behind those that a broken store did not take.
+    async fn keep(&mut self, new: Vec<Kept>) {
+        let mut batch = std::mem::take(&mut self.unkept);
+        batch.extend(new);
+        if self.is_broken() {
+            self.unkept = batch;
+            return;
+        }
+        let batch: Arc<[Kept]> = batch.into();
+        let Some(first) = self.outbox.first_attempts() else { return };
+        let (node, stop) = (&self.node, CancellationToken::new());
+        let keep = |part: Range<usize>| {
+            let part = if part.len() == batch.len() { Arc::clone(&batch) } else { batch[part].into() };
+            let stop = &stop;
+            async move {
+                let keep = || first.keep(node, Arc::clone(&part));
+                store_calls::call("write what became of events", stop, keep).await
+            }
+        };
+        let parts = halves::write(batch.len(), keep).await;
+        let mut kept = Vec::with_capacity(batch.len());
+        for (part, answer) in parts {
+            match answer {
+                Ok(()) => kept.extend(batch[part].iter().map(|kept| kept_event(kept, None))),
+                Err(NotWritten::Refused(why)) => {
+                    kept.extend(batch[part].iter().map(|kept| kept_event(kept, Some(&why))));
+                }
+                Err(NotWritten::Broken(why)) => {
+                    self.condition.outcomes(Err(format!("what became of events is not written: {why}")));
+                    self.broken_until = Some(Instant::now() + store_calls::BROKEN);
+                    self.unkept = batch[part].to_vec();
+                }
+                Err(NotWritten::Stopped) => {} // nobody stops these calls
+            }
+        }
+        let _ = self.events.send(Event::Kept(kept));
+    }
+
+    /// The log is for people to read: what a store does not take of it is lost, and no message waits for it.
+    async fn log(&mut self, events: Vec<LoggedEvent>) {
+        let count = events.len();
+        if let Err(error) = self.event_log.log_events(events).await {
+            warn!(%error, events = count, "cannot write the event log; these events are missing there");
+        }
+        let _ = self.events.send(Event::Logged(count));
     }
 
     /// Writes outcomes, behind those that are unwritten and due. While the store is broken, new ones wait with the others, so
@@ -264,7 +348,9 @@ impl OutboxWriter {
         let ended = settled().flat_map(|settled| &settled.end);
         let begun = settled().flat_map(|settled| &settled.begin).map(|hold| &hold.key);
         let holds = ended.chain(begun).cloned().collect();
-        let _ = self.events.send(Event::Written { count: outcomes.len(), holds });
+        let outcomes =
+            outcomes.iter().map(|outcome| (Arc::clone(&outcome.destination), outcome.settled.delivery));
+        let _ = self.events.send(Event::Written { outcomes: outcomes.collect(), holds });
     }
 
     /// Tells the deliverer and people what is unwritten. `before` is the number that was unwritten before.
@@ -398,4 +484,27 @@ impl OutboxWriter {
     fn new_lease(&self) -> Lease {
         Lease { node: self.node.clone(), until: after(self.clock.now(), self.lease) }
     }
+}
+
+/// What the deliverer is told of an event, when the store has it or, for this reason, does not take it.
+fn kept_event(kept: &Kept, refused: Option<&str>) -> KeptEvent {
+    let mut event = KeptEvent {
+        id: kept.event.id.clone(),
+        outcomes: Vec::new(),
+        holds: Vec::new(),
+        refused: refused.map(|why| RefusedEvent {
+            event: Arc::clone(&kept.event),
+            origin: kept.origin.clone(),
+            received_at: kept.received_at,
+            why: why.to_owned(),
+        }),
+    };
+    for delivery in &kept.deliveries {
+        if let Fate::Attempted(settled) = &delivery.fate {
+            event.outcomes.push((Arc::clone(&delivery.new.destination), delivery.id));
+            event.holds.extend(settled.end.iter().cloned());
+            event.holds.extend(settled.begin.iter().map(|hold| hold.key.clone()));
+        }
+    }
+    event
 }

@@ -9,7 +9,7 @@ use super::trace::request_json;
 use crate::adapters::{self, OperatorSettings};
 use crate::catalog::Catalog;
 use crate::event::Event;
-use crate::store::DeliveryDetail;
+use crate::store::{DeliveryDetail, JSON_GONE};
 
 /// The first request of a delivery, secrets masked. It is made anew, so it shows what a retry would send.
 ///
@@ -25,7 +25,8 @@ pub fn rendered(
     let integration = integration.ok_or("the integration does not exist any more")?;
     let entry = adapters::find(integration.slug).ok_or("this version has no such service")?;
     let line = &detail.line;
-    let event = Event::decode(line.event.clone(), line.created_at, detail.raw.clone())
+    let raw = detail.raw.clone().ok_or(JSON_GONE)?;
+    let event = Event::decode(line.event.clone(), line.created_at, raw)
         .map_err(|why| why.to_string())?;
     let links = catalog.links(&event);
     let outgoing = Outgoing {

@@ -4,8 +4,8 @@
 //! wait in the store, and until when the pace lets nothing start; what is held it reads from [`Holds`]. It answers three questions: which job is next, which
 //! destinations want a claim, and when to look again. It makes no call and knows no clock.
 //!
-//! Two rules keep order. Within a destination, a job is not started while an earlier one of its lane is under way. And
-//! as long as rows of a destination wait in the store, newly handed jobs go back there, behind them; they come again
+//! Two rules keep order. Within a destination, a job is not started while an earlier one of its lane is under way, or ended and
+//! what became of it is not on disk: otherwise, after a crash, the earlier one would be sent again after the later one. And as long as rows of a destination wait in the store, newly handed jobs go back there, behind them; they come again
 //! with a claim, which knows the order of all rows.
 
 use std::cmp::Reverse;
@@ -107,13 +107,18 @@ pub(super) struct Scheduler {
     /// Places that the jobs in all queues take.
     queued: usize,
     in_flight: usize,
+    /// Deliveries that ended and are not on disk yet, for which a later job of their lanes waits.
+    awaited: Vec<DeliveryId>,
 }
 
 #[derive(Debug, Default)]
 struct Destination {
     /// Leased to us, in the order of their ids.
     queue: VecDeque<Job>,
-    lanes_in_flight: Vec<Lane>,
+    /// Attempts under way.
+    in_flight: usize,
+    /// The lanes of attempts under way, and of those that ended and are not on disk yet.
+    busy: Vec<Busy>,
     /// Open rows wait in the store that nobody has leased, or may.
     more_in_store: bool,
     wants_claim: bool,
@@ -124,6 +129,15 @@ struct Destination {
     listed: bool,
     /// The earliest timer that is set for it.
     timer: Option<Timestamp>,
+}
+
+/// A lane in which nothing starts.
+#[derive(Clone, Copy, Debug)]
+struct Busy {
+    lane: Lane,
+    delivery: DeliveryId,
+    /// The attempt ended; what became of it is not on disk yet.
+    has_ended: bool,
 }
 
 /// Whether a claim is under way, and what happened meanwhile that its answer may not know.
@@ -150,18 +164,27 @@ impl Destination {
 
     /// The first job whose lane is free.
     fn startable(&self) -> Option<usize> {
-        self.queue.iter().position(|job| !self.lanes_in_flight.contains(&job.delivery.lane))
+        self.queue.iter().position(|job| !self.is_busy(job.delivery.lane))
+    }
+
+    fn is_busy(&self, lane: Lane) -> bool {
+        self.busy.iter().any(|busy| busy.lane == lane)
+    }
+
+    /// The delivery of this lane whose outcome is awaited, if it is that which keeps the lane.
+    fn unwritten(&self, lane: Lane) -> Option<DeliveryId> {
+        self.busy.iter().find(|busy| busy.lane == lane && busy.has_ended).map(|busy| busy.delivery)
     }
 
     /// A destination that failed lately gets one probe at a time.
     fn has_room(&self, has_failed: bool) -> bool {
         let concurrency = self.queue.front().map_or(1, |job| job.concurrency.max(1));
-        self.lanes_in_flight.len() < if has_failed { 1 } else { concurrency }
+        self.in_flight < if has_failed { 1 } else { concurrency }
     }
 
     fn is_idle(&self) -> bool {
         self.queue.is_empty()
-            && self.lanes_in_flight.is_empty()
+            && self.busy.is_empty()
             && !self.more_in_store
             && matches!(self.claim, ClaimState::None)
     }
@@ -188,6 +211,7 @@ impl Scheduler {
             claims_under_way: 0,
             queued: 0,
             in_flight: 0,
+            awaited: Vec::new(),
         }
     }
 
@@ -209,6 +233,7 @@ impl Scheduler {
         }
         self.held.insert(job.delivery.id);
         self.queued += permits(job.bytes());
+        self.awaited.extend(destination.unwritten(job.delivery.lane));
         destination.insert(job);
         self.reschedule(&key, now);
         back
@@ -311,7 +336,9 @@ impl Scheduler {
             let Some(job) = destination.startable().and_then(|at| destination.queue.remove(at)) else {
                 continue;
             };
-            destination.lanes_in_flight.push(job.delivery.lane);
+            let Job { delivery: Delivery { lane, id: delivery, .. }, .. } = job;
+            destination.busy.push(Busy { lane, delivery, has_ended: false });
+            destination.in_flight += 1;
             self.queued -= permits(job.bytes());
             self.in_flight += 1;
             self.reschedule(&key, now);
@@ -323,7 +350,7 @@ impl Scheduler {
     /// The job was not started: the pace says when.
     pub(super) fn defer(&mut self, job: Job, until: Timestamp, now: Timestamp) {
         let key = Arc::clone(&job.delivery.destination);
-        self.free_lane(&key, job.delivery.lane);
+        self.free_lane(&key, job.delivery.id);
         let destination = self.destinations.entry(Arc::clone(&key)).or_default();
         destination.paced_until = Some(until);
         self.queued += permits(job.bytes());
@@ -331,11 +358,45 @@ impl Scheduler {
         self.reschedule(&key, now);
     }
 
-    /// An attempt is over. Answers the jobs that must go back to the store behind it.
+    /// An attempt ended. Its lane stays busy until [`Scheduler::written`]. Answers the jobs that must go back to the store behind
+    /// it.
+    pub(super) fn end(&mut self, delivery: &Delivery, how: After, now: Timestamp) -> Vec<Job> {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if let Some(destination) = self.destinations.get_mut(&delivery.destination) {
+            destination.in_flight = destination.in_flight.saturating_sub(1);
+            if let Some(busy) = destination.busy.iter_mut().find(|busy| busy.delivery == delivery.id) {
+                busy.has_ended = true;
+            }
+            if destination.queue.iter().any(|job| job.delivery.lane == delivery.lane) {
+                self.awaited.push(delivery.id);
+            }
+        }
+        self.leave(delivery, how, now)
+    }
+
+    /// What became of an attempt that ended is on disk.
+    pub(super) fn written(&mut self, key: &DestinationKey, delivery: DeliveryId, now: Timestamp) {
+        let Some(destination) = self.destinations.get_mut(key) else { return };
+        if let Some(at) = destination.busy.iter().position(|busy| busy.delivery == delivery) {
+            destination.busy.swap_remove(at);
+        }
+        self.reschedule(key, now);
+    }
+
+    /// Deliveries that ended, whose outcomes later jobs wait for.
+    pub(super) fn take_awaited(&mut self) -> Vec<DeliveryId> {
+        std::mem::take(&mut self.awaited)
+    }
+
+    /// A job that was not attempted leaves. Answers the jobs that must go back to the store behind it.
     pub(super) fn finish(&mut self, delivery: &Delivery, how: After, now: Timestamp) -> Vec<Job> {
+        self.free_lane(&delivery.destination, delivery.id);
+        self.leave(delivery, how, now)
+    }
+
+    fn leave(&mut self, delivery: &Delivery, how: After, now: Timestamp) -> Vec<Job> {
         let (key, lane) = (&delivery.destination, delivery.lane);
         self.held.remove(&delivery.id);
-        self.free_lane(key, lane);
         let Some(destination) = self.destinations.get_mut(key) else { return Vec::new() };
         let mut back = Vec::new();
         if let After::Waiting(until) = how {
@@ -475,11 +536,12 @@ impl Scheduler {
         queues.map(|job| job.delivery.id).collect()
     }
 
-    fn free_lane(&mut self, key: &DestinationKey, lane: Lane) {
+    fn free_lane(&mut self, key: &DestinationKey, delivery: DeliveryId) {
         self.in_flight = self.in_flight.saturating_sub(1);
         let Some(destination) = self.destinations.get_mut(key) else { return };
-        if let Some(at) = destination.lanes_in_flight.iter().position(|busy| *busy == lane) {
-            destination.lanes_in_flight.swap_remove(at);
+        destination.in_flight = destination.in_flight.saturating_sub(1);
+        if let Some(at) = destination.busy.iter().position(|busy| busy.delivery == delivery) {
+            destination.busy.swap_remove(at);
         }
     }
 

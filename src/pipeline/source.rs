@@ -20,6 +20,8 @@ pub struct Inbound {
     pub refused: Option<String>,
     pub origin: Origin,
     pub receipt: Receipt,
+    /// The message may have been in hand before, in a former life of this process or on another node.
+    pub again: bool,
 }
 
 /// Names an inbound message to its source, for the acknowledgement.

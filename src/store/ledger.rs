@@ -16,9 +16,8 @@ pub trait Ledger: Send + Sync {
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryLine>>;
     async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>>;
     /// Makes a settled delivery due again, before the later ones of its lane. Its attempts are counted from 0 (their records
-    /// stay), and its age counts from the moment of the audit line. Returns `false` where there is no such delivery, where it
-    /// is not settled, or where a newer one of its lane replaces it.
-    async fn resend(&self, id: DeliveryId, audit: AuditEntry) -> Result<bool>;
+    /// stay), and its age counts from the moment of the audit line.
+    async fn resend(&self, id: DeliveryId, audit: AuditEntry) -> Result<Resend>;
     /// Ends a delivery that waits, as *cancelled*, with the audit line's author in its record. One that a node has leased is
     /// being sent, or is next, and is left alone.
     async fn cancel(&self, id: DeliveryId, audit: AuditEntry) -> Result<Cancel>;
@@ -47,6 +46,22 @@ pub struct DeliveryFilter {
     /// Only ids below this one, for the next page.
     pub before: Option<DeliveryId>,
     pub limit: usize,
+}
+
+/// What became of a person's word to send a delivery again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resend {
+    Done,
+    /// There is no such delivery, it has not ended, or a newer one of its lane replaces it.
+    NotSettled,
+    /// The JSON of its event is not kept any more.
+    JsonGone,
+}
+
+impl Resend {
+    pub fn is_done(self) -> bool {
+        self == Self::Done
+    }
 }
 
 /// What became of a person's word to cancel a delivery.
@@ -114,8 +129,8 @@ pub struct DeliveryDetail {
     pub line: DeliveryLine,
     /// Oldest first.
     pub attempts: Vec<(u32, StoredAttempt)>,
-    /// The event's JSON.
-    pub raw: Bytes,
+    /// The event's JSON; `None` where it is not kept any more.
+    pub raw: Option<Bytes>,
     /// The hold for which the delivery waits, where there is one. It may have just ended: compare its `until`.
     pub hold: Option<Hold>,
 }

@@ -1,9 +1,11 @@
 //! The durable state: events, deliveries, holds, attempts, quarantined bytes, and the configuration by people.
 //!
-//! There are eight traits, so that each part of the pipeline can use only what it needs. Their methods take batches.
+//! There are ten traits, so that each part of the pipeline can use only what it needs. Their methods take batches.
 //!
 //! - [`Inbox`]: events that came over HTTP, until they are dispatched.
 //! - [`Outbox`]: deliveries, until they are settled.
+//! - [`FirstAttempts`]: events whose deliveries are attempted before a row is written.
+//! - [`EventLog`]: events that lead to no delivery, which people read.
 //! - [`Quarantine`]: bytes that could not be decoded, with the reason.
 //! - [`Ledger`]: deliveries and attempts, which people read and resend.
 //! - [`Watches`]: builds whose outcome is asked for.
@@ -46,6 +48,8 @@
 
 mod alerts;
 mod columns;
+mod event_log;
+mod first_attempts;
 mod health;
 mod holds;
 mod ledger;
@@ -75,11 +79,13 @@ use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::Secret;
 
 pub use alerts::{AlertChange, AlertReport, Alerts, NotedAlert};
+pub use event_log::{EventLog, LogLine, LoggedEvent};
+pub use first_attempts::{Asked, Fate, FirstAttempts, Kept, KeptDelivery, Known};
 pub use health::{HealthRecord, NewHealth};
 pub use holds::{Hold, HoldCause, HoldKey};
 pub use ledger::{
-    Cancel, DeliveryDetail, DeliveryFilter, DeliveryLine, Depth, Ledger, Retention, State, StoredAttempt,
-    Swept,
+    Cancel, DeliveryDetail, DeliveryFilter, DeliveryLine, Depth, Ledger, Resend, Retention, State,
+    StoredAttempt, Swept,
 };
 use merge_requests::{MergeRequests, SeenMergeRequest};
 pub use overview::{DeadLetters, Overview, WaitingGroup};
@@ -113,6 +119,10 @@ pub struct Config {
     pub quarantine_messages: u64,
     /// The most bytes in quarantine, shared in the same way.
     pub quarantine_bytes: u64,
+    /// Whether the JSON of delivered events is kept, so that people can look at it and send it again.
+    pub history: bool,
+    /// Whether people can read which events came, and why integrations were not told of them.
+    pub event_log: bool,
     /// How often rows that are too old are removed.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub sweep_every: Duration,
@@ -168,6 +178,9 @@ pub type DestinationKey = Arc<str>;
 
 /// The note of a delivery that a newer one of its lane replaced.
 pub const REPLACED: &str = "replaced by a newer state";
+
+/// Why a delivery can't be sent again: its event's JSON was dropped, or its file is damaged.
+pub const JSON_GONE: &str = "the JSON of its event is not kept any more";
 
 /// Order is kept within a lane: a digest of integration, target, project and subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -228,6 +241,8 @@ pub struct Dispatched {
     pub deliveries: Vec<NewDelivery>,
     /// What the event said of a merge request, if that is to be remembered.
     pub seen: Option<SeenMergeRequest>,
+    /// What the event log says of it. `None` where there is no event log.
+    pub log: Option<LogLine>,
 }
 
 /// Where an event came from, and how a repeat of it is recognised.
@@ -302,6 +317,12 @@ pub trait Inbox: Send + Sync {
 /// Deliveries that are not settled.
 #[async_trait]
 pub trait Outbox: Send + Sync {
+    /// The way on which first attempts need no row. `None` in a store that nodes share: none of them knows what the others have
+    /// in hand.
+    fn first_attempts(&self) -> Option<&dyn FirstAttempts> {
+        None
+    }
+
     /// Writes a batch in one transaction. The rows are due at once. Returns, for each event and delivery in the given order,
     /// the delivery as written, or `None` where it existed before.
     async fn enqueue(&self, batch: Vec<Dispatched>, now: Timestamp) -> Result<Vec<Vec<Option<Delivery>>>>;
@@ -484,6 +505,12 @@ pub struct Quarantined {
 }
 
 /// All of a store.
-pub trait Store: Inbox + Outbox + Quarantine + Ledger + Watches + MergeRequests + Alerts + Registry {}
+pub trait Store:
+    Inbox + Outbox + EventLog + Quarantine + Ledger + Watches + MergeRequests + Alerts + Registry
+{
+}
 
-impl<T: Inbox + Outbox + Quarantine + Ledger + Watches + MergeRequests + Alerts + Registry> Store for T {}
+impl<T: Inbox + Outbox + EventLog + Quarantine + Ledger + Watches + MergeRequests + Alerts + Registry> Store
+    for T
+{
+}

@@ -241,7 +241,7 @@ async fn rows_whose_claim_was_not_answered_are_claimed_again() {
         lease: Some(lease),
     };
     let origin = Origin::Broker { digest: None, redelivered: false };
-    let dispatched = Dispatched { event: Arc::new(event), origin, deliveries: vec![delivery], seen: None };
+    let dispatched = Dispatched { event: Arc::new(event), origin, deliveries: vec![delivery], seen: None, log: None };
     let written = store.enqueue(vec![dispatched], now).await.expect("it is written");
     assert!(written[0][0].as_ref().is_some_and(|delivery| delivery.leased));
     hook.wait_for(2).await;
@@ -372,7 +372,7 @@ impl Quiet {
     async fn write(&self, event: Arc<Event>, deliveries: Vec<NewDelivery>) {
         assert!(!deliveries.is_empty(), "the event has a delivery");
         let origin = Origin::Broker { digest: None, redelivered: false };
-        let dispatched = Dispatched { event, origin, deliveries, seen: None };
+        let dispatched = Dispatched { event, origin, deliveries, seen: None, log: None };
         self.store.enqueue(vec![dispatched], forgebell::daemon::now()).await.expect("it is written");
     }
 

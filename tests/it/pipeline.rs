@@ -314,7 +314,7 @@ async fn a_refused_message_is_a_dead_letter_that_says_why(forge: Forge) {
     // People resend what they want to be told after all.
     let audit =
         AuditEntry::whole(forgebell::daemon::now(), "test", "delivery.retry", "a delivery".to_owned());
-    assert!(home.ledger().await.resend(failed[0].id, audit).await.expect("the store answers"));
+    assert!(home.ledger().await.resend(failed[0].id, audit).await.expect("the store answers").is_done());
     home.until(State::Delivered, 1).await;
     daemon.stop().await;
 }

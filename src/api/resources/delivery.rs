@@ -119,14 +119,16 @@ impl DeliveryDetail {
 
 impl From<&store::DeliveryDetail> for DeliveryDetail {
     fn from(detail: &store::DeliveryDetail) -> Self {
-        let as_text = || Json::from(String::from_utf8_lossy(&detail.raw));
+        let payload = detail.raw.as_ref().map_or(Json::Null, |raw| {
+            serde_json::from_slice(raw).unwrap_or_else(|_| Json::from(String::from_utf8_lossy(raw)))
+        });
         Self {
             delivery: (&detail.line).into(),
             attempt_records: detail.attempts.iter().map(Attempt::from).collect(),
             hold: detail.hold.as_ref().map(Hold::from),
             request: None,
             no_request: None,
-            payload: serde_json::from_slice(&detail.raw).unwrap_or_else(|_| as_text()),
+            payload,
         }
     }
 }

@@ -33,7 +33,8 @@ use crate::pipeline::test_send::TestSender;
 use crate::settings::Secret;
 use crate::store::{
     Cancel, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Inbox, Ledger, NewQuarantined,
-    Overview, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, StoreError, StoredEvent,
+    Overview, Portion, Quarantine, QuarantineUse, Quarantined, Resend, Result, Retention, StoreError,
+    StoredEvent,
     Swept,
 };
 
@@ -141,7 +142,7 @@ impl Ledger for Store {
         unreachable!("these tests read no deliveries")
     }
 
-    async fn resend(&self, _: DeliveryId, _: AuditEntry) -> Result<bool> {
+    async fn resend(&self, _: DeliveryId, _: AuditEntry) -> Result<Resend> {
         unreachable!("these tests resend nothing")
     }
 

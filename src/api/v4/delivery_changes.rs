@@ -18,7 +18,7 @@ use crate::api::error::responses::Unprocessable;
 use crate::api::resources::{Delivery, Step, one_of};
 use crate::store::registry::AuditEntry;
 use crate::store::{
-    self, Cancel, DeliveryFilter, DeliveryId, DeliveryLine, REPLACED, State as DeliveryState,
+    self, Cancel, DeliveryFilter, DeliveryId, DeliveryLine, JSON_GONE, REPLACED, Resend, State as DeliveryState,
 };
 
 /// The routes of one level; see [`super::integrations::routes`].
@@ -32,7 +32,7 @@ const ENDED: &str = "it has ended already";
 
 /// Send a delivery again
 ///
-/// A delivery that is still waiting, or that a newer one replaced, is answered with 422.
+/// A delivery that is still waiting, that a newer one replaced, or whose event's JSON is not kept, is answered with 422.
 #[utoipa::path(
     post, path = "/{slug}/deliveries/{delivery_id}/retry", operation_id = "retry{Level}Delivery",
     responses(
@@ -230,9 +230,14 @@ impl Change {
         let state = person.state;
         match self {
             Self::Retry => {
-                if !state.ledger.resend(line.id, person.audit("delivery.retry", line.id)).await? {
-                    let is_waiting = line.state == DeliveryState::Waiting;
-                    return Ok(Err(if is_waiting { STILL_WAITING } else { REPLACED }));
+                let why = match state.ledger.resend(line.id, person.audit("delivery.retry", line.id)).await? {
+                    Resend::Done => None,
+                    Resend::JsonGone => Some(JSON_GONE),
+                    Resend::NotSettled if line.state == DeliveryState::Waiting => Some(STILL_WAITING),
+                    Resend::NotSettled => Some(REPLACED),
+                };
+                if let Some(why) = why {
+                    return Ok(Err(why));
                 }
                 state.end_holds(&line.integration, &line.target, &line.destination, person.now).await;
                 Ok(Ok(()))

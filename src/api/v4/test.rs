@@ -129,7 +129,7 @@ async fn last_project(state: &State, integration: &Integration) -> Option<Projec
         DeliveryFilter { integration: Some(integration.id.clone()), limit: 1, ..DeliveryFilter::default() };
     let last = state.ledger.deliveries(filter).await.ok()?.into_iter().next()?;
     let detail = state.ledger.delivery(last.id).await.ok()??;
-    let event = Event::decode(last.event, last.created_at, detail.raw).ok()?;
+    let event = Event::decode(last.event, last.created_at, detail.raw?).ok()?;
     event.project.filter(|project| !project.path_with_namespace.is_empty())
 }
 

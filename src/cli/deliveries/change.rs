@@ -11,7 +11,9 @@ use crate::api::resources::Step;
 use crate::cli::{audit, say, say_json};
 use crate::config::Config;
 use crate::pipeline::holds::HoldSet;
-use crate::store::{Cancel, DeliveryDetail, DeliveryFilter, DeliveryId, REPLACED, State, Store};
+use crate::store::{
+    Cancel, DeliveryDetail, DeliveryFilter, DeliveryId, JSON_GONE, REPLACED, Resend, State, Store,
+};
 
 /// Rows per query where all are wanted.
 const PAGE: usize = 500;
@@ -87,18 +89,20 @@ pub(super) async fn retry(
     let mut steps = Steps { json: args.json, results: Vec::new() };
     for id in &ids {
         let note = audit::entry("delivery.retry", format!("delivery {id}"), &[], now);
-        let done = store.resend(*id, note).await?;
-        let result = if done {
-            end_holds(store, *id, now).await?;
-            "due again"
-        } else {
-            match store.delivery(*id).await? {
+        let resend = store.resend(*id, note).await?;
+        let result = match resend {
+            Resend::Done => {
+                end_holds(store, *id, now).await?;
+                "due again"
+            }
+            Resend::JsonGone => JSON_GONE,
+            Resend::NotSettled => match store.delivery(*id).await? {
                 None => "there is no such delivery",
                 Some(detail) if detail.line.state == State::Waiting => "still on its way",
                 Some(_) => REPLACED,
-            }
+            },
         };
-        steps.add(*id, done, result)?;
+        steps.add(*id, resend.is_done(), result)?;
     }
     steps.end("no such delivery failed: there is nothing to send again")
 }
@@ -213,7 +217,7 @@ mod tests {
         };
         let origin = Origin::Broker { digest: None, redelivered: false };
         let event = Arc::new(sample(Trigger::Push));
-        let batch = vec![Dispatched { event, origin, deliveries: vec![delivery], seen: None }];
+        let batch = vec![Dispatched { event, origin, deliveries: vec![delivery], seen: None, log: None }];
         let id = store.enqueue(batch, at(0)).await.unwrap()[0][0].as_ref().unwrap().id;
 
         let route = |target: &str| HoldKey::Route { integration: slack.clone(), target: target.into() };

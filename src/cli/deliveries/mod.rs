@@ -28,7 +28,7 @@ use crate::daemon;
 use crate::event::EventId;
 use crate::pipeline::holds::HoldSet;
 use crate::pipeline::rendered::rendered;
-use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Hold, Ledger, State, Store};
+use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Hold, JSON_GONE, Ledger, State, Store};
 
 /// How many characters of a note are shown in a list.
 const NOTE: usize = 60;
@@ -281,7 +281,8 @@ fn page(detail: &DeliveryDetail, with_event: bool, now: Timestamp) -> String {
         text.push_str("  no attempts yet\n");
     }
     if with_event {
-        let _ = write!(text, "\n{}\n", pretty(&detail.raw));
+        let json = detail.raw.as_deref().map_or_else(|| JSON_GONE.to_owned(), pretty);
+        let _ = write!(text, "\n{json}\n");
     }
     text
 }
@@ -347,7 +348,7 @@ mod tests {
         DeliveryDetail {
             line: line(),
             attempts: vec![(1, attempt)],
-            raw: br#"{"object_kind":"push"}"#.as_slice().into(),
+            raw: Some(br#"{"object_kind":"push"}"#.as_slice().into()),
             hold: Some(hold),
         }
     }

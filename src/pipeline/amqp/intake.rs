@@ -56,9 +56,10 @@ struct Shared {
 
 struct State {
     waiting: VecDeque<Message>,
-    /// The bytes in memory of all messages that are not acknowledged, and of those among them that were taken.
+    /// The bytes in memory of all messages that are not acknowledged.
     unacknowledged: usize,
-    taken: usize,
+    /// The messages that were taken and are not acknowledged: their tags and bytes.
+    taken: VecDeque<(u64, usize)>,
     prefetch: Prefetch,
     message_limit: usize,
     end: Option<End>,
@@ -82,7 +83,7 @@ impl Intake {
         let state = State {
             waiting: VecDeque::new(),
             unacknowledged: 0,
-            taken: 0,
+            taken: VecDeque::new(),
             prefetch,
             message_limit,
             end: None,
@@ -108,7 +109,7 @@ impl Intake {
                 if !state.waiting.is_empty() {
                     let count = at_most.min(state.waiting.len());
                     let taken: Vec<_> = state.waiting.drain(..count).collect();
-                    state.taken += taken.iter().map(|message| message.body.len()).sum::<usize>();
+                    state.taken.extend(taken.iter().map(|message| (message.tag, message.body.len())));
                     return Ok(taken);
                 }
             }
@@ -121,10 +122,12 @@ impl Intake {
         self.0.lock().end.is_some()
     }
 
-    /// All messages that were taken are acknowledged.
-    pub(super) fn acknowledged(&self) {
+    /// The messages up to this one are acknowledged.
+    pub(super) fn acknowledged(&self, last: u64) {
         let mut state = self.0.lock();
-        state.unacknowledged -= std::mem::take(&mut state.taken);
+        while let Some((_, bytes)) = state.taken.pop_front_if(|(tag, _)| *tag <= last) {
+            state.unacknowledged -= bytes;
+        }
     }
 
     /// The number of messages to go on with, where so many more fit that a new connection is worth it.

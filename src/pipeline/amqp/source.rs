@@ -256,6 +256,7 @@ impl AmqpSource {
             received_at: now,
             origin: Origin::Broker { digest, redelivered },
             receipt: Receipt { generation: self.generation, number: tag },
+            again: redelivered,
             raw: body,
             refused,
         }
@@ -271,7 +272,7 @@ impl Source for AmqpSource {
     async fn next(&mut self, at_most: usize) -> Vec<Inbound> {
         loop {
             let live = self.connected().await;
-            // Between two batches: what was taken is acknowledged.
+            // What is not acknowledged comes again over the new connection, and is known as in hand.
             if let Some(prefetch) = live.intake.grown() {
                 self.connect_with(prefetch);
                 continue;
@@ -298,11 +299,11 @@ impl Source for AmqpSource {
         if live.intake.has_ended() {
             return; // the next call says why
         }
-        // Dispatch takes messages in order and commits them in order, so one acknowledgement covers all before it.
+        // Dispatch acknowledges a message when all before it are finished, so one acknowledgement covers them.
         let ack = live.channel.basic_ack(last.number, BasicAckOptions { multiple: true });
         let why = match tokio::time::timeout(ACK_TIMEOUT, ack).await {
             Ok(Ok(())) => {
-                live.intake.acknowledged();
+                live.intake.acknowledged(last.number);
                 return;
             }
             Ok(Err(_)) if live.intake.has_ended() => return,

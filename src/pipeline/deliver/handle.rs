@@ -1,23 +1,35 @@
 //! The deliverer's handle: dispatch hands it rows that it wrote leased, so that an ordinary first attempt needs no query.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tracing::warn;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
 
 use super::Deps;
 use crate::event::Event;
 use crate::pipeline::after;
 use crate::pipeline::scheduler::{self, Job, JobEvent};
-use crate::store::{Delivery, DestinationKey, Lease, NodeId};
+use crate::pipeline::store_calls::NotWritten;
+use crate::store::{Delivery, DestinationKey, Kept, Lane, Lease, LoggedEvent, NodeId};
 
 /// How long is waited for the store to take what was ruled.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(60);
 
-/// Where dispatch hands over what it wrote.
+/// An event whose deliveries are attempted before they are rows, with a place in memory for each of them.
+pub(in crate::pipeline) struct Fresh {
+    pub(in crate::pipeline) kept: Kept,
+    pub(in crate::pipeline) permits: Vec<OwnedSemaphorePermit>,
+}
+
+/// The most events that wait to be written to the event log. While the store is away, further ones are missing there.
+const LOGGED_AT_MOST: usize = 4096;
+
+/// Where dispatch hands over events, and rows that it wrote.
 #[derive(Clone)]
 pub struct DelivererHandle {
     inputs: mpsc::UnboundedSender<Input>,
@@ -25,10 +37,17 @@ pub struct DelivererHandle {
     backlogged: Backlogged,
     node: NodeId,
     lease: Duration,
+    /// Events that wait to be written to the event log.
+    logged: Arc<AtomicUsize>,
 }
 
 /// What comes in by the handle.
 pub(super) enum Input {
+    /// Events whose deliveries are attempted before they are rows.
+    Fresh(Vec<Fresh>),
+    /// Keep the events in hand that have deliveries in these lanes, and tell when that is written.
+    KeepLanes(Vec<Lane>, oneshot::Sender<()>),
+    Log(Vec<LoggedEvent>),
     Job(Box<Job>),
     /// A delivery that was written without a lease.
     Written(Box<Delivery>),
@@ -46,11 +65,16 @@ pub(super) enum Input {
 pub(super) type Backlogged = Arc<Mutex<HashSet<DestinationKey>>>;
 
 impl DelivererHandle {
-    pub(super) fn open(deps: &Deps, backlogged: Backlogged) -> (Self, mpsc::UnboundedReceiver<Input>) {
+    pub(super) fn open(
+        deps: &Deps,
+        backlogged: Backlogged,
+        logged: &Arc<AtomicUsize>,
+    ) -> (Self, mpsc::UnboundedReceiver<Input>) {
         let (inputs, receiver) = mpsc::unbounded_channel();
         let permits = Arc::new(Semaphore::new(deps.config.buffer));
         let (node, lease) = (deps.node.clone(), deps.config.lease);
-        (Self { inputs, permits, backlogged, node, lease }, receiver)
+        let logged = Arc::clone(logged);
+        (Self { inputs, permits, backlogged, node, lease, logged }, receiver)
     }
 
     /// Room in memory for a delivery of an event of so many bytes, where there is any.
@@ -66,6 +90,46 @@ impl DelivererHandle {
     /// A lease for rows that are handed over as soon as they are written.
     pub(in crate::pipeline) fn lease(&self, now: Timestamp) -> Lease {
         Lease { node: self.node.clone(), until: after(now, self.lease) }
+    }
+
+    /// Hands over events whose deliveries are attempted before they are rows, in their order.
+    pub(in crate::pipeline) fn hand_over(&self, events: Vec<Fresh>) {
+        if !events.is_empty() {
+            // Once the deliverer has stopped, they come again at the next start.
+            let _ = self.inputs.send(Input::Fresh(events));
+        }
+    }
+
+    /// Waits until events in hand that have deliveries in these lanes are rows, so that later rows stand behind them.
+    ///
+    /// # Errors
+    /// Told to stop.
+    pub(in crate::pipeline) async fn keep_lanes(
+        &self,
+        lanes: Vec<Lane>,
+        stop: &CancellationToken,
+    ) -> Result<(), NotWritten> {
+        let (kept, written) = oneshot::channel();
+        let _ = self.inputs.send(Input::KeepLanes(lanes, kept));
+        tokio::select! {
+            () = stop.cancelled() => Err(NotWritten::Stopped),
+            // An error says that the deliverer has stopped: then nothing is in hand any more.
+            _ = written => Ok(()),
+        }
+    }
+
+    /// Events for the event log. No message waits until they are written.
+    pub(in crate::pipeline) fn log(&self, events: Vec<LoggedEvent>) {
+        let count = events.len();
+        if count == 0 {
+            return;
+        }
+        if self.logged.fetch_add(count, Ordering::Relaxed) > LOGGED_AT_MOST {
+            self.logged.fetch_sub(count, Ordering::Relaxed);
+            debug!(events = count, "the store takes its time: these events are missing in the event log");
+            return;
+        }
+        let _ = self.inputs.send(Input::Log(events));
     }
 
     pub(in crate::pipeline) fn enqueue(

@@ -1,17 +1,22 @@
 //! Deliver: a delivery becomes attempts.
 //!
 //! One task, the [`Deliverer`], owns what is in flight. It asks the scheduler whose turn it is and the pace whether it may,
-//! starts attempts as tracked tasks, has [`super::retry::decide`] say what follows, and sends the writer what is to be written. [`DelivererHandle`] is its handle.
+//! runs the attempts, has [`super::retry::decide`] say what follows, and sends the writer what is to be written. [`DelivererHandle`] is its handle.
 
+mod fresh;
 mod handle;
 mod revalidate;
 mod settle;
 mod start;
 mod unknown_integrations;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -22,6 +27,8 @@ use tracing::{info, warn};
 
 use super::attempt::{Attempter, Prepared, Report};
 use super::condition::Condition;
+use super::events_in_hand::EventsInHand;
+use super::in_hand::InHand;
 use super::outbox_writer::{Command, Event, OutboxWriter};
 use super::retry::{Outcome, Policy};
 use super::scheduler::{After, Bounds, Job, JobEvent, SHORT_REST, Scheduler};
@@ -29,13 +36,18 @@ use super::unwritten::{Stopped, Unwritten};
 use super::{Config, after};
 use crate::adapters::{self, Deliveries};
 use crate::integration::Integration;
-use crate::store::{Claimed, Delivery, DestinationKey, NodeId, Outbox, Portion};
+use crate::store::{
+    Claimed, Delivery, DeliveryId, DestinationKey, EventLog, HoldKey, Kept, NodeId, Outbox, Portion,
+};
 use crate::wire::pace::Pace;
 pub use handle::DelivererHandle;
+pub(super) use handle::Fresh;
 use handle::{Backlogged, Input};
 use revalidate::{CatalogRefresh, Revalidations};
 use unknown_integrations::UnknownIntegrations;
 
+/// Outcomes that may be unwritten beside the attempts under way. After a crash, at most these and those are made again.
+const MAY_BE_UNWRITTEN: usize = 256;
 /// How often to look for rows that nobody told us of: a resend, another node's, a former life's.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Things taken from a channel at once.
@@ -53,6 +65,10 @@ pub struct Deps {
     pub policy: Policy,
     pub node: NodeId,
     pub outbox: Arc<dyn Outbox>,
+    pub event_log: Arc<dyn EventLog>,
+    pub events_in_hand: EventsInHand,
+    /// The most events in hand; the oldest ones beyond it become rows.
+    pub in_hand: usize,
     pub attempts: Attempter,
     pub pace: Arc<Pace>,
     pub condition: Condition,
@@ -85,9 +101,15 @@ pub struct Deliverer {
     commands: mpsc::UnboundedSender<Command>,
     events: mpsc::UnboundedReceiver<Event>,
     writing: JoinHandle<()>,
-    /// Where tasks say that they completed, and where that is heard.
-    completed: mpsc::UnboundedSender<Completed>,
-    completions: mpsc::UnboundedReceiver<Completed>,
+    /// What is under way: attempts, and readings of the catalogue.
+    under_way: FuturesUnordered<BoxFuture<'static, Completed>>,
+    /// Events whose deliveries are attempted before they are rows.
+    in_hand: InHand,
+    /// Events to be kept, which are written together, and when the first of them was.
+    to_keep: Vec<Kept>,
+    to_keep_since: Option<Timestamp>,
+    /// Events that wait to be written to the event log.
+    logged: Arc<AtomicUsize>,
     /// Settlements that were sent and are not written yet. They count as attempts under way: after a power cut, they are
     /// what is told again.
     unwritten: usize,
@@ -103,12 +125,13 @@ impl Deliverer {
     /// A deliverer, and the handle to it.
     pub fn new(deps: Deps) -> (Self, DelivererHandle) {
         let backlogged = Backlogged::default();
-        let (handle, inputs) = DelivererHandle::open(&deps, Arc::clone(&backlogged));
+        let logged = Arc::default();
+        let (handle, inputs) = DelivererHandle::open(&deps, Arc::clone(&backlogged), &logged);
         let (commands, command_receiver) = mpsc::unbounded_channel();
         let (event_sender, events) = mpsc::unbounded_channel();
-        let (completed, completions) = mpsc::unbounded_channel();
         let writer = OutboxWriter {
             outbox: Arc::clone(&deps.outbox),
+            event_log: Arc::clone(&deps.event_log),
             node: deps.node.clone(),
             lease: deps.config.lease,
             portion: PORTION,
@@ -120,6 +143,7 @@ impl Deliverer {
             condition: deps.condition.clone(),
             broken_until: None,
             unwritten: Unwritten::new(Instant::now()),
+            unkept: Vec::new(),
         };
         let bounds = Bounds {
             concurrency: deps.config.concurrency,
@@ -134,8 +158,11 @@ impl Deliverer {
             commands,
             events,
             writing: deps.tasks.spawn(writer.run()),
-            completed,
-            completions,
+            under_way: FuturesUnordered::new(),
+            in_hand: InHand::default(),
+            to_keep: Vec::new(),
+            to_keep_since: None,
+            logged,
             unwritten: 0,
             stopped: Stopped::default(),
             renewed: deps.attempts.clock.now(),
@@ -160,9 +187,10 @@ impl Deliverer {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut renew = tokio::time::interval(self.deps.config.lease / 3);
-        let (mut inputs, mut completions, mut open) = (Vec::new(), Vec::new(), true);
+        let (mut inputs, mut open) = (Vec::new(), true);
         loop {
             self.start_attempts();
+            self.keep_what_is_due(self.now());
             let wake = self.until_wake();
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -172,19 +200,21 @@ impl Deliverer {
                         self.on_input(input);
                     }
                 }
-                _ = self.completions.recv_many(&mut completions, AT_ONCE) => {
-                    for completed in completions.drain(..) {
+                Some(completed) = self.under_way.next() => {
+                    self.on_completed(completed);
+                    for _ in 1..AT_ONCE {
+                        let Some(Some(completed)) = self.under_way.next().now_or_never() else { break };
                         self.on_completed(completed);
                     }
                 }
                 Some(event) = self.events.recv() => self.on_event(event),
                 _ = look.tick() => {
                     if self.leases_may_have_lapsed(self.now()) {
-                        self.send(Command::Renew(self.scheduler.rows()));
+                        self.renew();
                     }
                     self.send(Command::PollDue);
                 }
-                _ = renew.tick() => self.send(Command::Renew(self.scheduler.rows())),
+                _ = renew.tick() => self.renew(),
                 () = tokio::time::sleep(wake) => {}
             }
         }
@@ -194,7 +224,10 @@ impl Deliverer {
     async fn shut_down(&mut self) {
         self.inputs.close();
         for row in self.scheduler.drain() {
-            self.send(Command::Release(row));
+            // What is no row yet comes again from its source.
+            if !self.in_hand.contains(row) {
+                self.send(Command::Release(row));
+            }
         }
         while let Some(input) = self.inputs.recv().await {
             if let Input::Job(job) = input {
@@ -205,7 +238,7 @@ impl Deliverer {
         tokio::pin!(timeout);
         while self.scheduler.in_flight() > 0 {
             tokio::select! {
-                Some(completed) = self.completions.recv() => match completed {
+                Some(completed) = self.under_way.next() => match completed {
                     Completed::Attempt(finished) => self.settle(*finished),
                     Completed::CatalogRefresh(refresh) => self.put_back(&refresh.job.delivery, self.now()),
                     Completed::Lost(job) => self.put_back(&job.delivery, self.now()),
@@ -213,10 +246,11 @@ impl Deliverer {
                 () = &mut timeout => {
                     let left = self.scheduler.in_flight();
                     warn!(left, "`delivery.shutdown_timeout` is over; attempts in flight are left, and made again at the next start");
-                    return;
+                    break;
                 }
             }
         }
+        self.keep_now();
     }
 
     /// Whether the store has not been heard of for as long as leases last: what is in memory may be another node's by now.
@@ -228,13 +262,22 @@ impl Deliverer {
         self.deps.attempts.clock.now()
     }
 
-    fn send(&self, command: Command) {
+    /// Tells the writer to do something, after what is to be kept: a claim must find what waits.
+    fn send(&mut self, command: Command) {
+        self.keep_now();
         // The writer ends only after us.
         let _ = self.commands.send(command);
     }
 
+    /// Prolongs the leases of the rows in memory.
+    fn renew(&mut self) {
+        let rows = self.scheduler.rows().into_iter().filter(|row| !self.in_hand.contains(*row)).collect();
+        self.send(Command::Renew(rows));
+    }
+
     fn until_wake(&self) -> Duration {
-        let Some(wake) = self.scheduler.wake() else { return LOOK_EVERY };
+        let wakes = [self.scheduler.wake(), self.keep_at()];
+        let Some(wake) = wakes.into_iter().flatten().min() else { return LOOK_EVERY };
         if self.leases_may_have_lapsed(self.now()) {
             return LOOK_EVERY; // nothing starts before the store has answered
         }
@@ -245,6 +288,17 @@ impl Deliverer {
     fn on_input(&mut self, input: Input) {
         let now = self.now();
         match input {
+            Input::Fresh(events) => {
+                for event in events {
+                    self.take_in_hand(event, now);
+                }
+            }
+            Input::KeepLanes(lanes, kept) => {
+                let spilled = self.in_hand.spill_lanes(&lanes, &self.new_lease(now));
+                self.keep(spilled, now);
+                self.send(Command::Flush(kept));
+            }
+            Input::Log(events) => self.send(Command::Log(events)),
             Input::Job(job) => {
                 let job = Job { concurrency: self.concurrency(&job.delivery), ..*job };
                 let key = Arc::clone(&job.delivery.destination);
@@ -287,12 +341,14 @@ impl Deliverer {
                 self.forget_revalidations(&lost);
                 self.scheduler.forget(&lost, now);
             }
-            Event::Written { count, holds } => {
-                self.unwritten = self.unwritten.saturating_sub(count);
-                if !holds.is_empty() {
-                    self.deps.attempts.holds.written(&holds);
+            Event::Written { outcomes, holds } => self.on_written(&outcomes, &holds, now),
+            Event::Kept(events) => {
+                for event in events {
+                    self.on_written(&event.outcomes, &event.holds, now);
+                    self.deps.events_in_hand.leave(&event.id, event.refused.as_ref());
                 }
             }
+            Event::Logged(count) => drop(self.logged.fetch_sub(count, Ordering::Relaxed)),
             Event::Unwritten(stopped) => self.stopped = stopped,
             Event::Holds(holds) => {
                 for key in self.deps.attempts.holds.sync(holds, now) {
@@ -313,6 +369,22 @@ impl Deliverer {
             }
         }
         self.send_claims();
+    }
+
+    /// Outcomes are on disk: later jobs of their lanes may start.
+    fn on_written(
+        &mut self,
+        outcomes: &[(DestinationKey, DeliveryId)],
+        holds: &[HoldKey],
+        now: Timestamp,
+    ) {
+        self.unwritten = self.unwritten.saturating_sub(outcomes.len());
+        for (destination, delivery) in outcomes {
+            self.scheduler.written(destination, *delivery, now);
+        }
+        if !holds.is_empty() {
+            self.deps.attempts.holds.written(holds);
+        }
     }
 
     fn take_claimed(&mut self, claimed: Claimed, now: Timestamp) {
@@ -345,9 +417,9 @@ impl Deliverer {
         integration.and_then(|integration| adapters::find(integration.slug))?.deliver.as_ref()
     }
 
-    fn give_back(&self, jobs: impl IntoIterator<Item = Job>) {
+    fn give_back(&mut self, jobs: impl IntoIterator<Item = Job>) {
         for job in jobs {
-            self.send(Command::Release(job.delivery.id));
+            self.release(job.delivery.id);
         }
     }
 
@@ -369,7 +441,10 @@ impl Deliverer {
     /// Starts what may start.
     fn start_attempts(&mut self) {
         let concurrency = self.deps.config.concurrency.max(1);
-        while self.scheduler.in_flight() + self.unwritten < concurrency && !self.stopped.is_all(concurrency) {
+        while self.scheduler.in_flight() < concurrency
+            && self.scheduler.in_flight() + self.unwritten < concurrency + MAY_BE_UNWRITTEN
+            && !self.stopped.is_all(concurrency)
+        {
             let now = self.now();
             if self.leases_may_have_lapsed(now) {
                 break;
@@ -391,7 +466,7 @@ impl Deliverer {
             }
             if let Some(until) = self.deps.attempts.holds.route_until(&job.delivery, now) {
                 // The store knows of the hold, and hands it out again when that ends.
-                self.send(Command::Release(job.delivery.id));
+                self.release(job.delivery.id);
                 let back = self.scheduler.finish(&job.delivery, After::Waiting(until), now);
                 self.give_back(back);
                 continue;
@@ -444,7 +519,7 @@ impl Deliverer {
             return self.scheduler.defer(job, until, now);
         }
         let key = Arc::clone(&job.delivery.destination);
-        self.send(Command::Release(job.delivery.id));
+        self.release(job.delivery.id);
         let mut back = self.scheduler.finish(&job.delivery, After::Waiting(until), now);
         back.extend(self.scheduler.rest_by_pace(&key, until, now));
         self.give_back(back);

@@ -12,7 +12,6 @@ use jiff::Timestamp;
 
 use super::{Completed, Deliverer, Finished};
 use crate::pipeline::attempt::Report;
-use crate::pipeline::outbox_writer::Command;
 use crate::pipeline::retry::Outcome;
 use crate::pipeline::scheduler::{After, Job};
 use crate::store::{Delivery, DeliveryId};
@@ -30,17 +29,17 @@ impl Deliverer {
     /// Reads the catalogue for a row.
     pub(super) fn revalidate(&mut self, job: Job) {
         self.revalidations.insert(job.delivery.id);
-        let (catalog, completed) = (self.deps.attempts.catalog.clone(), self.completed.clone());
-        self.deps.tasks.spawn(async move {
+        let catalog = self.deps.attempts.catalog.clone();
+        let refresh = async move {
             let read = AssertUnwindSafe(catalog.refresh()).catch_unwind().await;
             let outcome = match read {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(error)) => Err(format!("cannot read the integrations: {error}")),
                 Err(_) => Err("a bug of ours: reading the integrations ended in a panic".to_owned()),
             };
-            // The deliverer is gone only when `shutdown_timeout` is over.
-            let _ = completed.send(Completed::CatalogRefresh(Box::new(CatalogRefresh { job, outcome })));
-        });
+            Completed::CatalogRefresh(Box::new(CatalogRefresh { job, outcome }))
+        };
+        self.under_way.push(refresh.boxed());
     }
 
     /// What this node knows of the row's integration is certain now, or has to wait.
@@ -88,7 +87,7 @@ impl Deliverer {
     }
 
     pub(super) fn put_back(&mut self, delivery: &Delivery, now: Timestamp) {
-        self.send(Command::Release(delivery.id));
+        self.release(delivery.id);
         let back = self.scheduler.finish(delivery, After::Waiting(now), now);
         self.give_back(back);
     }

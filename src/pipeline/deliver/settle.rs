@@ -12,10 +12,8 @@ use crate::integration::Integration;
 use crate::metrics;
 use crate::pipeline::attempt::Report;
 use crate::pipeline::holds::Attempted;
-use crate::pipeline::outbox_writer::Command;
 use crate::pipeline::retry::{self, Context, Decision, Effect, Outcome};
 use crate::pipeline::scheduler::{After, Job};
-use crate::pipeline::unwritten::Settlement;
 use crate::store::{AttemptRecord, Delivery, Hold, HoldCause, HoldKey, NewState, Settled};
 
 impl Deliverer {
@@ -44,7 +42,6 @@ impl Deliverer {
             status: report.status,
             note: report.answer.as_deref().unwrap_or(note).to_owned(),
         };
-        self.unwritten += 1;
         let settled = Settled {
             delivery: delivery.id,
             attempts: delivery.attempts + u32::from(decision.counts),
@@ -55,8 +52,8 @@ impl Deliverer {
             watch: report.watch,
             at,
         };
-        self.send(Command::Settle(Box::new(Settlement::of(delivery, settled))));
-        let back = self.scheduler.finish(delivery, after, at);
+        self.write_outcome(delivery, settled, at);
+        let back = self.scheduler.end(delivery, after, at);
         self.give_back(back);
         self.note_backlogged(&delivery.destination);
         self.send_claims();

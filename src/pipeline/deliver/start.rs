@@ -1,4 +1,4 @@
-//! Starts attempts, each a task of its own.
+//! Starts attempts.
 //!
 //! A build that is triggered twice is worse than one that is not triggered. So an attempt that must not be repeated
 //! (`retry_ambiguous = false`) is marked as started in the store before anything is sent. A row that is found started, after
@@ -26,20 +26,18 @@ impl Deliverer {
         self.settle(Finished { job, integration, report, at: now });
     }
 
-    pub(super) fn start(&self, job: Job, prepared: Prepared) {
-        let mark = prepared.is_marked().then(|| {
-            let (marked, answer) = oneshot::channel();
-            self.send(Command::Start(job.delivery.id, marked));
-            answer
-        });
+    pub(super) fn start(&mut self, job: Job, prepared: Prepared) {
         let attempts = self.deps.attempts.clone();
-        let completed = self.completed.clone();
-        self.deps.tasks.spawn(async move {
-            let marked = match mark {
-                Some(answer) => answer.await.unwrap_or(Marked::Unknown),
-                None => Marked::Started,
-            };
-            let ended = match marked {
+        if !prepared.is_marked() {
+            let attempt = async move { Completed::Attempt(Box::new(attempted(attempts, job, prepared).await)) };
+            return self.under_way.push(attempt.boxed());
+        }
+        // The mark needs a row.
+        self.make_rows(job.delivery.id);
+        let (marked, answer) = oneshot::channel();
+        self.send(Command::Start(job.delivery.id, marked));
+        let attempt = async move {
+            match answer.await.unwrap_or(Marked::Unknown) {
                 Marked::Started => Completed::Attempt(Box::new(attempted(attempts, job, prepared).await)),
                 Marked::Lost => Completed::Lost(Box::new(job)),
                 Marked::Unknown => {
@@ -49,10 +47,9 @@ impl Deliverer {
                     let integration = Some(prepared.integration);
                     Completed::Attempt(Box::new(Finished { job, integration, report, at }))
                 }
-            };
-            // The deliverer is gone only when `shutdown_timeout` is over.
-            let _ = completed.send(ended);
-        });
+            }
+        };
+        self.under_way.push(attempt.boxed());
     }
 }
 

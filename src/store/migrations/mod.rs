@@ -28,6 +28,7 @@ pub(super) const STEPS: &[Step] = steps![
     "0008_merge_requests",
     "0009_alerts",
     "0010_health",
+    "0011_history",
 ];
 
 /// The version of the schema that this program works with.

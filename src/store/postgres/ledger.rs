@@ -5,7 +5,7 @@ use tokio_postgres::types::ToSql;
 
 use super::connection::Connection;
 use super::rows::{self, RowState, bytes, moment, ms, select_holds};
-use super::{alerts, health, merge_requests, watches};
+use super::{alerts, event_log, health, merge_requests, watches};
 use crate::store::columns::{
     AttemptRow, DeadRow, LineRow, QUARANTINE_USE, QuarantineRow, QuarantineUseRow, TableRow as _, WaitingRow,
     dead_columns, key_of, line_columns, quarantine_columns, waiting_columns,
@@ -78,7 +78,7 @@ pub(super) async fn detail(connection: &Connection, id: DeliveryId) -> Result<Op
     let Some(row) = found.first() else { return Ok(None) };
     let (line, raw) = (LineRow::from_cells(row)?.read()?, bytes(row, "raw"));
     let hold = if line.state == State::Waiting { hold_on(connection, &line).await? } else { None };
-    Ok(Some(DeliveryDetail { attempts: attempts(connection, id).await?, line, raw, hold }))
+    Ok(Some(DeliveryDetail { attempts: attempts(connection, id).await?, line, raw: Some(raw), hold }))
 }
 
 /// The hold that keeps a delivery longest.
@@ -171,6 +171,7 @@ pub(super) async fn sweep(connection: &Connection, retention: Retention, limit: 
     swept.more |= watches::sweep(connection, before, most).await? == most;
     swept.more |= health::sweep(connection, before, most).await? == most;
     swept.more |= alerts::sweep(connection, before, most).await? == most;
+    swept.more |= event_log::sweep(connection, before, most).await? == most;
     let before = ms(retention.merge_requests_before);
     swept.more |= merge_requests::sweep(connection, before, most).await? == most;
     let gone: i64 =

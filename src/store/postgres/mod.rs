@@ -16,6 +16,7 @@
 
 mod alerts;
 mod connection;
+mod event_log;
 mod health;
 mod holds;
 mod ledger;
@@ -37,6 +38,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
+use tracing::warn;
 
 use super::columns::EventColumns;
 use super::merge_requests::MergeRequests;
@@ -44,9 +46,9 @@ use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
     AlertReport, Alerts, Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter,
-    DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, HealthRecord, Hold, HoldKey, Inbox,
-    LatestWaits, Lease, Ledger, NewHealth, NewQuarantined, NewWatch, NodeId, NotedAlert, Outbox, Overview,
-    Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled, SettledWatch, StoreError,
+    DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, EventLog, HealthRecord, Hold, HoldKey, Inbox,
+    LatestWaits, Lease, Ledger, LoggedEvent, NewHealth, NewQuarantined, NewWatch, NodeId, NotedAlert, Outbox, Overview,
+    Portion, Quarantine, QuarantineUse, Quarantined, Resend, Result, Retention, Settled, SettledWatch, StoreError,
     StoredEvent, Swept, Watch, Watches,
 };
 use crate::event::Event;
@@ -190,7 +192,9 @@ impl Postgres {
 #[async_trait]
 impl Outbox for Postgres {
     async fn enqueue(&self, batch: Vec<Dispatched>, now: Timestamp) -> Result<Vec<Vec<Option<Delivery>>>> {
-        self.write(&batch, now).await
+        let written = self.write(&batch, now).await?;
+        self.log_dispatched(&batch, now).await;
+        Ok(written)
     }
 
     async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>> {
@@ -249,6 +253,29 @@ impl Outbox for Postgres {
     }
 }
 
+impl Postgres {
+    /// What the event log says of events that were written. A line that is lost costs no delivery.
+    async fn log_dispatched(&self, batch: &[Dispatched], now: Timestamp) {
+        let mut lines = event_log::Lines::default();
+        for dispatched in batch {
+            let wanted = !dispatched.deliveries.is_empty();
+            dispatched.log.iter().for_each(|line| lines.add(&dispatched.event, line, now, wanted));
+        }
+        if let Err(error) = lines.write(&self.writer).await {
+            warn!(%error, "cannot write the event log");
+        }
+    }
+}
+
+#[async_trait]
+impl EventLog for Postgres {
+    async fn log_events(&self, events: Vec<LoggedEvent>) -> Result<()> {
+        let mut lines = event_log::Lines::default();
+        events.iter().for_each(|logged| lines.add(&logged.event, &logged.line, logged.received_at, false));
+        lines.write(&self.writer).await
+    }
+}
+
 #[async_trait]
 impl Quarantine for Postgres {
     async fn quarantine(&self, items: Vec<NewQuarantined>) -> Result<()> {
@@ -285,9 +312,10 @@ impl Ledger for Postgres {
         ledger::detail(&self.people, id).await
     }
 
-    async fn resend(&self, id: DeliveryId, audit: AuditEntry) -> Result<bool> {
+    async fn resend(&self, id: DeliveryId, audit: AuditEntry) -> Result<Resend> {
         let note = registry::Note::new(&audit);
-        Ok(self.writer.row("SELECT resend($1, $2, $3, $4, $5, $6)", &note.after(&[&id.0])).await?.get(0))
+        let row = self.writer.row("SELECT resend($1, $2, $3, $4, $5, $6)", &note.after(&[&id.0])).await?;
+        Ok(if row.get(0) { Resend::Done } else { Resend::NotSettled })
     }
 
     async fn cancel(&self, id: DeliveryId, audit: AuditEntry) -> Result<Cancel> {

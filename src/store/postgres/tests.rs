@@ -67,6 +67,7 @@ async fn write(store: &Postgres, id: &str, name: Option<&str>, now: Timestamp) -
         origin: Origin::Broker { digest: None, redelivered: false },
         deliveries: vec![delivery],
         seen: None,
+        log: None,
     };
     let mut written = store.enqueue(vec![dispatched], now).await.unwrap();
     written.remove(0).remove(0).unwrap()

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
+use super::keep::{self, digest_of};
 use super::lanes::{self, Foreign};
-use super::rows::{EventRow, RowState, change, find, ms};
+use super::rows::{EventRow, find};
 use super::{inbox, leases, merge_requests};
-use crate::store::columns::key_of;
 use crate::store::merge_requests::SeenMergeRequest;
 use crate::store::{BodyDigest, Delivery, DeliveryId, Dispatched, Lease, NewDelivery, Origin, Result};
 
@@ -16,21 +16,19 @@ use crate::store::{BodyDigest, Delivery, DeliveryId, Dispatched, Lease, NewDeliv
 pub(super) struct Entry {
     event: EventRow,
     origin: Origin,
-    deliveries: Vec<NewDelivery>,
+    deliveries: Vec<(DeliveryId, NewDelivery)>,
     seen: Option<SeenMergeRequest>,
 }
 
 impl Entry {
-    pub(super) fn new(dispatched: Dispatched, now: Timestamp) -> Self {
-        let digest = match &dispatched.origin {
-            Origin::Broker { digest, .. } => *digest,
-            Origin::Inbox(_) => None,
-        };
+    /// `next_id` gives the rows their ids.
+    pub(super) fn new(dispatched: Dispatched, now: Timestamp, next_id: impl Fn() -> DeliveryId) -> Self {
+        let Dispatched { event, origin, deliveries, seen, log } = dispatched;
         Self {
-            event: EventRow::new(&dispatched.event, now, digest),
-            origin: dispatched.origin,
-            deliveries: dispatched.deliveries,
-            seen: dispatched.seen,
+            event: EventRow::new(&event, now, digest_of(&origin), log),
+            origin,
+            deliveries: deliveries.into_iter().map(|new| (next_id(), new)).collect(),
+            seen,
         }
     }
 }
@@ -62,12 +60,12 @@ fn enqueue_one(
     }
     let seq = number_of(connection, &entry.event, &entry.origin)?;
     let mut written = Vec::with_capacity(entry.deliveries.len());
-    for delivery in entry.deliveries {
-        let lease = match delivery.lease.clone() {
-            Some(lease) if may_go_now(connection, &delivery, &lease, foreign)? => Some(lease),
+    for (id, new) in entry.deliveries {
+        let lease = match new.lease.clone() {
+            Some(lease) if may_go_now(connection, &new, &lease, foreign)? => Some(lease),
             _ => None,
         };
-        written.push(insert(connection, seq, &entry.event, delivery, lease.as_ref(), now)?);
+        written.push(insert(connection, seq, &entry.event, (id, new), lease.as_ref(), now)?);
     }
     Ok(written)
 }
@@ -75,7 +73,10 @@ fn enqueue_one(
 /// The event's number: of the one in the inbox, or of the one that was here before, or of the one written now.
 fn number_of(connection: &Connection, event: &EventRow, origin: &Origin) -> Result<i64> {
     match origin {
-        Origin::Inbox(number) if inbox::take_out(connection, *number)? => return Ok(*number),
+        Origin::Inbox(number) if inbox::take_out(connection, *number)? => {
+            event.dispatched(connection, *number, None)?;
+            return Ok(*number);
+        }
         Origin::Broker { digest: Some(digest), redelivered: true } => {
             if let Some(known) = by_digest(connection, digest)? {
                 return Ok(known);
@@ -121,53 +122,25 @@ fn insert(
     connection: &Connection,
     seq: i64,
     event: &EventRow,
-    delivery: NewDelivery,
+    (id, new): (DeliveryId, NewDelivery),
     lease: Option<&Lease>,
     now: Timestamp,
 ) -> Result<Option<Delivery>> {
-    let state = match lease {
-        Some(_) => RowState::LEASED,
-        // Its id will be the greatest.
-        None => lanes::enter(connection, delivery.lane, i64::MAX)?,
-    };
-    let written = change(
-        connection,
-        "INSERT INTO deliveries (event, integration, target, destination, lane, state, due, created_at, fresh_since,
-                                 lease_node, lease_until, replaces, route_key)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12)
-         ON CONFLICT (event, route_key) DO NOTHING",
-        params![
-            seq,
-            delivery.integration.0,
-            delivery.target,
-            delivery.destination,
-            delivery.lane.0,
-            state.0,
-            ms(now),
-            ms(event.event.occurred_at),
-            lease.map(|lease| &lease.node.0),
-            lease.map(|lease| ms(lease.until)),
-            delivery.replaces,
-            key_of(&[&delivery.integration.0, &delivery.target]),
-        ],
-    )?;
-    if written == 0 {
+    let fresh_since = event.event.occurred_at;
+    let row = keep::Row { id, seq, new: &new, due: now, fresh_since };
+    if !keep::insert(connection, &row, lease.map(|lease| (&lease.node, lease.until)))? {
         return Ok(None);
     }
-    let id = connection.last_insert_rowid();
-    if delivery.replaces {
-        lanes::replace_older(connection, delivery.lane, id, ms(now))?;
-    }
     Ok(Some(Delivery {
-        id: DeliveryId(id),
+        id,
         event: event.event.id.clone(),
-        integration: delivery.integration,
-        target: delivery.target,
-        destination: delivery.destination,
-        lane: delivery.lane,
-        replaces: delivery.replaces,
+        integration: new.integration,
+        target: new.target,
+        destination: new.destination,
+        lane: new.lane,
+        replaces: new.replaces,
         attempts: 0,
-        fresh_since: event.event.occurred_at,
+        fresh_since,
         started: false,
         leased: lease.is_some(),
     }))

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::rows::{EventRow, change, prepare, stored_event};
+use super::rows::{EventRow, change, delete_body, prepare, stored_event};
 use crate::store::{Portion, Result, StoredEvent};
 
 pub(super) fn push(connection: &Connection, event: &EventRow) -> Result<bool> {
@@ -13,7 +13,7 @@ pub(super) fn push(connection: &Connection, event: &EventRow) -> Result<bool> {
 
 const PEEK: &str =
     "SELECT inbox.seq, id, occurred_at, raw FROM inbox CROSS JOIN events ON events.seq = inbox.seq
-     WHERE inbox.seq > ?1 ORDER BY inbox.seq";
+     CROSS JOIN bodies ON bodies.event = inbox.seq WHERE inbox.seq > ?1 ORDER BY inbox.seq";
 
 pub(super) fn peek(connection: &Connection, after: i64, portion: Portion) -> Result<Vec<(i64, StoredEvent)>> {
     let mut statement = prepare(connection, PEEK)?;
@@ -33,6 +33,7 @@ pub(super) fn discard(connection: &Connection, numbers: &[i64]) -> Result<()> {
     for number in numbers {
         if take_out(connection, *number)? {
             change(connection, "INSERT OR IGNORE INTO discarded (seq) VALUES (?1)", [number])?;
+            delete_body(connection, *number)?;
         }
     }
     Ok(())

@@ -1,11 +1,17 @@
 //! The ledger: deliveries and attempts, which people read and resend.
 
+use std::cmp::Reverse;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
+use super::history;
 use super::lanes;
 use super::registry;
-use super::rows::{self, HOLD, RowState, blob, change, find, hold, moment, ms, prepare};
+use super::rows::{self, HOLD, RowState, blob, change, find, hold, insert_body, moment, ms, prepare};
+use super::segments::Segments;
 use super::watches;
 use crate::store::columns::{
     AttemptRow, DeadRow, LineRow, TableRow as _, WaitingRow, dead_columns, key_of, line_columns,
@@ -14,8 +20,8 @@ use crate::store::columns::{
 use crate::store::overview::grouped;
 use crate::store::registry::AuditEntry;
 use crate::store::{
-    Cancel, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, Lane, Overview, Result,
-    State, StoredAttempt,
+    Cancel, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, Lane, Overview, Resend,
+    Result, State, StoredAttempt,
 };
 
 /// The list's query, by whether an integration is named and by the index that finds rows of the state.
@@ -54,6 +60,14 @@ fn list_sql(filter: &DeliveryFilter) -> String {
 }
 
 pub(super) fn list(connection: &Connection, filter: &DeliveryFilter) -> Result<Vec<DeliveryLine>> {
+    let mut lines = history::list(connection, filter)?;
+    lines.extend(list_rows(connection, filter)?);
+    lines.sort_unstable_by_key(|line| Reverse(line.id));
+    lines.truncate(filter.limit);
+    Ok(lines)
+}
+
+fn list_rows(connection: &Connection, filter: &DeliveryFilter) -> Result<Vec<DeliveryLine>> {
     let rows: Vec<LineRow> = rows::all(
         connection,
         &list_sql(filter),
@@ -71,19 +85,38 @@ pub(super) fn list(connection: &Connection, filter: &DeliveryFilter) -> Result<V
     rows.into_iter().map(LineRow::read).collect()
 }
 
-pub(super) fn detail(connection: &Connection, id: DeliveryId) -> Result<Option<DeliveryDetail>> {
+pub(super) fn detail(
+    connection: &Connection,
+    segments: &Mutex<Segments>,
+    id: DeliveryId,
+) -> Result<Option<DeliveryDetail>> {
     const ONE: &str = concat!(
         "SELECT ",
         line_columns!(),
-        ", e.raw AS raw FROM deliveries AS d CROSS JOIN events AS e ON e.seq = d.event WHERE d.id = ?1"
+        ", d.event AS seq FROM deliveries AS d CROSS JOIN events AS e ON e.seq = d.event WHERE d.id = ?1"
     );
-    let read = |row: &Row<'_>| Ok((LineRow::from_cells(row)?, blob(row, "raw")?));
-    let Some((line, raw)) = prepare(connection, ONE)?.query_row([id.0], read).optional()? else {
+    if let Some((line, seq, attempt)) = history::one(connection, id)? {
+        let raw = json(connection, segments, seq)?;
+        return Ok(Some(DeliveryDetail { attempts: vec![(1, attempt)], line, raw, hold: None }));
+    }
+    let read = |row: &Row<'_>| Ok((LineRow::from_cells(row)?, row.get("seq")?));
+    let Some((line, seq)) = prepare(connection, ONE)?.query_row([id.0], read).optional()? else {
         return Ok(None);
     };
     let line = line.read()?;
     let hold = if line.state == State::Waiting { hold_on(connection, &line)? } else { None };
+    let raw = json(connection, segments, seq)?;
     Ok(Some(DeliveryDetail { attempts: attempts(connection, id)?, line, raw, hold }))
+}
+
+/// The JSON of the event of this number, from its row or its file; `None` where it is not kept any more.
+fn json(connection: &Connection, segments: &Mutex<Segments>, seq: i64) -> Result<Option<Bytes>> {
+    let mut statement = prepare(connection, "SELECT raw FROM bodies WHERE event = ?1")?;
+    if let Some(raw) = statement.query_row([seq], |row| blob(row, 0)).optional()? {
+        return Ok(Some(raw));
+    }
+    let Some(location) = history::location(connection, seq)? else { return Ok(None) };
+    Ok(segments.lock().unwrap_or_else(PoisonError::into_inner).read(location))
 }
 
 /// The hold that keeps a delivery longest.
@@ -103,12 +136,24 @@ fn attempts(connection: &Connection, id: DeliveryId) -> Result<Vec<(u32, StoredA
     rows.into_iter().map(AttemptRow::read).collect()
 }
 
-pub(super) fn resend(connection: &Connection, id: DeliveryId, audit: &AuditEntry) -> Result<bool> {
+pub(super) fn resend(
+    connection: &Connection,
+    segments: &Mutex<Segments>,
+    id: DeliveryId,
+    audit: &AuditEntry,
+) -> Result<Resend> {
+    let in_history = history::lane(connection, id)?;
     let settled = "SELECT lane FROM deliveries WHERE id = ?1 AND settled_at IS NOT NULL";
-    let Some(lane) = find(connection, settled, [id.0])? else { return Ok(false) };
-    let lane = Lane(lane);
+    let Some(lane) = in_history.or(find(connection, settled, [id.0])?.map(Lane)) else {
+        return Ok(Resend::NotSettled);
+    };
     if lanes::replaced_at(connection, lane, id.0)?.is_some() {
-        return Ok(false);
+        return Ok(Resend::NotSettled);
+    }
+    if let Some((_, seq, _)) = history::one(connection, id)? {
+        let Some(raw) = json(connection, segments, seq)? else { return Ok(Resend::JsonGone) };
+        insert_body(connection, seq, &raw)?;
+        history::make_row(connection, id)?;
     }
     let state = lanes::enter(connection, lane, id.0)?;
     change(
@@ -118,7 +163,7 @@ pub(super) fn resend(connection: &Connection, id: DeliveryId, audit: &AuditEntry
         params![id.0, state.0, ms(audit.at)],
     )?;
     registry::note(connection, audit)?;
-    Ok(true)
+    Ok(Resend::Done)
 }
 
 pub(super) fn cancel(connection: &Connection, id: DeliveryId, audit: &AuditEntry) -> Result<Cancel> {

@@ -2,15 +2,18 @@
 //!
 //! A writer thread commits in groups ([`thread`]). Two readers, one for the pipeline and one for people, see what is committed
 //! and never wait for the writer. The operations are functions of a connection, in a file for each: [`inbox`], [`enqueue`],
-//! [`claim`], [`settle`], [`leases`], [`holds`], [`ledger`], [`sweep`], [`quarantine`], [`registry`]. [`lanes`] keeps the
-//! order within lanes. [`schema`] opens and migrates the file, [`key_file`] has the key beside it, [`place`] watches over both.
+//! [`keep`], [`claim`], [`settle`], [`history`], [`leases`], [`holds`], [`ledger`], [`sweep`], [`quarantine`], [`registry`]. [`lanes`] keeps the
+//! order within lanes. [`segments`] has the JSON of delivered events.
+//! [`schema`] opens and migrates the file, [`key_file`] has the key beside it, [`place`] watches over both.
 
 mod alerts;
 mod claim;
 mod enqueue;
 mod health;
+mod history;
 mod holds;
 mod inbox;
+mod keep;
 mod key_file;
 mod lanes;
 mod leases;
@@ -21,6 +24,7 @@ mod quarantine;
 mod registry;
 mod rows;
 mod schema;
+mod segments;
 mod settle;
 mod sweep;
 #[cfg(test)]
@@ -29,7 +33,8 @@ mod thread;
 mod watches;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -39,10 +44,10 @@ use super::merge_requests::MergeRequests;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
-    AlertReport, Alerts, Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter,
-    DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, HealthRecord, Hold, HoldKey, Inbox,
-    LatestWaits, Lease, Ledger, NewHealth, NewQuarantined, NewWatch, NodeId, NotedAlert, Outbox, Overview,
-    Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled, SettledWatch, StoreError,
+    AlertReport, Alerts, Asked, Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter,
+    DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, EventLog, FirstAttempts, HealthRecord, Hold, HoldKey, Inbox, Kept, Known,
+    LatestWaits, Lease, Ledger, LoggedEvent, NewHealth, NewQuarantined, NewWatch, NodeId, NotedAlert, Outbox, Overview,
+    Portion, Quarantine, QuarantineUse, Quarantined, Resend, Result, Retention, Settled, SettledWatch, StoreError,
     StoredEvent, Swept, Watch, Watches,
 };
 use crate::event::Event;
@@ -50,6 +55,7 @@ use crate::integration::{Fingerprint, IntegrationId};
 use enqueue::Entry;
 use place::Place;
 use rows::EventRow;
+use segments::Segments;
 use schema::Lock;
 use thread::Worker;
 
@@ -64,6 +70,9 @@ pub struct Sqlite {
     writer: Worker,
     place: Arc<Place>,
     keys: Keyring,
+    /// The greatest id that was given to a delivery.
+    last_id: AtomicI64,
+    segments: Arc<Mutex<Segments>>,
 }
 
 impl Sqlite {
@@ -107,10 +116,12 @@ impl Sqlite {
         keys: Keyring,
     ) -> Result<Self> {
         let place = Arc::new(place);
+        let last_id = AtomicI64::new(history::last_id(&connection)?);
+        let segments = Arc::new(Mutex::new(Segments::beside(path)));
         let writer = Worker::writer(connection, lock, Arc::clone(&place))?;
         let reader = Worker::reader("store-reader", schema::connect(path)?)?;
         let ledger = Worker::reader("store-ledger", schema::connect(path)?)?;
-        Ok(Self { reader, ledger, writer, place, keys })
+        Ok(Self { reader, ledger, writer, place, keys, last_id, segments })
     }
 }
 
@@ -136,7 +147,7 @@ fn place_of(path: &Path) -> Result<(PathBuf, PathBuf)> {
 #[async_trait]
 impl Inbox for Sqlite {
     async fn push(&self, event: &Event, received_at: Timestamp) -> Result<bool> {
-        let event = EventRow::new(event, received_at, None);
+        let event = EventRow::new(event, received_at, None, None);
         self.writer.call(move |connection| inbox::push(connection, &event)).await
     }
 
@@ -152,8 +163,13 @@ impl Inbox for Sqlite {
 
 #[async_trait]
 impl Outbox for Sqlite {
+    fn first_attempts(&self) -> Option<&dyn FirstAttempts> {
+        Some(self)
+    }
+
     async fn enqueue(&self, batch: Vec<Dispatched>, now: Timestamp) -> Result<Vec<Vec<Option<Delivery>>>> {
-        let batch: Vec<_> = batch.into_iter().map(|dispatched| Entry::new(dispatched, now)).collect();
+        let entry = |dispatched| Entry::new(dispatched, now, || self.next_id());
+        let batch: Vec<_> = batch.into_iter().map(entry).collect();
         self.writer.call(move |connection| enqueue::enqueue(connection, batch, now)).await
     }
 
@@ -220,6 +236,35 @@ impl Outbox for Sqlite {
 }
 
 #[async_trait]
+impl FirstAttempts for Sqlite {
+    fn next_id(&self) -> DeliveryId {
+        DeliveryId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    async fn look_up(&self, asked: Vec<Asked>) -> Result<Vec<Known>> {
+        self.reader.call(move |connection| keep::look_up(connection, &asked)).await
+    }
+
+    async fn keep(&self, by: &NodeId, batch: Arc<[Kept]>) -> Result<()> {
+        let by = by.clone();
+        let segments = Arc::clone(&self.segments);
+        self.writer.call(move |connection| keep::keep(connection, &segments, &by, &batch)).await
+    }
+}
+
+#[async_trait]
+impl EventLog for Sqlite {
+    async fn log_events(&self, events: Vec<LoggedEvent>) -> Result<()> {
+        let row = |LoggedEvent { event, received_at, line }| EventRow::new(&event, received_at, None, Some(line));
+        let events: Vec<_> = events.into_iter().map(row).collect();
+        let write = move |connection: &rusqlite::Connection| {
+            events.iter().try_for_each(|event| event.insert_unwanted(connection)).map_err(StoreError::from)
+        };
+        self.writer.call(write).await
+    }
+}
+
+#[async_trait]
 impl Quarantine for Sqlite {
     async fn quarantine(&self, items: Vec<NewQuarantined>) -> Result<()> {
         self.writer.call(move |connection| quarantine::quarantine(connection, &items)).await
@@ -249,11 +294,13 @@ impl Ledger for Sqlite {
     }
 
     async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>> {
-        self.ledger.call(move |connection| ledger::detail(connection, id)).await
+        let segments = Arc::clone(&self.segments);
+        self.ledger.call(move |connection| ledger::detail(connection, &segments, id)).await
     }
 
-    async fn resend(&self, id: DeliveryId, audit: AuditEntry) -> Result<bool> {
-        self.writer.call(move |connection| ledger::resend(connection, id, &audit)).await
+    async fn resend(&self, id: DeliveryId, audit: AuditEntry) -> Result<Resend> {
+        let segments = Arc::clone(&self.segments);
+        self.writer.call(move |connection| ledger::resend(connection, &segments, id, &audit)).await
     }
 
     async fn cancel(&self, id: DeliveryId, audit: AuditEntry) -> Result<Cancel> {
@@ -269,7 +316,15 @@ impl Ledger for Sqlite {
     }
 
     async fn sweep(&self, retention: Retention, limit: usize) -> Result<Swept> {
-        self.writer.call(move |connection| sweep::sweep(connection, retention, limit)).await
+        let segments = Arc::clone(&self.segments);
+        let sweep = move |connection: &rusqlite::Connection| {
+            let swept = sweep::sweep(connection, retention, limit)?;
+            let segments = segments.lock().unwrap_or_else(PoisonError::into_inner);
+            // Files that could not be removed are removed by a later sweep.
+            let _ = segments.sweep(retention.settled_before.into());
+            Ok(swept)
+        };
+        self.writer.call(sweep).await
     }
 
     async fn ping(&self) -> Result<()> {
@@ -325,7 +380,7 @@ impl Watches for Sqlite {
     }
 
     async fn settle_watch(&self, settled: SettledWatch) -> Result<bool> {
-        let announce = settled.announce.as_ref().map(|event| EventRow::new(event, settled.at, None));
+        let announce = settled.announce.as_ref().map(|event| EventRow::new(event, settled.at, None, None));
         self.writer.call(move |connection| watches::settle(connection, &settled, announce.as_ref())).await
     }
 
@@ -352,7 +407,7 @@ impl Alerts for Sqlite {
         now: Timestamp,
     ) -> Result<Vec<Option<NotedAlert>>> {
         let report = |AlertReport { key, title, event }| {
-            let event = event.map(|event| EventRow::new(&event, now, None));
+            let event = event.map(|event| EventRow::new(&event, now, None, None));
             alerts::Report { key, title, event }
         };
         let reports = reports.into_iter().map(report).collect();

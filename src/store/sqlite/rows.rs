@@ -7,32 +7,87 @@ use jiff::Timestamp;
 use rusqlite::types::FromSqlError;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Row, RowIndex, params};
 
+use super::segments::Location;
 use crate::event::{Event, EventId};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::store::columns::{EventColumns, TableRow};
 pub(super) use crate::store::columns::{RowState, limit, ms};
-use crate::store::{BodyDigest, Hold, HoldCause, HoldKey, Result, StoreError, StoredEvent};
+use crate::store::{BodyDigest, Hold, HoldCause, HoldKey, LogLine, Result, StoreError, StoredEvent};
 
 /// An event to be written, made by the caller's thread so that the writer only writes.
 pub(super) struct EventRow {
     pub(super) event: EventColumns,
     received_at: Timestamp,
     digest: Option<BodyDigest>,
+    log: Option<LogLine>,
 }
 
 impl EventRow {
-    pub(super) fn new(event: &Event, received_at: Timestamp, digest: Option<BodyDigest>) -> Self {
-        Self { event: EventColumns::new(event), received_at, digest }
+    pub(super) fn new(
+        event: &Event,
+        received_at: Timestamp,
+        digest: Option<BodyDigest>,
+        log: Option<LogLine>,
+    ) -> Self {
+        Self { event: EventColumns::new(event), received_at, digest, log }
     }
 
-    /// Writes the event, and returns its number. `None` where an event of this id exists.
+    /// Writes the event with its JSON, and returns its number. `None` where an event of this id exists that deliveries were
+    /// made of.
     pub(super) fn insert(&self, connection: &Connection) -> rusqlite::Result<Option<i64>> {
+        let Some(seq) = self.insert_wanted(connection, None)? else { return Ok(None) };
+        insert_body(connection, seq, &self.event.raw)?;
+        Ok(Some(seq))
+    }
+
+    /// Writes the event without its JSON, which lies there, if it is kept. A row that only the event log wrote becomes one of an
+    /// event that makes its id known.
+    pub(super) fn insert_wanted(
+        &self,
+        connection: &Connection,
+        location: Option<Location>,
+    ) -> rusqlite::Result<Option<i64>> {
+        if self.insert_row(connection, true, location)? {
+            return Ok(Some(connection.last_insert_rowid()));
+        }
+        let unwanted = "SELECT seq FROM events WHERE id = ?1 AND wanted = 0";
+        let Some(seq) = find(connection, unwanted, [self.event.id.as_str()])? else { return Ok(None) };
+        self.dispatched(connection, seq, location)?;
+        Ok(Some(seq))
+    }
+
+    /// Completes the row of an event of which deliveries were made.
+    pub(super) fn dispatched(
+        &self,
+        connection: &Connection,
+        seq: i64,
+        location: Option<Location>,
+    ) -> rusqlite::Result<()> {
+        let (source, verdicts) = self.log_columns();
+        let (segment, position) = location_columns(location);
+        let sql = "UPDATE events SET wanted = 1, source = ?2, verdicts = ?3, segment = ?4, position = ?5 WHERE seq = ?1";
+        change(connection, sql, params![seq, source, verdicts, segment, position]).map(drop)
+    }
+
+    /// Writes the event for the event log alone. One whose id is there stays as it is.
+    pub(super) fn insert_unwanted(&self, connection: &Connection) -> rusqlite::Result<()> {
+        self.insert_row(connection, false, None).map(drop)
+    }
+
+    fn insert_row(
+        &self,
+        connection: &Connection,
+        wanted: bool,
+        location: Option<Location>,
+    ) -> rusqlite::Result<bool> {
         let event = &self.event;
+        let (source, verdicts) = self.log_columns();
+        let (segment, position) = location_columns(location);
         let written = change(
             connection,
             "INSERT INTO events (id, trigger, kind, project_id, project, subject, occurred_at, received_at, digest,
-                                 raw)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                                 source, verdicts, wanted, segment, position)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
              ON CONFLICT (id) DO NOTHING",
             params![
                 event.id.as_str(),
@@ -44,11 +99,35 @@ impl EventRow {
                 ms(event.occurred_at),
                 ms(self.received_at),
                 self.digest.as_ref().map(|digest| digest.0.as_slice()),
-                event.raw.as_ref(),
+                source,
+                verdicts,
+                wanted,
+                segment,
+                position,
             ],
         )?;
-        Ok((written == 1).then(|| connection.last_insert_rowid()))
+        Ok(written == 1)
     }
+
+    fn log_columns(&self) -> (Option<&'static str>, Option<&str>) {
+        let line = self.log.as_ref();
+        (line.map(|line| line.source), line.and_then(|line| line.verdicts.as_deref()))
+    }
+}
+
+fn location_columns(location: Option<Location>) -> (Option<i64>, Option<i64>) {
+    location.map(|at| (at.segment, at.position)).unzip()
+}
+
+/// Removes the JSON of the event of this number.
+pub(super) fn delete_body(connection: &Connection, seq: i64) -> rusqlite::Result<()> {
+    change(connection, "DELETE FROM bodies WHERE event = ?1", [seq]).map(drop)
+}
+
+/// Writes the JSON of the event of this number, unless it is there.
+pub(super) fn insert_body(connection: &Connection, seq: i64, raw: &[u8]) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO bodies (event, raw) VALUES (?1, ?2) ON CONFLICT (event) DO NOTHING";
+    change(connection, sql, params![seq, raw]).map(drop)
 }
 
 /// An event's id, moment and JSON, from three columns that begin here.

@@ -36,6 +36,11 @@ fn settle_one(connection: &Connection, by: &NodeId, settled: &Settled) -> Result
             AttemptRecord { at: settled.at, latency_ms: 0, outcome: "cancelled", status: None, note };
         record(connection, settled.delivery, &cancelled)?;
     }
+    follow_up(connection, settled)
+}
+
+/// What a settlement changes beside its row.
+pub(super) fn follow_up(connection: &Connection, settled: &Settled) -> Result<()> {
     if let Some(watch) = &settled.watch {
         watches::watch(connection, std::slice::from_ref(watch))?;
     }

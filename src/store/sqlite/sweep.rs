@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, params};
 
 use super::rows::{self, RowState, change, ms, prepare};
-use super::{alerts, health, merge_requests, watches};
+use super::{alerts, health, history, merge_requests, watches};
 use crate::store::{Result, Retention, State, Swept};
 
 pub(super) fn sweep(connection: &Connection, retention: Retention, limit: usize) -> Result<Swept> {
@@ -14,7 +14,9 @@ pub(super) fn sweep(connection: &Connection, retention: Retention, limit: usize)
     for (state, before) in retention.by_state() {
         events.extend(sweeping.deliveries(state, ms(before))?);
     }
+    events.extend(sweeping.history(ms(retention.settled_before))?);
     sweeping.events(&events)?;
+    sweeping.unwanted(ms(retention.settled_before))?;
     sweeping.discarded(ms(retention.settled_before))?;
     sweeping.watches(ms(retention.settled_before))?;
     sweeping.alerts(ms(retention.settled_before))?;
@@ -35,6 +37,9 @@ const SETTLED: &str = "SELECT id, event FROM deliveries INDEXED BY deliveries_se
 /// Events that came over HTTP and led to no delivery, in the order of their arrival.
 const DISCARDED: &str = "SELECT discarded.seq FROM discarded CROSS JOIN events ON events.seq = discarded.seq
      WHERE events.received_at < ?1 ORDER BY discarded.seq LIMIT ?2";
+
+const UNWANTED: &str = "DELETE FROM events WHERE seq IN
+     (SELECT seq FROM events INDEXED BY events_unwanted WHERE wanted = 0 AND received_at < ?1 ORDER BY received_at LIMIT ?2)";
 
 impl Sweeping<'_> {
     /// Removes deliveries with their attempts. Returns their events.
@@ -59,15 +64,39 @@ impl Sweeping<'_> {
     fn events(&mut self, seqs: &BTreeSet<i64>) -> Result<()> {
         for seq in seqs {
             change(self.connection, "DELETE FROM discarded WHERE seq = ?1", [seq])?;
+            change(
+                self.connection,
+                "DELETE FROM bodies WHERE event = ?1
+                 AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event = ?1)
+                 AND NOT EXISTS (SELECT 1 FROM inbox WHERE seq = ?1)",
+                [seq],
+            )?;
             let gone = change(
                 self.connection,
                 "DELETE FROM events WHERE seq = ?1
                  AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event = ?1)
+                 AND NOT EXISTS (SELECT 1 FROM history WHERE event = ?1)
                  AND NOT EXISTS (SELECT 1 FROM inbox WHERE seq = ?1)",
                 [seq],
             )?;
             self.swept.events += u64::from(gone == 1);
         }
+        Ok(())
+    }
+
+    /// Removes deliveries that never were rows. Returns their events.
+    fn history(&mut self, before: i64) -> Result<Vec<i64>> {
+        let events = history::sweep(self.connection, before, self.limit)?;
+        self.count(events.len());
+        self.swept.deliveries += events.len() as u64;
+        Ok(events)
+    }
+
+    /// Removes events that only the event log has.
+    fn unwanted(&mut self, before: i64) -> Result<()> {
+        let gone = change(self.connection, UNWANTED, params![before, rows::limit(self.limit)])?;
+        self.count(gone);
+        self.swept.events += gone as u64;
         Ok(())
     }
 

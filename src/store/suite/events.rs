@@ -46,6 +46,7 @@ pub(super) async fn the_inbox_gives_its_events_in_order_until_they_are_dispatche
         origin: Origin::Inbox(all[n].0),
         deliveries: vec![delivery()],
         seen: None,
+        log: None,
     };
     let written = case.store.enqueue(vec![dispatched(0), dispatched(2)], at(1)).await.unwrap();
     assert!(written.iter().all(|event| event[0].is_some()));
@@ -81,6 +82,7 @@ pub(super) async fn an_event_that_was_dispatched_is_known_to_the_inbox<B: Backen
         origin: Origin::Inbox(number),
         deliveries: vec![delivery()],
         seen: None,
+        log: None,
     };
     assert!(case.store.enqueue(vec![by_inbox], at(3)).await.unwrap()[0][0].is_none());
     assert_eq!(case.inbox(0).await, []);

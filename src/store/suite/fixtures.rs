@@ -95,6 +95,7 @@ pub(super) fn from_broker(event: Event, deliveries: Vec<NewDelivery>) -> Dispatc
         origin: Origin::Broker { digest: None, redelivered: false },
         deliveries,
         seen: None,
+        log: None,
     }
 }
 

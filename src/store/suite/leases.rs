@@ -60,7 +60,7 @@ pub(super) async fn a_started_row_stays_marked_until_it_waits_or_is_resent<B: Ba
     assert_eq!(case.claim_started("b", at(120)).await, [(id, false)], "its outcome was written");
     case.store.start(lease("b", at(120)), &[id]).await.unwrap();
     case.end("b", id, NewState::Failed, at(121)).await;
-    assert!(case.store.resend(id, audit("delivery.resend", at(122))).await.unwrap());
+    assert!(case.store.resend(id, audit("delivery.resend", at(122))).await.unwrap().is_done());
     assert_eq!(case.claim_started("b", at(122)).await, [(id, false)], "a person wants it once more");
 }
 

@@ -42,6 +42,7 @@ pub(super) async fn a_redelivered_body_that_is_known_changes_nothing<B: Backend>
         origin: Origin::Broker { digest: Some(BodyDigest([digest; 32])), redelivered },
         deliveries: vec![delivery()],
         seen: None,
+        log: None,
     };
     let write =
         async |dispatched| case.store.enqueue(vec![dispatched], at(0)).await.unwrap().remove(0).remove(0);
@@ -61,6 +62,7 @@ pub(super) async fn an_event_without_deliveries_leaves_the_inbox_and_nothing_els
         origin,
         deliveries: Vec::new(),
         seen: None,
+        log: None,
     };
 
     let batch = vec![

@@ -145,7 +145,7 @@ pub(super) async fn the_detail_tells_the_whole_story<B: Backend>() {
     case.hold(hold("else", at(200)), at(2)).await;
 
     let detail = case.store.delivery(id).await.unwrap().unwrap();
-    assert_eq!(detail.raw, event("e1").raw);
+    assert_eq!(detail.raw, Some(event("e1").raw));
     assert_eq!(
         (detail.line.due, detail.line.last_note.as_deref()),
         (Some(at(90)), Some("channel_not_found"))
@@ -167,7 +167,7 @@ pub(super) async fn the_detail_tells_the_whole_story<B: Backend>() {
 pub(super) async fn a_dead_letter_is_sent_again<B: Backend>() {
     let case = Case::<B>::new().await;
     let id = ended(&case, "e1", delivery(), NewState::Failed, at(0)).await;
-    assert!(case.store.resend(id, audit("delivery.retry", at(100))).await.unwrap());
+    assert!(case.store.resend(id, audit("delivery.retry", at(100))).await.unwrap().is_done());
     let claim = crate::store::Claim {
         destinations: vec!["hook".into()],
         portion: Portion::rows(9),
@@ -181,7 +181,7 @@ pub(super) async fn a_dead_letter_is_sent_again<B: Backend>() {
     assert_eq!((detail.line.state, detail.line.attempts), (State::Delivered, 1));
     assert_eq!(detail.attempts.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [1, 2], "the old record stays");
     assert!(
-        case.store.resend(id, audit("delivery.retry", at(200))).await.unwrap(),
+        case.store.resend(id, audit("delivery.retry", at(200))).await.unwrap().is_done(),
         "what arrived may be sent again too"
     );
     let log = case.store.audit_log(None, 10).await.unwrap();
@@ -193,7 +193,7 @@ pub(super) async fn a_resent_letter_goes_before_the_later_ones_of_its_lane<B: Ba
     let case = Case::<B>::new().await;
     let old = ended(&case, "e1", delivery(), NewState::Failed, at(0)).await;
     let waiting = case.write("e2", delivery(), at(1)).await;
-    case.store.resend(old, audit("delivery.retry", at(2))).await.unwrap();
+    assert!(case.store.resend(old, audit("delivery.retry", at(2))).await.unwrap().is_done());
     assert_eq!(case.claim_some("a", "hook", Portion::rows(1), at(3)).await, (vec![old], true));
     assert_eq!(case.take_over("b", "hook", at(3)).await, []);
     assert_eq!(case.take_over("a", "hook", at(3)).await, [waiting]);
@@ -204,7 +204,7 @@ pub(super) async fn what_is_on_its_way_is_not_resent<B: Backend>() {
     let waits = case.write("e1", delivery(), at(0)).await;
     let leased = case.write("e2", delivery().lane(2).leased("a", at(0)), at(0)).await;
     for id in [waits, leased, DeliveryId(4711)] {
-        assert!(!case.store.resend(id, audit("delivery.retry", at(1))).await.unwrap());
+        assert!(!case.store.resend(id, audit("delivery.retry", at(1))).await.unwrap().is_done());
     }
 }
 

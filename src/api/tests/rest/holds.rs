@@ -111,7 +111,7 @@ impl Api {
         let id = EventId::new(&format!("event-{}", self.events.fetch_add(1, Ordering::Relaxed))).unwrap();
         let event = Arc::new(Event { id, ..sample(Trigger::Push) });
         let origin = Origin::Broker { digest: None, redelivered: false };
-        let dispatched = Dispatched { event, origin, deliveries: vec![delivery], seen: None };
+        let dispatched = Dispatched { event, origin, deliveries: vec![delivery], seen: None, log: None };
         self.store.enqueue(vec![dispatched], NOW).await.unwrap()[0][0].as_ref().unwrap().id
     }
 }

@@ -216,7 +216,7 @@ async fn delivered(api: &Api, integration: &str) -> i64 {
     };
     let event = Arc::new(sample(Trigger::Push));
     let origin = Origin::Broker { digest: None, redelivered: false };
-    let dispatched = Dispatched { event, origin, deliveries: vec![delivery], seen: None };
+    let dispatched = Dispatched { event, origin, deliveries: vec![delivery], seen: None, log: None };
     let written = api.store.enqueue(vec![dispatched], NOW).await.unwrap();
     written[0][0].as_ref().unwrap().id.0
 }

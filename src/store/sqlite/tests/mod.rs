@@ -2,6 +2,7 @@
 
 mod file;
 mod group;
+mod keep;
 mod key;
 pub(super) mod plan;
 
@@ -43,6 +44,7 @@ async fn write_large(store: &Sqlite, id: &str, size: usize) -> Result<()> {
         origin: Origin::Broker { digest: None, redelivered: false },
         deliveries: vec![delivery],
         seen: None,
+        log: None,
     };
     store.enqueue(vec![dispatched], now()).await.map(drop)
 }

@@ -41,6 +41,10 @@ fn mute(project: i64, slug: &str, channel: &str) -> Mute {
     Mute { project, slug, channel, until: at(100), by: "@ada".to_owned(), revision: 1 }
 }
 
+fn planning(holds: &HoldSet, second: i64) -> Planning<'_> {
+    Planning { source: "test", holds, pauses: PAUSES, log: true, now: at(second) }
+}
+
 /// Where a push goes at this moment.
 fn told(mutes: Vec<Mute>, second: i64) -> Vec<String> {
     let body = r#"{"object_kind":"push","ref":"refs/heads/main",
@@ -53,8 +57,9 @@ fn told(mutes: Vec<Mute>, second: i64) -> Vec<String> {
         refused: None,
         origin: Origin::Broker { digest: None, redelivered: false },
         receipt: Receipt { generation: 0, number: 0 },
+        again: false,
     };
-    match plan("test", inbound, &catalog(mutes), &HoldSet::default(), PAUSES, at(second)) {
+    match plan(inbound, &catalog(mutes), planning(&HoldSet::default(), second)) {
         Plan::Deliver { dispatched, .. } => {
             let deliveries = dispatched.deliveries.into_iter();
             deliveries.map(|new| format!("{} {}", new.integration, new.target)).collect()
@@ -123,8 +128,9 @@ fn remembered(slug: &str, active: bool, change: impl FnOnce(&mut serde_json::Val
         refused: None,
         origin: Origin::Broker { digest: None, redelivered: false },
         receipt: Receipt { generation: 0, number: 0 },
+        again: false,
     };
-    match plan("test", inbound, &snapshot, &HoldSet::default(), PAUSES, at(5)) {
+    match plan(inbound, &snapshot, planning(&HoldSet::default(), 5)) {
         Plan::Drop { seen, result: "unmatched", .. } => seen.map(|seen| {
             assert_eq!(seen.seen_at, at(3), "when the forge sent it");
             format!(
@@ -164,8 +170,9 @@ fn a_message_that_its_source_refuses_goes_to_quarantine_with_the_reason() {
         refused: Some("it has 11000000 bytes".to_owned()),
         origin: Origin::Broker { digest: None, redelivered: false },
         receipt: Receipt { generation: 0, number: 0 },
+        again: false,
     };
-    match plan("test", inbound, &catalog(Vec::new()), &HoldSet::default(), PAUSES, at(1)) {
+    match plan(inbound, &catalog(Vec::new()), planning(&HoldSet::default(), 1)) {
         Plan::Quarantine { item, .. } => {
             assert_eq!(
                 (item.reason.as_str(), &item.raw[..]),

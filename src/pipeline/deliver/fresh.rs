@@ -1,0 +1,144 @@
+//! Events whose deliveries are attempted before they are rows: handed over by dispatch, and kept when each delivery has a fate.
+//!
+//! An event that takes longer than [`ROWS_AFTER`] becomes rows, so that its source goes on. What is to be kept is written together,
+//! at [`KEPT_AT`] events or after [`KEPT_WITHIN`], or at once where a later delivery of a lane waits for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Deliverer, Fresh};
+use crate::event::Event;
+use crate::pipeline::after;
+use crate::pipeline::outbox_writer::Command;
+use crate::pipeline::scheduler::{Job, JobEvent};
+use crate::pipeline::unwritten::Settlement;
+use crate::store::{Delivery, DeliveryId, Kept, KeptDelivery, Lease, Settled};
+
+/// After this time in hand, an event's unfinished deliveries become rows.
+const ROWS_AFTER: SignedDuration = SignedDuration::from_millis(250);
+/// So many events are kept at once.
+const KEPT_AT: usize = 64;
+/// What is to be kept waits for more at most so long.
+const KEPT_WITHIN: Duration = Duration::from_millis(10);
+
+impl Deliverer {
+    /// Takes an event in hand, and schedules its deliveries.
+    pub(super) fn take_in_hand(&mut self, event: Fresh, now: Timestamp) {
+        let Fresh { kept, permits } = event;
+        let jobs: Vec<_> =
+            kept.deliveries.iter().map(|new| delivery(&kept.event, new)).zip(permits).collect();
+        let (event, entered) = (Arc::clone(&kept.event), kept.received_at);
+        self.in_hand.take(kept, now);
+        for (delivery, permit) in jobs {
+            let key = Arc::clone(&delivery.destination);
+            let job = Job {
+                concurrency: self.concurrency(&delivery),
+                delivery,
+                event: JobEvent::Decoded(Arc::clone(&event)),
+                entered,
+                catalog_is_fresh: true,
+                _permit: Some(permit),
+            };
+            let back = self.scheduler.enqueue(job, now);
+            if !back.is_empty() {
+                self.give_back(back);
+                self.note_backlogged(&key);
+            }
+        }
+        let spilled = self.in_hand.spill_down_to(self.deps.in_hand, &self.new_lease(now));
+        self.keep(spilled, now);
+    }
+
+    /// An attempt ended: its outcome is written, at once or with its event.
+    pub(super) fn write_outcome(&mut self, delivery: &Delivery, settled: Settled, now: Timestamp) {
+        self.unwritten += 1;
+        if self.in_hand.contains(delivery.id) {
+            let kept = self.in_hand.settle(Box::new(settled), &self.new_lease(now));
+            self.keep(kept, now);
+        } else {
+            let settlement = Settlement::of(delivery, settled);
+            self.send(Command::Settle(Box::new(settlement)));
+        }
+    }
+
+    /// A delivery is to be a row that no node has leased.
+    pub(super) fn release(&mut self, id: DeliveryId) {
+        if self.in_hand.contains(id) {
+            let now = self.now();
+            let kept = self.in_hand.release(id, &self.new_lease(now));
+            self.keep(kept, now);
+        } else {
+            self.send(Command::Release(id));
+        }
+    }
+
+    /// The event of this delivery becomes rows now, if it is in hand.
+    pub(super) fn make_rows(&mut self, id: DeliveryId) {
+        let now = self.now();
+        let kept = self.in_hand.spill_event_of(id, &self.new_lease(now));
+        self.keep(kept, now);
+    }
+
+    pub(super) fn keep(&mut self, kept: Vec<Kept>, now: Timestamp) {
+        if !kept.is_empty() {
+            self.to_keep_since.get_or_insert(now);
+            self.to_keep.extend(kept);
+        }
+    }
+
+    /// Has what is due written: what is old, what is enough, and what others wait for.
+    pub(super) fn keep_what_is_due(&mut self, now: Timestamp) {
+        let old = now.checked_sub(ROWS_AFTER).unwrap_or(Timestamp::MIN);
+        let spilled = self.in_hand.spill_before(old, &self.new_lease(now));
+        self.keep(spilled, now);
+        let awaited = self.scheduler.take_awaited();
+        for delivery in &awaited {
+            self.make_rows(*delivery);
+        }
+        let is_late = self.to_keep_since.is_some_and(|since| after(since, KEPT_WITHIN) <= now);
+        if is_late || self.to_keep.len() >= KEPT_AT || !awaited.is_empty() {
+            self.keep_now();
+        }
+    }
+
+    /// Has what is to be kept written.
+    pub(super) fn keep_now(&mut self) {
+        self.to_keep_since = None;
+        if !self.to_keep.is_empty() {
+            let kept = std::mem::take(&mut self.to_keep);
+            // The writer ends only after us.
+            let _ = self.commands.send(Command::Keep(kept));
+        }
+    }
+
+    /// When to look again for what is due to be kept.
+    pub(super) fn keep_at(&self) -> Option<Timestamp> {
+        let written = self.to_keep_since.map(|since| after(since, KEPT_WITHIN));
+        let spilled = self.in_hand.oldest().and_then(|oldest| oldest.checked_add(ROWS_AFTER).ok());
+        [written, spilled].into_iter().flatten().min()
+    }
+
+    pub(super) fn new_lease(&self, now: Timestamp) -> Lease {
+        Lease { node: self.deps.node.clone(), until: after(now, self.deps.config.lease) }
+    }
+}
+
+/// A delivery in hand, as the scheduler and the attempts know it.
+fn delivery(event: &Event, new: &KeptDelivery) -> Delivery {
+    let KeptDelivery { id, new, .. } = new;
+    Delivery {
+        id: *id,
+        event: event.id.clone(),
+        integration: new.integration.clone(),
+        target: new.target.clone(),
+        destination: new.destination.clone(),
+        lane: new.lane,
+        replaces: new.replaces,
+        attempts: 0,
+        fresh_since: event.occurred_at,
+        started: false,
+        leased: true,
+    }
+}

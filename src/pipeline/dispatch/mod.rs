@@ -1,0 +1,386 @@
+//! Dispatch: an event becomes deliveries.
+//!
+//! A batch comes from a source and is planned ([`plan`], pure). Where the store allows it, the deliveries of an event are
+//! attempted before a row is written: the event is handed to the deliverer, and its message is acknowledged when what became
+//! of it is on disk. Otherwise rows are written first ([`write`]). [`watermark`] says which messages may be acknowledged.
+//!
+//! What does not decode goes to quarantine with its reason, and is acknowledged too: never in a redelivery loop, never gone. So
+//! does an event of which the store does not take a value. While the store is away, nothing is acknowledged.
+
+mod plan;
+mod watermark;
+mod write;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::Clock;
+use super::bounded_quarantine::BoundedQuarantine;
+use super::condition::Condition;
+use super::deliver::{DelivererHandle, Fresh};
+use super::events_in_hand::{EventsInHand, Finished, Ticket};
+use super::holds::Holds;
+use super::source::{Inbound, Receipt, Source};
+use super::store_calls::NotWritten;
+use crate::catalog::Catalog;
+use crate::event::{Event, EventId};
+use crate::metrics;
+use crate::store::{
+    Asked, Dispatched, Fate, FirstAttempts, Inbox, Kept, KeptDelivery, Known, LoggedEvent, Origin, Outbox,
+    Watches,
+};
+pub use plan::{FirstPauses, Plan, Planning, Verdict, plan, verdicts};
+use plan::plan_or_bug;
+use watermark::Watermark;
+
+/// Inbound messages taken at once, if that many are there.
+const BATCH: usize = 256;
+/// The most messages of one source that are not acknowledged. A broker's prefetch may be a smaller bound.
+const IN_HAND: usize = 1024;
+/// At a stop, events in hand get this time until what became of them is on disk. The rest comes again.
+const FINISHED_WITHIN: Duration = Duration::from_secs(10);
+
+/// What dispatch works with.
+#[derive(Clone)]
+pub struct Dispatcher {
+    pub catalog: Arc<dyn Catalog>,
+    pub outbox: Arc<dyn Outbox>,
+    pub inbox: Arc<dyn Inbox>,
+    pub quarantine: Arc<BoundedQuarantine>,
+    pub holds: Holds,
+    pub watches: Arc<dyn Watches>,
+    pub deliverer: DelivererHandle,
+    pub events_in_hand: EventsInHand,
+    pub condition: Condition,
+    pub pauses: FirstPauses,
+    pub kept: WhatIsKept,
+    pub clock: Clock,
+}
+
+/// What is kept for people to read.
+#[derive(Clone, Copy, Debug)]
+pub struct WhatIsKept {
+    /// The JSON of delivered events.
+    pub history: bool,
+    /// What came, and why integrations were not told.
+    pub event_log: bool,
+}
+
+/// A source while it is worked.
+struct Worked {
+    name: &'static str,
+    finished: mpsc::UnboundedSender<Finished>,
+}
+
+/// An event that integrations want.
+struct Wanted {
+    dispatched: Dispatched,
+    received_at: jiff::Timestamp,
+    row_first: bool,
+}
+
+/// The messages of a batch, by what is to be done with them.
+#[derive(Default)]
+struct Sorted {
+    wanted: Vec<Wanted>,
+    /// Events that are only remembered, with the merge requests that they tell of.
+    remembered: Vec<Wanted>,
+    discard: Vec<i64>,
+    quarantine: Vec<(crate::store::NewQuarantined, Origin)>,
+    logged: Vec<LoggedEvent>,
+    /// Messages that are finished with this batch.
+    finished: Vec<Receipt>,
+}
+
+impl Dispatcher {
+    /// Works a source until told to stop; events in hand are finished first.
+    pub async fn run(self, mut source: impl Source, stop: CancellationToken) {
+        info!(source = source.name(), "taking events");
+        let (sender, mut finished) = mpsc::unbounded_channel();
+        let worked = Worked { name: source.name(), finished: sender };
+        let mut watermark = Watermark::default();
+        let mut ended = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                _ = finished.recv_many(&mut ended, IN_HAND) => {}
+                batch = source.next(BATCH), if watermark.len() < IN_HAND => {
+                    batch.iter().for_each(|inbound| watermark.took(inbound.receipt));
+                    if self.dispatch(&worked, batch, &stop).await.is_err() {
+                        break;
+                    }
+                }
+            }
+            self.finish(&worked, &mut ended, &mut watermark, &mut source, &stop).await;
+        }
+        let deadline = Instant::now() + FINISHED_WITHIN;
+        while watermark.len() > 0
+            && tokio::time::timeout_at(deadline, finished.recv_many(&mut ended, IN_HAND)).await.is_ok()
+        {
+            self.finish(&worked, &mut ended, &mut watermark, &mut source, &stop).await;
+        }
+        if watermark.len() > 0 {
+            warn!(source = worked.name, left = watermark.len(), "these events are not finished; they come again at the next start");
+        }
+        source.close().await;
+        info!(source = worked.name, "stopped taking events");
+    }
+
+    /// Notes what ended, and acknowledges what may be acknowledged.
+    async fn finish(
+        &self,
+        worked: &Worked,
+        ended: &mut Vec<Finished>,
+        watermark: &mut Watermark,
+        source: &mut impl Source,
+        stop: &CancellationToken,
+    ) {
+        for Finished { receipt, refused } in ended.drain(..) {
+            if let Some(refused) = refused {
+                let item = self.set_aside(worked.name, &refused.event, refused.received_at, &refused.why);
+                let mut discard = Vec::new();
+                if !self.put_away(worked.name, vec![(item, refused.origin)], &mut discard, stop).await {
+                    continue; // told to stop: it comes again
+                }
+            }
+            watermark.finish(receipt);
+        }
+        if let Some(last) = watermark.pass() {
+            source.acknowledge(last).await;
+        }
+    }
+
+    /// Plans a batch, writes what has to be written first, and hands the rest to the deliverer.
+    ///
+    /// # Errors
+    /// Told to stop before the store took it.
+    async fn dispatch(
+        &self,
+        worked: &Worked,
+        batch: Vec<Inbound>,
+        stop: &CancellationToken,
+    ) -> Result<(), NotWritten> {
+        let source = worked.name;
+        let now = self.clock.now();
+        let holds = self.holds.snapshot();
+        let log = self.kept.event_log;
+        let planning = Planning { source, holds: &holds, pauses: self.pauses, log, now };
+        let receipts: Vec<_> = batch.iter().map(|inbound| inbound.receipt).collect();
+        let plan = |inbound| plan_or_bug(inbound, &*self.catalog, planning);
+        let mut plans: Vec<_> = batch.into_iter().map(plan).collect();
+        self.learn(source, &mut plans, now, stop).await?;
+        let watches: Vec<_> = plans.iter().flat_map(Plan::watches).cloned().collect();
+        self.watch(source, &watches, stop).await?;
+        let mut sorted = self.sort(worked, receipts.into_iter().zip(plans));
+        let mut written = self.take_in_hand(source, std::mem::take(&mut sorted.wanted), &mut sorted, stop).await?;
+        let (remembered, received): (Vec<_>, Vec<_>) = std::mem::take(&mut sorted.remembered)
+            .into_iter()
+            .map(|wanted| (wanted.dispatched, wanted.received_at))
+            .unzip();
+        // Enqueueing twice changes nothing: a batch that a stop interrupts is enqueued again.
+        sorted.quarantine.extend(self.enqueue(source, remembered, &received, stop).await?);
+        if !self.put_away(source, sorted.quarantine, &mut sorted.discard, stop).await {
+            return Err(NotWritten::Stopped);
+        }
+        self.deliverer.log(sorted.logged);
+        for id in written.drain(..) {
+            self.events_in_hand.leave(&id, None);
+        }
+        for receipt in sorted.finished {
+            // The receiver is the caller, which lives.
+            let _ = worked.finished.send(Finished { receipt, refused: None });
+        }
+        Ok(())
+    }
+
+    /// Sorts plans by what is to be done. An event that is in hand already is finished when the first one is.
+    fn sort(&self, worked: &Worked, plans: impl Iterator<Item = (Receipt, Plan)>) -> Sorted {
+        let mut sorted = Sorted::default();
+        for (receipt, plan) in plans {
+            count(worked.name, &plan);
+            match plan {
+                Plan::Deliver { dispatched, received_at, row_first, .. } => {
+                    let ticket = Ticket { receipt, finished: worked.finished.clone() };
+                    if self.events_in_hand.enter(&dispatched.event.id, ticket) {
+                        sorted.wanted.push(Wanted { dispatched, received_at, row_first });
+                    } else {
+                        log_repeat(worked.name, &dispatched.event);
+                    }
+                }
+                Plan::Drop { event, seen, origin, result, received_at, log, .. } => {
+                    log_dropped(worked.name, &event, result);
+                    sorted.finished.push(receipt);
+                    if let Origin::Inbox(number) = origin
+                        && seen.is_none()
+                    {
+                        sorted.discard.push(number);
+                    }
+                    if let Some(line) = log {
+                        sorted.logged.push(LoggedEvent { event: Arc::clone(&event), received_at, line });
+                    }
+                    if seen.is_some() {
+                        let dispatched =
+                            Dispatched { event, origin, deliveries: Vec::new(), seen, log: None };
+                        sorted.remembered.push(Wanted { dispatched, received_at, row_first: true });
+                    }
+                }
+                Plan::Quarantine { item, origin } => {
+                    sorted.quarantine.push((item, origin));
+                    sorted.finished.push(receipt);
+                }
+            }
+        }
+        sorted
+    }
+
+    /// Hands events to the deliverer, or writes their rows first, in the order of the events. Returns the ids of those that
+    /// are written or known.
+    async fn take_in_hand(
+        &self,
+        source: &'static str,
+        wanted: Vec<Wanted>,
+        sorted: &mut Sorted,
+        stop: &CancellationToken,
+    ) -> Result<Vec<EventId>, NotWritten> {
+        let known = self.look_up(source, &wanted, stop).await?;
+        let mut written = Vec::new();
+        let (mut fresh, mut rows): (Vec<Fresh>, Vec<Wanted>) = (Vec::new(), Vec::new());
+        for (wanted, known) in wanted.into_iter().zip(known) {
+            if known == Known::Repeat {
+                log_repeat(source, &wanted.dispatched.event);
+                if let Origin::Inbox(number) = wanted.dispatched.origin {
+                    sorted.discard.push(number);
+                }
+                written.push(wanted.dispatched.event.id.clone());
+                continue;
+            }
+            match self.fresh(wanted, known) {
+                Ok(event) => {
+                    written.extend(self.write_rows(source, std::mem::take(&mut rows), sorted, stop).await?);
+                    log_in_hand(source, &event.kept);
+                    fresh.push(event);
+                }
+                Err(wanted) => {
+                    self.deliverer.hand_over(std::mem::take(&mut fresh));
+                    rows.push(wanted);
+                }
+            }
+        }
+        self.deliverer.hand_over(fresh);
+        written.extend(self.write_rows(source, rows, sorted, stop).await?);
+        Ok(written)
+    }
+
+    /// What the store knows of events that may be attempted before a row is written.
+    async fn look_up(
+        &self,
+        source: &'static str,
+        wanted: &[Wanted],
+        stop: &CancellationToken,
+    ) -> Result<Vec<Known>, NotWritten> {
+        let Some(first) = self.outbox.first_attempts() else { return Ok(vec![Known::Behind; wanted.len()]) };
+        let asked: Vec<_> = wanted.iter().filter(|wanted| !wanted.row_first).map(asked).collect();
+        let mut found = if asked.is_empty() {
+            Vec::new()
+        } else {
+            self.insist(source, stop, || first.look_up(asked.clone())).await?
+        }
+        .into_iter();
+        let known = wanted.iter().map(|wanted| {
+            if wanted.row_first { Known::Behind } else { found.next().unwrap_or(Known::Behind) }
+        });
+        Ok(known.collect())
+    }
+
+    /// An event for the deliverer, where its deliveries may be attempted before they are rows and fit into memory.
+    fn fresh(&self, wanted: Wanted, known: Known) -> Result<Fresh, Wanted> {
+        let Some(first) = self.outbox.first_attempts().filter(|_| known == Known::New) else { return Err(wanted) };
+        let deliveries = &wanted.dispatched.deliveries;
+        if deliveries.iter().any(|delivery| self.deliverer.has_backlog(&delivery.destination)) {
+            return Err(wanted);
+        }
+        let bytes = wanted.dispatched.event.raw.len();
+        let permits: Option<Vec<_>> = deliveries.iter().map(|_| self.deliverer.memory_permit(bytes)).collect();
+        match permits {
+            Some(permits) => Ok(Fresh { kept: self.in_hand(first, wanted), permits }),
+            None => Err(wanted),
+        }
+    }
+
+    fn in_hand(&self, first: &dyn FirstAttempts, wanted: Wanted) -> Kept {
+        let Wanted { dispatched: Dispatched { event, origin, deliveries, seen, log }, received_at, .. } = wanted;
+        let deliveries = deliveries
+            .into_iter()
+            .map(|new| KeptDelivery { id: first.next_id(), new, fate: Fate::Open })
+            .collect();
+        Kept { event, origin, log, seen, received_at, history: self.kept.history, deliveries }
+    }
+
+    /// Writes events with their rows. Events of the same lanes that are in hand are kept before.
+    async fn write_rows(
+        &self,
+        source: &'static str,
+        wanted: Vec<Wanted>,
+        sorted: &mut Sorted,
+        stop: &CancellationToken,
+    ) -> Result<Vec<EventId>, NotWritten> {
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        if self.outbox.first_attempts().is_some() {
+            let deliveries = wanted.iter().flat_map(|wanted| &wanted.dispatched.deliveries);
+            self.deliverer.keep_lanes(deliveries.map(|delivery| delivery.lane).collect(), stop).await?;
+        }
+        let ids = wanted.iter().map(|wanted| wanted.dispatched.event.id.clone()).collect();
+        let (dispatched, received): (Vec<_>, Vec<_>) =
+            wanted.into_iter().map(|wanted| (wanted.dispatched, wanted.received_at)).unzip();
+        sorted.quarantine.extend(self.enqueue(source, dispatched, &received, stop).await?);
+        Ok(ids)
+    }
+}
+
+fn asked(wanted: &Wanted) -> Asked {
+    let Dispatched { event, origin, deliveries, .. } = &wanted.dispatched;
+    let id = matches!(origin, Origin::Broker { .. }).then(|| event.id.clone());
+    let lanes = deliveries.iter().map(|delivery| (delivery.lane, Arc::clone(&delivery.destination))).collect();
+    Asked { id, lanes }
+}
+
+fn log_repeat(source: &'static str, event: &Event) {
+    let (id, kind, subject, project) = (&event.id, event.kind(), &event.subject, path_of(event));
+    info!(source, event = %id, kind, project, subject, "came again; dispatched once already");
+}
+
+/// One line for each event that integrations want: what it is, and how many deliveries it leads to.
+fn log_in_hand(source: &'static str, kept: &Kept) {
+    let (event, deliveries) = (&kept.event, kept.deliveries.len());
+    let (id, kind, subject, project) = (&event.id, event.kind(), &event.subject, path_of(event));
+    info!(source, event = %id, kind, project, subject, deliveries, "dispatched");
+}
+
+/// One line for each event that no integration wants, with the label that says why.
+fn log_dropped(source: &'static str, event: &Event, result: &'static str) {
+    let (id, kind, subject, project) = (&event.id, event.kind(), &event.subject, path_of(event));
+    info!(source, event = %id, kind, project, subject, result, "no delivery");
+}
+
+/// The full path of the project or group that an event belongs to; empty where it names none.
+fn path_of(event: &Event) -> &str {
+    let of_group = event.group.as_ref().map(|group| group.path.as_str());
+    let of_project = event.project.as_ref().map(|project| project.path_with_namespace.as_str());
+    of_group.or(of_project).unwrap_or_default()
+}
+
+fn count(source: &'static str, plan: &Plan) {
+    match plan {
+        Plan::Deliver { dispatched, .. } => metrics::event(source, dispatched.event.kind(), "dispatched"),
+        Plan::Drop { event, result, .. } => metrics::event(source, event.kind(), result),
+        Plan::Quarantine { .. } => metrics::event(source, "unknown", "quarantined"),
+    }
+}

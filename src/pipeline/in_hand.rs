@@ -1,0 +1,161 @@
+//! Events whose deliveries are attempted before a row is written. Pure.
+//!
+//! An event stays here until each of its deliveries has a fate: an attempt ended it, or it is to be an open row. Then it is to be
+//! kept, and its message may be acknowledged. An event is *spilled* when it is to be kept before that: its unfinished deliveries
+//! become open rows, leased to this node, and go on in memory.
+//!
+//! Within a lane, rows get into the store in event order: where an event is kept with open rows, the earlier events of these lanes
+//! are spilled with it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::Timestamp;
+
+use crate::store::{DeliveryId, Fate, Kept, Lane, Lease, NewState, Settled};
+
+/// The events in hand, by their numbers in the order of the hand-over.
+#[derive(Debug, Default)]
+pub(super) struct InHand {
+    events: BTreeMap<u64, Held>,
+    deliveries: HashMap<DeliveryId, u64>,
+    lanes: HashMap<Lane, BTreeSet<u64>>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Held {
+    kept: Kept,
+    /// When it was handed over.
+    since: Timestamp,
+    /// Deliveries without a fate.
+    unfinished: BTreeSet<DeliveryId>,
+}
+
+impl InHand {
+    /// Takes an event in hand, none of whose deliveries has a fate.
+    pub(super) fn take(&mut self, kept: Kept, now: Timestamp) {
+        self.next += 1;
+        let number = self.next;
+        let mut unfinished = BTreeSet::new();
+        for delivery in &kept.deliveries {
+            unfinished.insert(delivery.id);
+            self.deliveries.insert(delivery.id, number);
+            self.lanes.entry(delivery.new.lane).or_default().insert(number);
+        }
+        self.events.insert(number, Held { kept, since: now, unfinished });
+    }
+
+    /// Whether this delivery has no row yet.
+    pub(super) fn contains(&self, id: DeliveryId) -> bool {
+        self.deliveries.contains_key(&id)
+    }
+
+    /// An attempt of a delivery in hand ended. Returns the events that are to be kept now.
+    pub(super) fn settle(&mut self, settled: Box<Settled>, lease: &Lease) -> Vec<Kept> {
+        let (id, waits) = (settled.delivery, matches!(settled.state, NewState::Waiting(_)));
+        self.decide(id, Fate::Attempted(settled), waits, lease)
+    }
+
+    /// A delivery in hand is to be a row without a lease. Returns the events that are to be kept now.
+    pub(super) fn release(&mut self, id: DeliveryId, lease: &Lease) -> Vec<Kept> {
+        self.decide(id, Fate::Open, true, lease)
+    }
+
+    /// A delivery that is to wait as a row must be one before later rows of its lane are, so its event is kept at once.
+    fn decide(&mut self, id: DeliveryId, fate: Fate, waits: bool, lease: &Lease) -> Vec<Kept> {
+        let Some(number) = self.deliveries.get(&id).copied() else { return Vec::new() };
+        let Some(held) = self.events.get_mut(&number) else { return Vec::new() };
+        held.unfinished.remove(&id);
+        if let Some(delivery) = held.kept.deliveries.iter_mut().find(|delivery| delivery.id == id) {
+            delivery.fate = fate;
+        }
+        if waits {
+            return self.spill(number, lease);
+        }
+        if held.unfinished.is_empty() { self.remove(number, lease).into_iter().collect() } else { Vec::new() }
+    }
+
+    /// The event of this delivery is to be kept now.
+    pub(super) fn spill_event_of(&mut self, id: DeliveryId, lease: &Lease) -> Vec<Kept> {
+        match self.deliveries.get(&id).copied() {
+            Some(number) => self.spill(number, lease),
+            None => Vec::new(),
+        }
+    }
+
+    /// Events that were handed over before this moment are to be kept now.
+    pub(super) fn spill_before(&mut self, moment: Timestamp, lease: &Lease) -> Vec<Kept> {
+        let mut kept = Vec::new();
+        while let Some((number, _)) = self.events.first_key_value().filter(|(_, held)| held.since <= moment) {
+            kept.extend(self.spill(*number, lease));
+        }
+        kept
+    }
+
+    /// The oldest events are to be kept now, so that at most this many are left.
+    pub(super) fn spill_down_to(&mut self, most: usize, lease: &Lease) -> Vec<Kept> {
+        let mut kept = Vec::new();
+        while self.events.len() > most
+            && let Some((number, _)) = self.events.first_key_value()
+        {
+            kept.extend(self.spill(*number, lease));
+        }
+        kept
+    }
+
+    /// Events with deliveries in one of these lanes are to be kept now.
+    pub(super) fn spill_lanes(&mut self, lanes: &[Lane], lease: &Lease) -> Vec<Kept> {
+        let numbers: BTreeSet<u64> =
+            lanes.iter().filter_map(|lane| self.lanes.get(lane)).flatten().copied().collect();
+        numbers.into_iter().flat_map(|number| self.spill(number, lease)).collect()
+    }
+
+    /// When the oldest event was handed over.
+    pub(super) fn oldest(&self) -> Option<Timestamp> {
+        self.events.first_key_value().map(|(_, held)| held.since)
+    }
+
+    /// Takes an event out, and before it the earlier ones whose rows must be written first.
+    fn spill(&mut self, number: u64, lease: &Lease) -> Vec<Kept> {
+        let mut numbers = BTreeSet::from([number]);
+        let mut unseen = vec![number];
+        while let Some(number) = unseen.pop() {
+            for earlier in self.earlier_in_lanes_of(number) {
+                if numbers.insert(earlier) {
+                    unseen.push(earlier);
+                }
+            }
+        }
+        numbers.into_iter().filter_map(|number| self.remove(number, lease)).collect()
+    }
+
+    /// Earlier events of the lanes in which this event will have open rows.
+    fn earlier_in_lanes_of(&self, number: u64) -> Vec<u64> {
+        let Some(held) = self.events.get(&number) else { return Vec::new() };
+        let open = held.kept.deliveries.iter().filter(|delivery| match &delivery.fate {
+            Fate::Open => true,
+            Fate::Attempted(settled) => matches!(settled.state, NewState::Waiting(_)),
+        });
+        let lanes = open.filter_map(|delivery| self.lanes.get(&delivery.new.lane));
+        lanes.flat_map(|numbers| numbers.range(..number)).copied().collect()
+    }
+
+    /// Takes an event out. Its unfinished deliveries become rows that are leased to this node.
+    fn remove(&mut self, number: u64, lease: &Lease) -> Option<Kept> {
+        let Held { mut kept, unfinished, .. } = self.events.remove(&number)?;
+        for delivery in &mut kept.deliveries {
+            self.deliveries.remove(&delivery.id);
+            if let Some(numbers) = self.lanes.get_mut(&delivery.new.lane) {
+                numbers.remove(&number);
+                if numbers.is_empty() {
+                    self.lanes.remove(&delivery.new.lane);
+                }
+            }
+            delivery.new.lease = unfinished.contains(&delivery.id).then(|| lease.clone());
+        }
+        Some(kept)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! What became of events that were in hand: first attempts that were made before a row was written.
+
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::history::{self, Finished};
+use super::lanes;
+use super::rows::{EventRow, RowState, change, delete_body, find, insert_body, ms};
+use super::segments::{Location, Segments};
+use super::settle;
+use super::{inbox, merge_requests};
+use crate::store::columns::key_of;
+use crate::store::{
+    Asked, BodyDigest, DeliveryId, Fate, Kept, KeptDelivery, Known, NewDelivery, NewState, NodeId, Origin,
+    Result, Settled, StoreError,
+};
+
+pub(super) fn digest_of(origin: &Origin) -> Option<BodyDigest> {
+    match origin {
+        Origin::Broker { digest, .. } => *digest,
+        Origin::Inbox(_) => None,
+    }
+}
+
+const IS_KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM events WHERE id = ?1 AND wanted = 1)";
+
+/// Rows of a lane, or of a destination, that wait.
+const IN_LANE: &str =
+    "SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_lane WHERE lane = ?1 AND state <= 1)";
+const AT_DESTINATION: &str = "SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_ready
+                                             WHERE destination = ?1 AND state = 0)";
+const ANY_WAITS: &str =
+    "SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_lane WHERE state <= 1)";
+
+pub(super) fn look_up(connection: &Connection, asked: &[Asked]) -> Result<Vec<Known>> {
+    let any_waits = find(connection, ANY_WAITS, [])?.unwrap_or(false);
+    asked.iter().map(|asked| look_up_one(connection, asked, any_waits)).collect()
+}
+
+fn look_up_one(connection: &Connection, asked: &Asked, any_waits: bool) -> Result<Known> {
+    if let Some(id) = &asked.id
+        && find(connection, IS_KNOWN, [id.as_str()])?.unwrap_or(false)
+    {
+        return Ok(Known::Repeat);
+    }
+    for (lane, destination) in asked.lanes.iter().filter(|_| any_waits) {
+        if find(connection, IN_LANE, [lane.0])?.unwrap_or(false)
+            || find(connection, AT_DESTINATION, [destination])?.unwrap_or(false)
+        {
+            return Ok(Known::Behind);
+        }
+    }
+    Ok(Known::New)
+}
+
+/// Writes a batch. The JSON that goes to history is in its file before the transaction commits.
+pub(super) fn keep(
+    connection: &Connection,
+    segments: &Mutex<Segments>,
+    by: &NodeId,
+    batch: &[Kept],
+) -> Result<()> {
+    let mut segments = segments.lock().unwrap_or_else(PoisonError::into_inner);
+    for kept in batch {
+        keep_one(connection, &mut segments, by, kept)?;
+    }
+    segments.write().map_err(|error| failed_to_append(&error))
+}
+
+fn failed_to_append(error: &std::io::Error) -> StoreError {
+    StoreError::Unavailable(format!("failed to write the history of events: {error}"))
+}
+
+fn keep_one(connection: &Connection, segments: &mut Segments, by: &NodeId, kept: &Kept) -> Result<()> {
+    if let Some(seen) = &kept.seen {
+        merge_requests::remember(connection, seen)?;
+    }
+    let needs_rows = kept.deliveries.iter().any(|delivery| ended_well(&delivery.fate).is_none());
+    let location = match needs_rows || !kept.history {
+        true => None,
+        false => Some(segments.append(&kept.event.raw).map_err(|error| failed_to_append(&error))?),
+    };
+    let (seq, is_known) = number_of(connection, kept, location)?;
+    for delivery in &kept.deliveries {
+        match ended_well(&delivery.fate) {
+            Some((settled, state)) => {
+                history::insert(connection, seq, &finished(delivery, settled, state))?;
+                settle::follow_up(connection, settled)?;
+            }
+            None if is_known => {}
+            None => insert_row(connection, by, seq, kept, delivery)?,
+        }
+    }
+    match (is_known, needs_rows, &kept.origin) {
+        (true, ..) | (_, true, Origin::Inbox(_)) => Ok(()),
+        (_, true, Origin::Broker { .. }) => Ok(insert_body(connection, seq, &kept.event.raw)?),
+        (_, false, Origin::Inbox(_)) => Ok(delete_body(connection, seq)?),
+        (_, false, Origin::Broker { .. }) => Ok(()),
+    }
+}
+
+/// The event's number, and whether it was written before, by another way.
+fn number_of(connection: &Connection, kept: &Kept, location: Option<Location>) -> Result<(i64, bool)> {
+    let row = EventRow::new(&kept.event, kept.received_at, digest_of(&kept.origin), kept.log.clone());
+    if let Origin::Inbox(number) = kept.origin {
+        let is_known = !inbox::take_out(connection, number)?;
+        if !is_known {
+            row.dispatched(connection, number, location)?;
+        }
+        return Ok((number, is_known));
+    }
+    if let Some(new) = row.insert_wanted(connection, location)? {
+        return Ok((new, false));
+    }
+    let known = find(connection, "SELECT seq FROM events WHERE id = ?1", [kept.event.id.as_str()])?;
+    Ok((known.ok_or(rusqlite::Error::QueryReturnedNoRows)?, true))
+}
+
+/// The attempt of a delivery that needs no row: it is over, nobody has to look at it, and it never was one.
+fn ended_well(fate: &Fate) -> Option<(&Settled, RowState)> {
+    match fate {
+        Fate::Attempted(settled) if matches!(settled.state, NewState::Delivered | NewState::Skipped) => {
+            Some((settled, RowState::after(&settled.state)?))
+        }
+        _ => None,
+    }
+}
+
+fn finished<'a>(delivery: &'a KeptDelivery, settled: &'a Settled, state: RowState) -> Finished<'a> {
+    Finished {
+        id: delivery.id,
+        delivery: &delivery.new,
+        state,
+        attempts: settled.attempts,
+        settled_at: settled.at,
+        record: &settled.record,
+    }
+}
+
+/// Writes a delivery as a row, and what became of its attempt, where one was made.
+fn insert_row(
+    connection: &Connection,
+    by: &NodeId,
+    seq: i64,
+    kept: &Kept,
+    delivery: &KeptDelivery,
+) -> Result<()> {
+    let settled = match &delivery.fate {
+        Fate::Open => None,
+        Fate::Attempted(settled) => Some(settled),
+    };
+    // An attempt settles a row that its node has leased, as at any other time.
+    let lease = match settled {
+        Some(settled) => Some((by, settled.at)),
+        None => delivery.new.lease.as_ref().map(|lease| (&lease.node, lease.until)),
+    };
+    let row = Row { id: delivery.id, seq, new: &delivery.new, due: kept.received_at, fresh_since: kept.event.occurred_at };
+    if !insert(connection, &row, lease)? {
+        return Ok(()); // repeated after a lost answer
+    }
+    match settled {
+        Some(settled) => settle::settle(connection, by, std::slice::from_ref(settled)),
+        None => Ok(()),
+    }
+}
+
+/// A delivery's row to be written.
+pub(super) struct Row<'a> {
+    pub(super) id: DeliveryId,
+    /// The event's number.
+    pub(super) seq: i64,
+    pub(super) new: &'a NewDelivery,
+    pub(super) due: Timestamp,
+    pub(super) fresh_since: Timestamp,
+}
+
+/// Writes a row, leased or in its lane's order. `false` where the delivery was here before.
+pub(super) fn insert(
+    connection: &Connection,
+    row: &Row<'_>,
+    lease: Option<(&NodeId, Timestamp)>,
+) -> Result<bool> {
+    let Row { id, seq, new, due, fresh_since } = row;
+    let route_key = key_of(&[&new.integration.0, &new.target]);
+    let is_here = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE event = ?1 AND route_key = ?2)";
+    if find(connection, is_here, params![seq, route_key])?.unwrap_or(false) {
+        return Ok(false);
+    }
+    let state = match lease {
+        Some(_) => RowState::LEASED,
+        None => lanes::enter(connection, new.lane, id.0)?,
+    };
+    change(
+        connection,
+        "INSERT INTO deliveries (id, event, integration, target, destination, lane, state, due, created_at, fresh_since,
+                                 lease_node, lease_until, replaces, route_key)
+         VALUES (?13, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12)",
+        params![
+            seq,
+            new.integration.0,
+            new.target,
+            new.destination,
+            new.lane.0,
+            state.0,
+            ms(*due),
+            ms(*fresh_since),
+            lease.map(|(node, _)| &node.0),
+            lease.map(|(_, until)| ms(until)),
+            new.replaces,
+            route_key,
+            id.0,
+        ],
+    )?;
+    if new.replaces {
+        lanes::replace_older(connection, new.lane, id.0, ms(*due))?;
+    }
+    Ok(true)
+}
