@@ -24,7 +24,7 @@ use crate::pipeline::parts;
 use crate::pipeline::standing::Part;
 use crate::pipeline::test_send::TestSender;
 use crate::store::merge_requests::MergeRequests;
-use crate::store::{Alerts, Inbox, Ledger, Outbox, Quarantine, Registry, Store, Watches};
+use crate::store::{Alerts, EventRecords, Inbox, Ledger, Outbox, Quarantine, Registry, Store, Watches};
 use crate::{api, metrics};
 
 /// How long an answer of the mail relay or the forge is shown again.
@@ -82,6 +82,7 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         quarantine: Arc::clone(&store) as Arc<dyn Quarantine>,
         junk,
         ledger: Arc::clone(&store) as Arc<dyn Ledger>,
+        event_records: Arc::clone(&store) as Arc<dyn EventRecords>,
         outbox: Arc::clone(&store) as Arc<dyn Outbox>,
         watches: Arc::clone(&store) as Arc<dyn Watches>,
         alerts: Arc::clone(&store) as Arc<dyn Alerts>,

@@ -139,10 +139,8 @@ pub async fn run(
     let mut delivering = tasks.spawn(deliverer.run(stop_delivering.clone()));
 
     let junk = junk(&config, &store);
-    let dispatcher = Dispatcher {
-        events_in_hand,
-        ..dispatcher(&config, &store, &junk, of_dispatch, &handle, &condition)
-    };
+    let dispatcher =
+        Dispatcher { events_in_hand, ..dispatcher(&config, &store, &junk, of_dispatch, &handle, &condition) };
     let stop_sources = CancellationToken::new();
     let inbox_source =
         InboxSource::new(Arc::clone(&store) as Arc<dyn Inbox>, Arc::clone(&arrived), clock.now());

@@ -79,7 +79,8 @@ mod tests {
         assert!(!events.enter(&id, ticket(2)), "it is in hand already");
         assert!(heard.try_recv().is_err());
         events.leave(&id, None);
-        let numbers: Vec<_> = std::iter::from_fn(|| heard.try_recv().ok()).map(|it| it.receipt.number).collect();
+        let numbers: Vec<_> =
+            std::iter::from_fn(|| heard.try_recv().ok()).map(|it| it.receipt.number).collect();
         assert_eq!(numbers, [1, 2]);
         assert!(events.enter(&id, ticket(3)), "afterwards the store knows it");
     }

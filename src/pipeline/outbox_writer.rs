@@ -23,8 +23,8 @@ use super::events_in_hand::RefusedEvent;
 use super::store_calls::{self, NotWritten};
 use super::unwritten::{Settlement, Stopped, Unwritten, bound};
 use super::{Clock, after, halves};
-use crate::metrics;
 use crate::event::EventId;
+use crate::metrics;
 use crate::store::{
     Claim, Claimed, DeliveryId, DestinationKey, EventLog, Fate, Hold, HoldKey, Kept, Lease, LoggedEvent,
     NodeId, Outbox, Portion, StoreError,

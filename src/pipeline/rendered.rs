@@ -26,8 +26,7 @@ pub fn rendered(
     let entry = adapters::find(integration.slug).ok_or("this version has no such service")?;
     let line = &detail.line;
     let raw = detail.raw.clone().ok_or(JSON_GONE)?;
-    let event = Event::decode(line.event.clone(), line.created_at, raw)
-        .map_err(|why| why.to_string())?;
+    let event = Event::decode(line.event.clone(), line.created_at, raw).map_err(|why| why.to_string())?;
     let links = catalog.links(&event);
     let outgoing = Outgoing {
         entry,

@@ -241,7 +241,8 @@ async fn rows_whose_claim_was_not_answered_are_claimed_again() {
         lease: Some(lease),
     };
     let origin = Origin::Broker { digest: None, redelivered: false };
-    let dispatched = Dispatched { event: Arc::new(event), origin, deliveries: vec![delivery], seen: None, log: None };
+    let dispatched =
+        Dispatched { event: Arc::new(event), origin, deliveries: vec![delivery], seen: None, log: None };
     let written = store.enqueue(vec![dispatched], now).await.expect("it is written");
     assert!(written[0][0].as_ref().is_some_and(|delivery| delivery.leased));
     hook.wait_for(2).await;

@@ -34,8 +34,7 @@ use crate::settings::Secret;
 use crate::store::{
     Cancel, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Inbox, Ledger, NewQuarantined,
     Overview, Portion, Quarantine, QuarantineUse, Quarantined, Resend, Result, Retention, StoreError,
-    StoredEvent,
-    Swept,
+    StoredEvent, Swept,
 };
 
 use crate::store::registry::AuditEntry;
@@ -186,6 +185,7 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         quarantine: store.clone(),
         junk: junk(store.clone()),
         ledger: store.clone(),
+        event_records: store.clone(),
         arrived: Arc::default(),
         broker: Arc::new(|| None),
         last_reload: None.into(),

@@ -18,7 +18,8 @@ use crate::api::error::responses::Unprocessable;
 use crate::api::resources::{Delivery, Step, one_of};
 use crate::store::registry::AuditEntry;
 use crate::store::{
-    self, Cancel, DeliveryFilter, DeliveryId, DeliveryLine, JSON_GONE, REPLACED, Resend, State as DeliveryState,
+    self, Cancel, DeliveryFilter, DeliveryId, DeliveryLine, JSON_GONE, REPLACED, Resend,
+    State as DeliveryState,
 };
 
 /// The routes of one level; see [`super::integrations::routes`].

@@ -16,6 +16,7 @@ mod commands;
 mod commit_statuses;
 mod deliveries;
 mod delivery_changes;
+mod event_records;
 mod explain;
 mod external_tracker;
 mod extract;
@@ -171,6 +172,7 @@ pub(super) fn routes() -> Vec<Mounted> {
         projects::routes(),
         commit_statuses::routes(),
         external_tracker::routes(),
+        event_records::routes(),
         explain::routes(),
         quarantine::routes(),
         status::routes(),

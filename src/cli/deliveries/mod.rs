@@ -16,8 +16,8 @@ use super::options::Options;
 use super::table::{Table, age, cut, printable, wrapped};
 use super::{complain, say, say_json, state};
 use change::{CancelArgs, RetryArgs, cancel, retry};
-pub(super) use filter::moment;
-use filter::{FilterArgs, check_names, event_id};
+use filter::{FilterArgs, check_names};
+pub(super) use filter::{event_id, known_integration, known_project, moment};
 
 use crate::adapters;
 use crate::api::resources;
@@ -28,7 +28,9 @@ use crate::daemon;
 use crate::event::EventId;
 use crate::pipeline::holds::HoldSet;
 use crate::pipeline::rendered::rendered;
-use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Hold, JSON_GONE, Ledger, State, Store};
+use crate::store::{
+    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Hold, JSON_GONE, Ledger, State, Store,
+};
 
 /// How many characters of a note are shown in a list.
 const NOTE: usize = 60;

@@ -372,12 +372,7 @@ impl Deliverer {
     }
 
     /// Outcomes are on disk: later jobs of their lanes may start.
-    fn on_written(
-        &mut self,
-        outcomes: &[(DestinationKey, DeliveryId)],
-        holds: &[HoldKey],
-        now: Timestamp,
-    ) {
+    fn on_written(&mut self, outcomes: &[(DestinationKey, DeliveryId)], holds: &[HoldKey], now: Timestamp) {
         self.unwritten = self.unwritten.saturating_sub(outcomes.len());
         for (destination, delivery) in outcomes {
             self.scheduler.written(destination, *delivery, now);

@@ -29,7 +29,8 @@ impl Deliverer {
     pub(super) fn start(&mut self, job: Job, prepared: Prepared) {
         let attempts = self.deps.attempts.clone();
         if !prepared.is_marked() {
-            let attempt = async move { Completed::Attempt(Box::new(attempted(attempts, job, prepared).await)) };
+            let attempt =
+                async move { Completed::Attempt(Box::new(attempted(attempts, job, prepared).await)) };
             return self.under_way.push(attempt.boxed());
         }
         // The mark needs a row.

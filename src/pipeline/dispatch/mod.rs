@@ -34,8 +34,8 @@ use crate::store::{
     Asked, Dispatched, Fate, FirstAttempts, Inbox, Kept, KeptDelivery, Known, LoggedEvent, Origin, Outbox,
     Watches,
 };
-pub use plan::{FirstPauses, Plan, Planning, Verdict, plan, verdicts};
 use plan::plan_or_bug;
+pub use plan::{FirstPauses, Plan, Planning, Verdict, plan, verdicts};
 use watermark::Watermark;
 
 /// Inbound messages taken at once, if that many are there.
@@ -126,7 +126,11 @@ impl Dispatcher {
             self.finish(&worked, &mut ended, &mut watermark, &mut source, &stop).await;
         }
         if watermark.len() > 0 {
-            warn!(source = worked.name, left = watermark.len(), "these events are not finished; they come again at the next start");
+            warn!(
+                source = worked.name,
+                left = watermark.len(),
+                "these events are not finished; they come again at the next start"
+            );
         }
         source.close().await;
         info!(source = worked.name, "stopped taking events");
@@ -178,7 +182,8 @@ impl Dispatcher {
         let watches: Vec<_> = plans.iter().flat_map(Plan::watches).cloned().collect();
         self.watch(source, &watches, stop).await?;
         let mut sorted = self.sort(worked, receipts.into_iter().zip(plans));
-        let mut written = self.take_in_hand(source, std::mem::take(&mut sorted.wanted), &mut sorted, stop).await?;
+        let mut written =
+            self.take_in_hand(source, std::mem::take(&mut sorted.wanted), &mut sorted, stop).await?;
         let (remembered, received): (Vec<_>, Vec<_>) = std::mem::take(&mut sorted.remembered)
             .into_iter()
             .map(|wanted| (wanted.dispatched, wanted.received_at))
@@ -222,7 +227,9 @@ impl Dispatcher {
                         sorted.discard.push(number);
                     }
                     if let Some(line) = log {
-                        sorted.logged.push(LoggedEvent { event: Arc::clone(&event), received_at, line });
+                        let keeps_json = self.kept.history && line.verdicts.is_some();
+                        let event = Arc::clone(&event);
+                        sorted.logged.push(LoggedEvent { event, received_at, line, keeps_json });
                     }
                     if seen.is_some() {
                         let dispatched =
@@ -300,13 +307,16 @@ impl Dispatcher {
 
     /// An event for the deliverer, where its deliveries may be attempted before they are rows and fit into memory.
     fn fresh(&self, wanted: Wanted, known: Known) -> Result<Fresh, Wanted> {
-        let Some(first) = self.outbox.first_attempts().filter(|_| known == Known::New) else { return Err(wanted) };
+        let Some(first) = self.outbox.first_attempts().filter(|_| known == Known::New) else {
+            return Err(wanted);
+        };
         let deliveries = &wanted.dispatched.deliveries;
         if deliveries.iter().any(|delivery| self.deliverer.has_backlog(&delivery.destination)) {
             return Err(wanted);
         }
         let bytes = wanted.dispatched.event.raw.len();
-        let permits: Option<Vec<_>> = deliveries.iter().map(|_| self.deliverer.memory_permit(bytes)).collect();
+        let permits: Option<Vec<_>> =
+            deliveries.iter().map(|_| self.deliverer.memory_permit(bytes)).collect();
         match permits {
             Some(permits) => Ok(Fresh { kept: self.in_hand(first, wanted), permits }),
             None => Err(wanted),
@@ -314,7 +324,8 @@ impl Dispatcher {
     }
 
     fn in_hand(&self, first: &dyn FirstAttempts, wanted: Wanted) -> Kept {
-        let Wanted { dispatched: Dispatched { event, origin, deliveries, seen, log }, received_at, .. } = wanted;
+        let Wanted { dispatched: Dispatched { event, origin, deliveries, seen, log }, received_at, .. } =
+            wanted;
         let deliveries = deliveries
             .into_iter()
             .map(|new| KeptDelivery { id: first.next_id(), new, fate: Fate::Open })
@@ -348,7 +359,8 @@ impl Dispatcher {
 fn asked(wanted: &Wanted) -> Asked {
     let Dispatched { event, origin, deliveries, .. } = &wanted.dispatched;
     let id = matches!(origin, Origin::Broker { .. }).then(|| event.id.clone());
-    let lanes = deliveries.iter().map(|delivery| (delivery.lane, Arc::clone(&delivery.destination))).collect();
+    let lanes =
+        deliveries.iter().map(|delivery| (delivery.lane, Arc::clone(&delivery.destination))).collect();
     Asked { id, lanes }
 }
 

@@ -18,6 +18,7 @@ use crate::pipeline::build_watch::watch_of;
 use crate::pipeline::holds::HoldSet;
 use crate::pipeline::open_requests::seen;
 use crate::pipeline::probe_watch::probe_of;
+use crate::pipeline::reasons::{muted, reasons, why_nothing};
 use crate::pipeline::source::Inbound;
 use crate::store::merge_requests::SeenMergeRequest;
 use crate::store::registry::Mute;
@@ -139,7 +140,8 @@ pub fn plan(inbound: Inbound, catalog: &dyn Catalog, planning: Planning<'_>) -> 
         told.flat_map(|(integration, _)| watches(integration, &event, pauses, now)).collect();
     let seen = seen(&event, verdicts.iter().map(|(integration, _)| integration));
     let is_muted = verdicts.iter().any(|(_, verdict)| matches!(verdict, Verdict::Muted { .. }));
-    let row_first = again || !has_id || verdicts.iter().any(|(integration, verdict)| needs_row(integration, verdict));
+    let row_first =
+        again || !has_id || verdicts.iter().any(|(integration, verdict)| needs_row(integration, verdict));
     let deliveries: Vec<_> = verdicts.into_iter().flat_map(|(_, verdict)| verdict.deliveries()).collect();
     if deliveries.is_empty() {
         let result = match (watches.is_empty(), is_muted) {
@@ -209,13 +211,13 @@ impl Verdict {
     /// Why the integration is not told, or not of all; `None` where it is.
     fn why_not(&self) -> Option<String> {
         match self {
-            Self::Sends { left_out, .. } if left_out.is_empty() => None,
-            Self::Sends { left_out, .. } => Some(left_out.join("; ")),
+            Self::Sends { deliveries, left_out } if deliveries.is_empty() => Some(why_nothing(left_out)),
+            Self::Sends { left_out, .. } => reasons(left_out),
             Self::Not(why) => Some(why.to_string()),
-            Self::Muted { target, mute } => {
-                Some(format!("`{target}` is muted until {:.0}, by {}", mute.until, mute.by))
+            Self::Muted { target, mute } => Some(muted(target, mute)),
+            Self::SwitchedOff { why, .. } => {
+                Some(format!("it waits, because the integration is switched off: {why}"))
             }
-            Self::SwitchedOff { why, .. } => Some(format!("it waits, because the integration is switched off: {why}")),
         }
     }
 

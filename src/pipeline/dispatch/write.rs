@@ -9,8 +9,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::{Dispatcher, path_of};
 use super::plan::Plan;
+use super::{Dispatcher, path_of};
 use crate::event::Event;
 use crate::pipeline::halves;
 use crate::pipeline::store_calls::{self, NotWritten};

@@ -17,6 +17,7 @@
 mod alerts;
 mod connection;
 mod event_log;
+mod event_records;
 mod health;
 mod holds;
 mod ledger;
@@ -46,10 +47,10 @@ use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
     AlertReport, Alerts, Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter,
-    DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, EventLog, HealthRecord, Hold, HoldKey, Inbox,
-    LatestWaits, Lease, Ledger, LoggedEvent, NewHealth, NewQuarantined, NewWatch, NodeId, NotedAlert, Outbox, Overview,
-    Portion, Quarantine, QuarantineUse, Quarantined, Resend, Result, Retention, Settled, SettledWatch, StoreError,
-    StoredEvent, Swept, Watch, Watches,
+    DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, EventLog, HealthRecord, Hold, HoldKey,
+    Inbox, LatestWaits, Lease, Ledger, LoggedEvent, NewHealth, NewQuarantined, NewWatch, NodeId, NotedAlert,
+    Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined, Resend, Result, Retention, Settled,
+    SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};

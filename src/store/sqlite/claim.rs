@@ -197,7 +197,8 @@ impl Claiming<'_> {
         if let Some(event) = self.events.get(&seq) {
             return Ok(Arc::clone(event));
         }
-        let sql = "SELECT id, occurred_at, raw FROM events CROSS JOIN bodies ON bodies.event = seq WHERE seq = ?1";
+        let sql =
+            "SELECT id, occurred_at, raw FROM events CROSS JOIN bodies ON bodies.event = seq WHERE seq = ?1";
         let event = prepare(self.connection, sql)?.query_row([seq], |row| stored_event(row, 0))?;
         let event = Arc::new(event);
         self.events.insert(seq, Arc::clone(&event));

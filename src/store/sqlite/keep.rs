@@ -156,7 +156,13 @@ fn insert_row(
         Some(settled) => Some((by, settled.at)),
         None => delivery.new.lease.as_ref().map(|lease| (&lease.node, lease.until)),
     };
-    let row = Row { id: delivery.id, seq, new: &delivery.new, due: kept.received_at, fresh_since: kept.event.occurred_at };
+    let row = Row {
+        id: delivery.id,
+        seq,
+        new: &delivery.new,
+        due: kept.received_at,
+        fresh_since: kept.event.occurred_at,
+    };
     if !insert(connection, &row, lease)? {
         return Ok(()); // repeated after a lost answer
     }

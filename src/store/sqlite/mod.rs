@@ -9,6 +9,7 @@
 mod alerts;
 mod claim;
 mod enqueue;
+mod event_records;
 mod health;
 mod history;
 mod holds;
@@ -44,19 +45,20 @@ use super::merge_requests::MergeRequests;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
-    AlertReport, Alerts, Asked, Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter,
-    DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, EventLog, FirstAttempts, HealthRecord, Hold, HoldKey, Inbox, Kept, Known,
-    LatestWaits, Lease, Ledger, LoggedEvent, NewHealth, NewQuarantined, NewWatch, NodeId, NotedAlert, Outbox, Overview,
-    Portion, Quarantine, QuarantineUse, Quarantined, Resend, Result, Retention, Settled, SettledWatch, StoreError,
-    StoredEvent, Swept, Watch, Watches,
+    AlertReport, Alerts, Asked, Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail,
+    DeliveryFilter, DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, EventLog, FirstAttempts,
+    HealthRecord, Hold, HoldKey, Inbox, Kept, Known, LatestWaits, Lease, Ledger, LoggedEvent, NewHealth,
+    NewQuarantined, NewWatch, NodeId, NotedAlert, Outbox, Overview, Portion, Quarantine, QuarantineUse,
+    Quarantined, Resend, Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch,
+    Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
 use enqueue::Entry;
 use place::Place;
 use rows::EventRow;
-use segments::Segments;
 use schema::Lock;
+use segments::Segments;
 use thread::Worker;
 
 /// A store in a SQLite file. Dropping it finishes the queued commands and closes the file.
@@ -255,10 +257,20 @@ impl FirstAttempts for Sqlite {
 #[async_trait]
 impl EventLog for Sqlite {
     async fn log_events(&self, events: Vec<LoggedEvent>) -> Result<()> {
-        let row = |LoggedEvent { event, received_at, line }| EventRow::new(&event, received_at, None, Some(line));
+        let row = |LoggedEvent { event, received_at, line, keeps_json }| {
+            (EventRow::new(&event, received_at, None, Some(line)), keeps_json)
+        };
         let events: Vec<_> = events.into_iter().map(row).collect();
+        let segments = Arc::clone(&self.segments);
         let write = move |connection: &rusqlite::Connection| {
-            events.iter().try_for_each(|event| event.insert_unwanted(connection)).map_err(StoreError::from)
+            let mut segments = segments.lock().unwrap_or_else(PoisonError::into_inner);
+            for (event, keeps_json) in &events {
+                // What can't be kept there is no reason to keep no line.
+                let location = keeps_json.then(|| segments.append(&event.event.raw).ok()).flatten();
+                event.insert_unwanted(connection, location)?;
+            }
+            let _ = segments.write();
+            Ok(())
         };
         self.writer.call(write).await
     }

@@ -114,11 +114,17 @@ pub(super) async fn a_newer_state_replaces_what_waits<B: Backend>() {
     assert_eq!(stands(&case, second).await, replaced());
     assert_eq!(case.claim("a", "hook", at(4)).await, [other, third], "another lane is left alone");
     for id in [first, second] {
-        assert!(!case.store.resend(id, audit("delivery.retry", at(5))).await.unwrap().is_done(), "an older state");
+        assert!(
+            !case.store.resend(id, audit("delivery.retry", at(5))).await.unwrap().is_done(),
+            "an older state"
+        );
     }
     case.end("a", third, NewState::Delivered, at(6)).await;
     assert!(!case.store.resend(second, audit("delivery.retry", at(7))).await.unwrap().is_done());
-    assert!(case.store.resend(third, audit("delivery.retry", at(8))).await.unwrap().is_done(), "the newest state");
+    assert!(
+        case.store.resend(third, audit("delivery.retry", at(8))).await.unwrap().is_done(),
+        "the newest state"
+    );
 }
 
 pub(super) async fn what_is_under_way_is_replaced_when_it_would_wait<B: Backend>() {

@@ -254,7 +254,10 @@ impl<B: Backend> Run<B> {
                     (row.open, row.delivered, row.due) = (true, false, now);
                 }
                 let id = row.id;
-                assert_eq!(self.case.store.resend(id, audit("delivery.retry", now)).await.unwrap().is_done(), resent);
+                assert_eq!(
+                    self.case.store.resend(id, audit("delivery.retry", now)).await.unwrap().is_done(),
+                    resent
+                );
             }
             Step::Pass { seconds } => self.now += SignedDuration::from_secs(seconds),
             Step::Restart => unreachable!("needs the case itself, see `run`"),

@@ -11,7 +11,7 @@ use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
 use crate::store::{
     Asked, AttemptRecord, Claim, DeliveryFilter, DeliveryId, EventLog, Fate, FirstAttempts, Inbox, Kept,
-    KeptDelivery, Known, Lane, Ledger, Lease, LogLine, LoggedEvent, NewDelivery, NewState, NodeId, Origin,
+    KeptDelivery, Known, Lane, Lease, Ledger, LogLine, LoggedEvent, NewDelivery, NewState, NodeId, Origin,
     Outbox, Portion, Resend, Retention, Settled, State,
 };
 
@@ -38,9 +38,19 @@ fn to(target: &str, lane: i64) -> NewDelivery {
 
 fn attempted(id: DeliveryId, state: NewState) -> Fate {
     let outcome = if state == NewState::Delivered { "delivered" } else { "unavailable" };
-    let record = AttemptRecord { at: now(), latency_ms: 12, outcome, status: Some(200), note: "ok".to_owned() };
+    let record =
+        AttemptRecord { at: now(), latency_ms: 12, outcome, status: Some(200), note: "ok".to_owned() };
     let (end, begin) = (Vec::new(), Vec::new());
-    Fate::Attempted(Box::new(Settled { delivery: id, state, attempts: 1, record, end, begin, watch: None, at: now() }))
+    Fate::Attempted(Box::new(Settled {
+        delivery: id,
+        state,
+        attempts: 1,
+        record,
+        end,
+        begin,
+        watch: None,
+        at: now(),
+    }))
 }
 
 /// An event with these deliveries, each with its fate.
@@ -231,7 +241,7 @@ async fn a_sweep_removes_history_and_the_events_of_the_log() {
     let store = store(&folder);
     let id = told(&store, "e1").await;
     let line = LogLine { source: "amqp", verdicts: Some("[]".to_owned()) };
-    let logged = LoggedEvent { event: Arc::new(event("e2", 0)), received_at: now(), line };
+    let logged = LoggedEvent { event: Arc::new(event("e2", 0)), received_at: now(), line, keeps_json: false };
     store.log_events(vec![logged]).await.unwrap();
     assert_eq!(known(&store, "e2").await, Known::New, "the log makes no id known");
     let retention = |seconds| Retention {
@@ -253,7 +263,7 @@ async fn an_event_that_only_the_log_had_may_be_delivered_when_it_comes_again() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder);
     let line = LogLine { source: "amqp", verdicts: None };
-    let logged = LoggedEvent { event: Arc::new(event("e1", 0)), received_at: now(), line };
+    let logged = LoggedEvent { event: Arc::new(event("e1", 0)), received_at: now(), line, keeps_json: false };
     store.log_events(vec![logged.clone(), logged]).await.unwrap();
     let id = told(&store, "e1").await;
     assert_eq!(state(&store, id).await, Some(State::Delivered));
