@@ -14,6 +14,11 @@ need golang-github-xanzy-go-gitlab-dev [ -d /usr/share/gocode/src/github.com/xan
 # redmine: a real tracker. Its own instance is not set up: each test has one of its own.
 need redmine [ -d /usr/share/redmine ]
 need redmine-sqlite dpkg-query --show redmine-sqlite
+# package: a clean Debian, and the proxy of the operators' page.
+need debootstrap has debootstrap
+need nginx-light has nginx
+need binutils has objdump
+need iproute2 has ip
 install_missing
 
 python_environment tests/python/requirements.txt target/python

@@ -14,7 +14,7 @@ need() {
 }
 
 # The programs of tests/it and its harness: a C compiler for SQLite, RabbitMQ and PostgreSQL for private servers, promtool
-# to check the metrics, irkerd and an IRC server, a mail server, Node and a browser for third-party renderers, Python and
+# to check the metrics, systemd to check its unit, irkerd and an IRC server, a mail server, Node and a browser for third-party renderers, Python and
 # curl as clients of the API.
 need_programs_of_the_harness() {
   if ! has cargo; then
@@ -33,6 +33,8 @@ need_programs_of_the_harness() {
   need nodejs has node
   need npm has npm
   need curl has curl
+  need systemd has systemd-analyze
+  need util-linux has unshare
   need python3 has python3
   need python3-venv python3 -c 'import venv, ensurepip'
 }

@@ -38,7 +38,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCode> {
-    let config = options.config()?;
+    let config = options.config_for(&["store", "secrets"])?;
     let wanted = read(args.files, &daemon::url_policy(&config))?;
     if !args.dry_run {
         state::make_key(&config);

@@ -49,7 +49,9 @@ pub(super) struct ListArgs {
 
 pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<ExitCode> {
     let Command::List(args) = command;
-    let config = options.config()?;
+    // The names of integrations are in the files too.
+    let config =
+        if args.integration.is_some() { options.config()? } else { options.config_for(&["store"])? };
     let store = state::open(&config.store).await?;
     let objects = match &args.integration {
         Some(name) => Some(objects(name, &state::view(&config, daemon::now()).await?.0)),

@@ -56,7 +56,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCode> {
-    let config = options.config()?;
+    let config = options.config_for(&["store", "secrets"])?;
     let now = daemon::now();
     if args.event.is_some() || args.at.is_some() {
         let asked = events::Asked { event: args.event, at: args.at, project: args.project };

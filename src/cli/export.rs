@@ -33,7 +33,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCode> {
-    let catalog = state::catalog(&options.config()?).await?;
+    let catalog = state::catalog(&options.config_for(&["store", "secrets"])?).await?;
     let written = catalog.read(provision::write);
     let Some(folder) = args.to else {
         say(&written.text)?;

@@ -136,7 +136,12 @@ impl Name {
 }
 
 pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<ExitCode> {
-    let config = options.config()?;
+    // A test sends a message, by mail too.
+    let needed: &[&str] = match command {
+        Command::Test(_) => &["store", "secrets", "wire", "smtp", "forge", "google"],
+        _ => &["store", "secrets"],
+    };
+    let config = options.config_for(needed)?;
     let now = daemon::now();
     match command {
         Command::List(args) => list(&config, &args, now).await,

@@ -25,7 +25,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, options: &Options) -> anyhow::Result<ExitCode> {
-    let config = options.config()?.store;
+    let config = options.config_for(&["store"])?.store;
     let (from, to) = migrate(&config).await?;
     if args.json {
         say_json(&json!({ "from": from, "to": to }))?;

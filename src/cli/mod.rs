@@ -7,6 +7,7 @@
 mod adapters;
 mod apply;
 mod audit;
+mod backup;
 mod check;
 mod deliveries;
 mod demo;
@@ -107,6 +108,10 @@ enum Command {
     Audit(audit::Command),
     /// Update the store's schema without starting the daemon
     Migrate(migrate::Args),
+    /// Copy the store to a file, also while the daemon works with it
+    Backup(backup::Args),
+    /// Put a backup in the place of the store
+    Restore(backup::RestoreArgs),
     /// Encrypt all secrets in the store again, with the current key
     Rekey(rekey::Args),
     /// Print the description of the REST API (OpenAPI 3.1)
@@ -168,6 +173,8 @@ impl Cli {
             Command::Token(command) => token::run(command, options).await,
             Command::Audit(command) => audit::run(command, options).await,
             Command::Migrate(args) => migrate::run(&args, options).await,
+            Command::Backup(args) => backup::backup(&args, options).await,
+            Command::Restore(args) => backup::restore(&args, options).await,
             Command::Rekey(args) => rekey::run(&args, options).await,
             Command::Openapi(args) => openapi::run(&args),
             Command::Completions(args) => pages::completions(&args),

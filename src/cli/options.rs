@@ -28,6 +28,11 @@ impl Options {
         Ok(Config::load(self.sources())?)
     }
 
+    /// The configuration for a command that needs the secrets of these sections alone.
+    pub(super) fn config_for(&self, needed: &[&str]) -> anyhow::Result<Config> {
+        Ok(Config::load_for(self.sources(), needed)?)
+    }
+
     /// Where the configuration came from, as a phrase.
     pub(super) fn summary(&self) -> String {
         match self.sources().file() {

@@ -64,7 +64,7 @@ fn id(text: &str) -> Result<EventId, String> {
 }
 
 pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCode> {
-    let config = options.config()?;
+    let config = options.config_for(&["http", "amqp"])?;
     let named = args.url.as_deref().map(|url| if url.starts_with("amqp") { Way::Broker } else { Way::Http });
     let configured = if config.amqp.enabled { Way::Broker } else { Way::Http };
     let to = match args.to.or(named).unwrap_or(configured) {

@@ -72,7 +72,7 @@ pub(super) struct DropArgs {
 }
 
 pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<ExitCode> {
-    let store = state::open(&options.config()?.store).await?;
+    let store = state::open(&options.config_for(&["store"])?.store).await?;
     let now = daemon::now();
     match command {
         Command::List(args) => {

@@ -29,7 +29,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, options: &Options) -> anyhow::Result<ExitCode> {
-    let config = options.config()?;
+    let config = options.config_for(&["store", "secrets"])?;
     let store = state::open_with(&config.store, Keyring::new(&config.secrets)).await?;
     let note = |action| audit::entry(action, "all integrations".to_owned(), &["secrets"], daemon::now());
     let given_up =

@@ -81,7 +81,7 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCode> {
-    let config = options.config()?;
+    let config = options.config_for(&["store", "secrets", "wire", "smtp", "forge", "google"])?;
     let entry = adapters::find(&args.slug).context("there is no such adapter")?;
     let event = event(&args)?;
     let (integration, secrets) =

@@ -39,7 +39,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCode> {
-    let config = options.config()?;
+    let config = options.config_for(&["store", "secrets", "amqp", "wire", "smtp", "forge"])?;
     let now = daemon::now();
     let (snapshot, holds) = state::view(&config, now).await?;
     let (store, overview) = store(&config).await;

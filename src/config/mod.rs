@@ -162,11 +162,24 @@ impl Config {
     /// # Errors
     /// All mistakes, not only the first.
     pub fn load(sources: Sources) -> Result<Self, ConfigErrors> {
+        Self::read(sources, None)
+    }
+
+    /// Reads and checks everything, for a command that needs the secrets of these sections alone. A secret of another section
+    /// is not set where its file can't be read, as where only the daemon may read it.
+    ///
+    /// # Errors
+    /// All mistakes, not only the first.
+    pub fn load_for(sources: Sources, needed: &[&str]) -> Result<Self, ConfigErrors> {
+        Self::read(sources, Some(needed))
+    }
+
+    fn read(sources: Sources, needed: Option<&[&str]>) -> Result<Self, ConfigErrors> {
         let proxies = proxies(&sources.environment);
         let (layers, mut errors) = layers::read(sources);
         let mut tree = Tree::merge(layers, &mut errors);
         tree.report_unknown();
-        tree.read_secrets_from_files();
+        tree.read_secrets_from_files(|section| needed.is_none_or(|needed| needed.contains(&section)));
         let node = tree.section("node", rules::node);
         let log = tree.section("log", rules::none);
         let http = tree.section("http", rules::http);

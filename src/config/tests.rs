@@ -292,3 +292,25 @@ fn the_systems_proxies_are_told_to_the_guard() {
     let config = load("[wire]\nsystem_proxy = false", &environment, &[]).expect("no mistake");
     assert!(config.wire.proxy_hosts.is_empty());
 }
+
+/// Only the daemon may read the files of its secrets. Commands that need none of them work for others too.
+#[test]
+fn a_command_fails_only_over_secrets_that_it_needs() {
+    let text = "http.webhook_token_file = \"/nonexistent/token\"\n\
+                [amqp]\nenabled = true\nurl_file = \"/nonexistent/url\"\n\
+                [smtp]\nusername = \"bell\"\npassword_file = \"/nonexistent/password\"\n";
+    let load_for = |needed: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("forgebell.toml");
+        std::fs::write(&file, text).unwrap();
+        Config::load_for(Sources { file: Some(file), ..Sources::default() }, needed)
+    };
+    let config = load_for(&["store", "secrets"]).expect("none of these is needed");
+    assert!(config.amqp.enabled && config.http.webhook_token.is_none());
+    let keys = |errors: ConfigErrors| errors.iter().map(|error| error.key.clone()).collect::<Vec<_>>();
+    assert_eq!(keys(load_for(&["amqp"]).unwrap_err()), ["amqp.url_file"]);
+    assert_eq!(
+        keys(load_for(&["http", "smtp"]).unwrap_err()),
+        ["http.webhook_token_file", "smtp.password_file"]
+    );
+}

@@ -1,7 +1,7 @@
 //! Checks the merged tree against the schema: unknown keys, values of the wrong type, secrets in files. Then reads each
 //! section as the type of the module that uses it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use config::{Map, Value, ValueKind};
 use serde::de::DeserializeOwned;
@@ -25,6 +25,8 @@ pub(super) struct Tree {
     schema: Table,
     merged: Table,
     errors: Vec<ConfigError>,
+    /// Secrets, as `section.key`, whose files could not be read and are not needed.
+    unread: BTreeSet<String>,
 }
 
 impl Tree {
@@ -41,7 +43,7 @@ impl Tree {
                 layers::defaults()
             }
         };
-        Self { schema: layers::defaults(), merged, errors: Vec::new() }
+        Self { schema: layers::defaults(), merged, errors: Vec::new(), unread: BTreeSet::new() }
     }
 
     /// Digests of all values, by `section.key`, as their types read them.
@@ -120,8 +122,9 @@ impl Tree {
         Some(format!("{section}.{key}"))
     }
 
-    /// Reads the files of secrets, and sets the secrets to their contents.
-    pub(super) fn read_secrets_from_files(&mut self) {
+    /// Reads the files of secrets, and sets the secrets to their contents. Those of sections that are not needed may be
+    /// unreadable.
+    pub(super) fn read_secrets_from_files(&mut self, is_needed: impl Fn(&str) -> bool) {
         let pairs: Vec<(String, String)> = sorted(&self.schema)
             .into_iter()
             .flat_map(|(section, value)| {
@@ -131,7 +134,7 @@ impl Tree {
             })
             .collect();
         for (section, key) in pairs {
-            self.read_secret(&section, &key);
+            self.read_secret(&section, &key, is_needed(&section));
         }
     }
 
@@ -141,7 +144,7 @@ impl Tree {
         known.is_some_and(|known| known.contains_key(&format!("{key}{IN_FILE}")))
     }
 
-    fn read_secret(&mut self, section: &str, key: &str) {
+    fn read_secret(&mut self, section: &str, key: &str, is_needed: bool) {
         let file_key = format!("{key}{IN_FILE}");
         let file = match self.given(section, &file_key) {
             Some(Value { kind: ValueKind::String(file), .. }) if !file.is_empty() => file.clone(),
@@ -157,6 +160,9 @@ impl Tree {
             return self.complain(section, &file_key, problem);
         }
         match std::fs::read_to_string(&file) {
+            Err(_) if !is_needed => {
+                self.unread.insert(format!("{section}.{key}"));
+            }
             Err(error) => self.complain(section, &file_key, format!("cannot be read: {error}")),
             Ok(secret) if secret.trim().is_empty() => {
                 self.complain(section, &file_key, "the file is empty".to_owned());
@@ -195,7 +201,10 @@ impl Tree {
         whole.extend(values.iter().cloned());
         if let Ok(read) = serde_json::from_value(Json::Object(whole)) {
             for (key, problem) in rules(&read) {
-                self.complain(section, &key, problem.to_owned());
+                // The rules miss a secret that is there for the daemon.
+                if !self.unread.contains(&format!("{section}.{key}")) {
+                    self.complain(section, &key, problem.to_owned());
+                }
             }
             return (self.errors.len() == before).then_some(read);
         }

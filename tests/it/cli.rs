@@ -1,5 +1,6 @@
 //! The program itself, as a person or a script runs it: exit codes, what is printed, signals, and the demo.
 
+mod backup;
 mod configured;
 mod encrypted;
 mod kept;

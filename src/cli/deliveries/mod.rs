@@ -93,7 +93,7 @@ fn states() -> PossibleValuesParser {
 }
 
 pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<ExitCode> {
-    let config = options.config()?;
+    let config = options.config_for(&["store"])?;
     let store = state::open(&config.store).await?;
     let now = daemon::now();
     match command {

@@ -107,7 +107,7 @@ struct Drawn {
 }
 
 pub(super) async fn run(args: &Args, options: &Options) -> anyhow::Result<ExitCode> {
-    let config = options.config()?;
+    let config = options.config_for(&[])?;
     let everyone = args.to.iter().any(|slug| slug == ALL);
     let is_named = |entry: &Entry| args.to.iter().any(|slug| slug == entry.about.slug);
     let chosen = ADAPTERS.iter().filter(|entry| everyone && entry.can_deliver() || is_named(entry));

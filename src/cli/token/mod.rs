@@ -44,7 +44,7 @@ pub(super) struct RevokeArgs {
 }
 
 pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<ExitCode> {
-    let config = options.config()?;
+    let config = options.config_for(&["store", "secrets"])?;
     let store = state::open_soon(&config.store).await?;
     let now = daemon::now();
     match command {

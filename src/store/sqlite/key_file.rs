@@ -3,12 +3,12 @@
 //! It protects copies of the database that leave the machine without it, as backups. A key in `secrets.key_file` replaces it.
 //! What was sealed with the own key opens while its file exists.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::place::beside;
+use super::place::{belong_to_the_folder, beside, sync_folder};
 use crate::store::seal::{Keyring, SealingKey};
 use crate::store::{Result, StoreError};
 
@@ -65,9 +65,9 @@ fn write(path: &Path, key: &SealingKey) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     writeln!(file, "{}", key.text().expose())?;
     file.sync_all()?;
+    belong_to_the_folder(&draft);
     std::fs::rename(&draft, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    sync_folder(path)
 }
 
 fn failed(what: &str, path: &Path, error: &std::io::Error) -> StoreError {

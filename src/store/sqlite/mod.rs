@@ -4,9 +4,11 @@
 //! and never wait for the writer. The operations are functions of a connection, in a file for each: [`inbox`], [`enqueue`],
 //! [`keep`], [`claim`], [`settle`], [`history`], [`leases`], [`holds`], [`ledger`], [`sweep`], [`quarantine`], [`registry`]. [`lanes`] keeps the
 //! order within lanes. [`segments`] has the JSON of delivered events.
-//! [`schema`] opens and migrates the file, [`key_file`] has the key beside it, [`place`] watches over both.
+//! [`schema`] opens and migrates the file, [`key_file`] has the key beside it, [`place`] watches over both,
+//! and [`lock`] keeps others away. [`backup`] copies a store and puts a copy in its place.
 
 mod alerts;
+mod backup;
 mod claim;
 mod enqueue;
 mod event_records;
@@ -19,6 +21,7 @@ mod key_file;
 mod lanes;
 mod leases;
 mod ledger;
+mod lock;
 mod merge_requests;
 mod place;
 mod quarantine;
@@ -54,10 +57,11 @@ use super::{
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
+pub use backup::{Backup, CopyError, Origin as CopyOrigin, Progress, Restored, Stage};
 use enqueue::Entry;
+use lock::Lock;
 use place::Place;
 use rows::EventRow;
-use schema::Lock;
 use segments::Segments;
 use thread::Worker;
 
@@ -86,11 +90,13 @@ impl Sqlite {
     pub fn open(path: &Path, keys: Keyring) -> Result<Self> {
         let (path, keyed) = prepare(path)?;
         let lock = Lock::take(&path)?;
+        lock.expect_log()?;
         let connection = schema::connect(&path)?;
         schema::migrate(&connection, &path)?;
         let keys = key_file::complete(keys, &keyed, &registry::marks(&connection)?)?;
         let key = Some(key_file::beside_database(&keyed)).filter(|key| key.exists());
         let place = Place::new(&path, Some(lock.file()?), key)?;
+        lock.mark()?;
         Self::start(&path, connection, Some(lock), place, keys)
     }
 
@@ -99,6 +105,9 @@ impl Sqlite {
         let connection = schema::connect(path)?;
         schema::expect_current(&connection, path)?;
         let (path, keyed) = place_of(path)?;
+        if !lock::is_marked(&path) {
+            lock::remove_log_on_close(&connection)?;
+        }
         let place = Place::new(&path, None, None)?;
         Self::start(&path, connection, None, place, key_file::find(keys, &keyed))
     }
@@ -106,8 +115,12 @@ impl Sqlite {
     /// Migrates a store that no daemon uses, and creates it where it is missing. Returns the version before and after.
     pub fn migrate(path: &Path) -> Result<(i64, i64)> {
         let (path, _) = prepare(path)?;
-        let _lock = Lock::take(&path)?;
-        schema::migrate(&schema::connect(&path)?, &path)
+        let lock = Lock::take(&path)?;
+        lock.expect_log()?;
+        let connection = schema::connect(&path)?;
+        let versions = schema::migrate(&connection, &path)?;
+        lock.finish(&connection);
+        Ok(versions)
     }
 
     fn start(

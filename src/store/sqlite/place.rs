@@ -4,7 +4,7 @@
 //! The files are looked at by their paths and never opened here. SQLite's locks belong to the process: closing any other
 //! handle of the database ends them (<https://www.sqlite.org/howtocorrupt.html>, 2.2).
 
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -44,6 +44,22 @@ pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+/// Gives a new file to the owner of its folder. Commands may be run by root, and the daemon must be able to open what they
+/// make.
+pub(super) fn belong_to_the_folder(file: &Path) {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Ok(owner) = std::fs::metadata(folder.unwrap_or(Path::new("."))) {
+        // Only root may do that. Another user's files are the user's own.
+        let _ = std::os::unix::fs::chown(file, Some(owner.uid()), Some(owner.gid()));
+    }
+}
+
+/// Has the names in the folder of this file on the disk.
+pub(super) fn sync_folder(file: &Path) -> std::io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// The path of a file without symbolic links. The file may be missing, its folder not.
@@ -149,8 +165,8 @@ pub(super) fn expect_no_lost_database(database: &Path, key: &Path) -> Result<()>
         return Ok(());
     }
     Err(StoreError::Broken(format!(
-        "{} is missing or empty, and its key {} is there: put the database back from a copy, or remove the key to begin with an \
-         empty store",
+        "{} is missing or empty, and its key {} is there: restore a backup (`forgebell restore FILE`), or remove the key to begin with \
+         an empty store",
         database.display(),
         key.display()
     )))

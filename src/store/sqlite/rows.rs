@@ -263,6 +263,9 @@ impl From<rusqlite::Error> for StoreError {
             None if matches!(error, rusqlite::Error::ToSqlConversionFailure(_)) => {
                 Self::Refused(error.to_string())
             }
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Broken(format!("{error}: restore a backup (`forgebell restore FILE`)"))
+            }
             _ => Self::Broken(error.to_string()),
         }
     }

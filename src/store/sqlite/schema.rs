@@ -1,6 +1,6 @@
-//! The file: its lock, its pragmas, its schema and the migrations.
+//! The file: its pragmas, its schema and the migrations.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
@@ -10,7 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OpenFlags};
 
-use super::place::{FileId, beside};
+use super::place::belong_to_the_folder;
 use crate::digest::Digest;
 use crate::store::migrations::{STEPS, known};
 use crate::store::{Result, StoreError};
@@ -21,64 +21,8 @@ const APPLICATION_ID: i64 = 0x4642_656c;
 /// How long a statement waits for another process, as a command beside the daemon, before it fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often the lock is tried, and the pause in between. A command that makes the key or migrates the store holds the lock
-/// for a moment, which must not keep a daemon from starting.
-const LOCK_TRIES: u32 = 20;
-const LOCK_PAUSE: Duration = Duration::from_millis(25);
-
 /// SQLite truncates the write-ahead log to this size when it restarts it.
 const WAL_LIMIT: u64 = 64 << 20;
-
-/// Keeps other daemons from the same file until it is dropped.
-#[derive(Debug)]
-pub(super) struct Lock(File);
-
-impl Lock {
-    pub(super) fn take(database: &Path) -> Result<Self> {
-        let path = beside(database, ".lock");
-        let failed = |error| StoreError::Unavailable(format!("failed to lock {}: {error}", path.display()));
-        let mut file =
-            private(OpenOptions::new().create(true).truncate(false)).open(&path).map_err(failed)?;
-        for _ in 0..LOCK_TRIES {
-            match file.try_lock() {
-                // A file that was deleted or replaced meanwhile keeps nobody out.
-                Ok(()) if FileId::at(&path).map_err(failed)? == Some(Self::id(&file).map_err(failed)?) => {
-                    return Ok(Self(file));
-                }
-                Ok(()) => {
-                    file = private(OpenOptions::new().create(true).truncate(false))
-                        .open(&path)
-                        .map_err(failed)?;
-                }
-                Err(TryLockError::Error(error)) => return Err(failed(error)),
-                Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
-            }
-        }
-        Err(StoreError::Unavailable(format!(
-            "another forgebell works with {}: stop it, or give this one another file (`store.path`)",
-            database.display()
-        )))
-    }
-
-    /// Identifies the locked file.
-    pub(super) fn file(&self) -> Result<FileId> {
-        Self::id(&self.0)
-            .map_err(|error| StoreError::Unavailable(format!("failed to look at the lock: {error}")))
-    }
-
-    fn id(file: &File) -> std::io::Result<FileId> {
-        Ok(FileId::of(&file.metadata()?))
-    }
-}
-
-impl Drop for Lock {
-    /// Closing the file is not enough: a child of this process has the file open until it executes its program, and the lock
-    /// stays while any process has the file open. Unlocking works for all of them.
-    fn drop(&mut self) {
-        // If it fails, closing the file is the second best.
-        let _ = self.0.unlock();
-    }
-}
 
 /// Creates the folder of a file where it is missing, accessible only to this user.
 pub(super) fn create_folder(database: &Path) -> Result<()> {
@@ -98,12 +42,16 @@ fn failed_to_create(database: &Path, error: &std::io::Error) -> StoreError {
 pub(super) fn create(database: &Path) -> Result<()> {
     // An existing file must not be opened here: closing it would end SQLite's locks on it in this process.
     match private(OpenOptions::new().create_new(true)).open(database) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(failed_to_create(database, &error)),
-        _ => Ok(()),
+        Ok(_) => {
+            belong_to_the_folder(database);
+            Ok(())
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(failed_to_create(database, &error)),
     }
 }
 
-fn private(how: &mut OpenOptions) -> &mut OpenOptions {
+pub(super) fn private(how: &mut OpenOptions) -> &mut OpenOptions {
     how.read(true).write(true).mode(0o600)
 }
 
@@ -115,6 +63,8 @@ pub(super) fn connect(database: &Path) -> Result<Connection> {
         connection.set_prepared_statement_cache_capacity(64);
         // Plans do not depend on bound values. Otherwise SQLite plans some statements again whenever a value changes.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+        // Only what is certain that no log is needed removes it: see `lock`.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         // FULL: the log is synced with every commit, before the caller gets its answer.
         connection.execute_batch(&format!(
             "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
@@ -174,7 +124,7 @@ pub(super) fn expect_current(connection: &Connection, database: &Path) -> Result
 }
 
 /// The version of the schema in the file. 0 for an empty file.
-fn version(connection: &Connection, database: &Path) -> Result<i64> {
+pub(super) fn version(connection: &Connection, database: &Path) -> Result<i64> {
     let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
     let found = pragma("user_version")?;
     let application = pragma("application_id")?;
@@ -199,26 +149,9 @@ fn version(connection: &Connection, database: &Path) -> Result<i64> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Stdio};
+    use std::process::Command;
 
     use super::*;
-
-    #[test]
-    fn a_released_lock_is_free_although_a_child_has_its_file_open() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = folder.path().join("forgebell.db");
-        let lock = Lock::take(&database).unwrap();
-        // Every child has the file open between `fork` and `exec`.
-        let mut child =
-            Command::new("cat").stdin(Stdio::piped()).stdout(lock.0.try_clone().unwrap()).spawn().unwrap();
-        assert!(Lock::take(&database).is_err());
-        drop(lock);
-        let again = Lock::take(&database);
-        assert!(child.try_wait().unwrap().is_none(), "the child has it open all the while");
-        drop(child.stdin.take());
-        child.wait().unwrap();
-        drop(again.unwrap());
-    }
 
     #[test]
     fn a_refused_daemon_does_not_end_sqlites_locks() {

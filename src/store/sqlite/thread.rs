@@ -12,8 +12,8 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::lock::Lock;
 use super::place::Place;
-use super::schema::Lock;
 use crate::store::{Result, StoreError};
 
 /// The capacity of the queue. Callers wait while it is full.
@@ -51,9 +51,13 @@ impl Worker {
     pub(super) fn writer(connection: Connection, lock: Option<Lock>, place: Arc<Place>) -> Result<Self> {
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_IN_COMMIT)?;
         Self::start("store-writer", move |commands, has_failed| {
-            let _lock = lock;
+            // Dropped in reverse order: the lock goes last.
+            let lock = lock;
             let connection = connection;
             write(&Writing { connection: &connection, place, has_failed }, commands);
+            if let Some(lock) = &lock {
+                lock.finish(&connection);
+            }
         })
     }
 
@@ -263,9 +267,16 @@ fn execute(connection: &Connection, sql: &str) -> Result<()> {
 }
 
 /// Keeps the write-ahead log short.
-#[derive(Default)]
 struct Log {
     carried_over: u64,
+    /// Above this many pages, the writer waits for readers.
+    pages_max: i64,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { carried_over: 0, pages_max: WAL_PAGES_MAX }
+    }
 }
 
 impl Log {
@@ -276,13 +287,18 @@ impl Log {
         }
         self.carried_over = changes;
         // A checkpoint that fails loses nothing: the log keeps its content, and the next checkpoint tries again.
-        if checkpoint(connection, "PASSIVE").is_ok_and(|left| left > WAL_PAGES_MAX) {
-            let _ = checkpoint(connection, "RESTART");
+        if checkpoint(connection, "PASSIVE").is_ok_and(|(_, left)| left > self.pages_max) {
+            // A reader that takes long, as a backup, would cost a wait each time: then the log may grow to twice the size.
+            self.pages_max = match checkpoint(connection, "RESTART") {
+                Ok((true, left)) => left.saturating_mul(2),
+                _ => WAL_PAGES_MAX,
+            };
         }
     }
 }
 
-/// Returns the number of pages in the log.
-fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<i64> {
-    connection.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?.query_row([], |row| row.get(1))
+/// Returns whether others kept it from its end, and the number of pages in the log.
+fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<(bool, i64)> {
+    let sql = format!("PRAGMA wal_checkpoint({mode})");
+    connection.prepare_cached(&sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
 }
