@@ -23,8 +23,9 @@
 //! - **`Ok` means durable.** When a call returns `Ok`, its effect survives a power cut. When a call returns `Err`, either
 //!   nothing of it happened, or all of it happened and the answer was lost. The caller may call again, except after [`StoreError::Refused`]:
 //!   then one of the batch's values can't be stored, and the others can, without it.
-//! - **Dispatching again changes nothing.** A delivery is unique by event, integration and target. Enqueueing a delivery
-//!   that exists, settled or not, returns `None` and leaves it as it is.
+//! - **Dispatching again changes nothing.** A known event id ends the message: its deliveries were written with it, and are not
+//!   compared. Each of them returns `None`. An id stays for the retention time, and longer while any delivery of the event is
+//!   open or dead.
 //! - **Leases.** A row is worked by the node that holds its lease, until `lease_until`. Leases lapse by time.
 //! - **Order.** Rows of one lane (integration, target, subject) are handed out in the order of their ids. A claim or a
 //!   requested lease gives out no row while an earlier row of its lane is open, unless the earlier row is leased to the

@@ -231,14 +231,13 @@ impl Change {
         let state = person.state;
         match self {
             Self::Retry => {
-                let why = match state.ledger.resend(line.id, person.audit("delivery.retry", line.id)).await? {
-                    Resend::Done => None,
-                    Resend::JsonGone => Some(JSON_GONE),
-                    Resend::NotSettled if line.state == DeliveryState::Waiting => Some(STILL_WAITING),
-                    Resend::NotSettled => Some(REPLACED),
-                };
-                if let Some(why) = why {
-                    return Ok(Err(why));
+                match state.ledger.resend(line.id, person.audit("delivery.retry", line.id)).await? {
+                    Resend::Done => {}
+                    Resend::JsonGone => return Ok(Err(JSON_GONE)),
+                    Resend::NotSettled if line.state == DeliveryState::Waiting => {
+                        return Ok(Err(STILL_WAITING));
+                    }
+                    Resend::NotSettled => return Ok(Err(REPLACED)),
                 }
                 state.end_holds(&line.integration, &line.target, &line.destination, person.now).await;
                 Ok(Ok(()))

@@ -14,7 +14,7 @@ mod write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -267,13 +267,16 @@ impl Dispatcher {
                 written.push(wanted.dispatched.event.id.clone());
                 continue;
             }
-            match self.fresh(wanted, known) {
-                Ok(event) => {
+            let permits = self.memory_permits(&wanted).filter(|_| known == Known::New);
+            match (self.outbox.first_attempts(), permits) {
+                (Some(first), Some(permits)) => {
+                    // Rows get their ids when they are written, and the ids of a lane follow the order of its events.
                     written.extend(self.write_rows(source, std::mem::take(&mut rows), sorted, stop).await?);
-                    log_in_hand(source, &event.kept);
-                    fresh.push(event);
+                    let kept = self.in_hand(first, wanted);
+                    log_in_hand(source, &kept);
+                    fresh.push(Fresh { kept, permits });
                 }
-                Err(wanted) => {
+                _ => {
                     self.deliverer.hand_over(std::mem::take(&mut fresh));
                     rows.push(wanted);
                 }
@@ -305,24 +308,16 @@ impl Dispatcher {
         Ok(known.collect())
     }
 
-    /// An event for the deliverer, where its deliveries may be attempted before they are rows and fit into memory.
-    fn fresh(&self, wanted: Wanted, known: Known) -> Result<Fresh, Wanted> {
-        let Some(first) = self.outbox.first_attempts().filter(|_| known == Known::New) else {
-            return Err(wanted);
-        };
-        let deliveries = &wanted.dispatched.deliveries;
+    /// Places in memory for the deliveries of an event; `None` where they don't fit, or must stand behind rows.
+    fn memory_permits(&self, wanted: &Wanted) -> Option<Vec<OwnedSemaphorePermit>> {
+        let Dispatched { event, deliveries, .. } = &wanted.dispatched;
         if deliveries.iter().any(|delivery| self.deliverer.has_backlog(&delivery.destination)) {
-            return Err(wanted);
+            return None;
         }
-        let bytes = wanted.dispatched.event.raw.len();
-        let permits: Option<Vec<_>> =
-            deliveries.iter().map(|_| self.deliverer.memory_permit(bytes)).collect();
-        match permits {
-            Some(permits) => Ok(Fresh { kept: self.in_hand(first, wanted), permits }),
-            None => Err(wanted),
-        }
+        deliveries.iter().map(|_| self.deliverer.memory_permit(event.raw.len())).collect()
     }
 
+    /// The event with ids for its deliveries, none of which was attempted.
     fn in_hand(&self, first: &dyn FirstAttempts, wanted: Wanted) -> Kept {
         let Wanted { dispatched: Dispatched { event, origin, deliveries, seen, log }, received_at, .. } =
             wanted;

@@ -73,8 +73,23 @@ fn ids(jobs: &[Job]) -> Vec<i64> {
 
 /// The attempt that is under way in this lane leaves.
 fn finished(scheduler: &mut Scheduler, destination: &str, lane: i64, how: After, now: Timestamp) -> Vec<Job> {
-    let delivery = job(lane, destination, lane).delivery;
-    scheduler.finish(&delivery, how, now)
+    let (delivery, back) = ended(scheduler, destination, lane, how, now);
+    scheduler.written(&key(destination), delivery, now);
+    back
+}
+
+/// An attempt ends, and its outcome is not on disk yet.
+fn ended(
+    scheduler: &mut Scheduler,
+    destination: &str,
+    lane: i64,
+    how: After,
+    now: Timestamp,
+) -> (DeliveryId, Vec<Job>) {
+    let busy = &scheduler.destinations[&key(destination)].busy;
+    let id = busy.iter().find(|busy| busy.lane == Lane(lane)).map_or(DeliveryId(lane), |busy| busy.delivery);
+    let delivery = Delivery { id, ..job(lane, destination, lane).delivery };
+    (id, scheduler.end(&delivery, how, now))
 }
 
 /// Starts everything that may start.
@@ -112,6 +127,24 @@ fn where_several_may_be_under_way_a_lane_is_still_told_in_order() {
     }
     assert_eq!(started(&mut scheduler, start()), [1, 3], "2 waits for 1, which is of its lane");
     finished(&mut scheduler, "relay", 7, After::Settled, start());
+    assert_eq!(started(&mut scheduler, start()), [2]);
+}
+
+#[test]
+fn the_next_of_a_lane_starts_only_when_what_became_of_the_one_before_is_on_disk() {
+    let mut scheduler = scheduler();
+    for (id, lane) in [(1, 7), (2, 7), (3, 8)] {
+        scheduler.enqueue(Job { concurrency: 2, ..job(id, "relay", lane) }, start());
+    }
+    assert_eq!(started(&mut scheduler, start()), [1, 3]);
+    let (first, _) = ended(&mut scheduler, "relay", 7, After::Settled, start());
+    assert_eq!(scheduler.take_awaited(), [first], "2 waits for it");
+    assert_eq!(started(&mut scheduler, start()), [0; 0], "after a crash, 1 would be sent again, after 2");
+    ended(&mut scheduler, "relay", 8, After::Settled, start());
+    assert_eq!(scheduler.take_awaited(), []);
+    scheduler.enqueue(job(4, "relay", 8), start());
+    assert_eq!(scheduler.take_awaited(), [DeliveryId(3)], "one that comes later waits too");
+    scheduler.written(&key("relay"), first, start());
     assert_eq!(started(&mut scheduler, start()), [2]);
 }
 

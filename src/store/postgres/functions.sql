@@ -105,7 +105,7 @@ BEGIN
 END
 $$;
 
--- The number of an event to be dispatched: of the event in the inbox, of a known event, or of one that is written now.
+-- The number of an event to be dispatched: of the event in the inbox, or of one that is written now. NULL for a known event.
 CREATE OR REPLACE FUNCTION number_of(
     e_id text, e_trigger text, e_kind text, e_project_id bigint, e_project text, e_subject text, e_occurred_at bigint,
     e_digest bytea, e_raw bytea, e_inbox bigint, e_redelivered boolean, now bigint
@@ -121,15 +121,15 @@ BEGIN
     ELSIF e_digest IS NOT NULL AND e_redelivered THEN
         SELECT max(seq) INTO found_seq FROM events WHERE digest = e_digest;
         IF found_seq IS NOT NULL THEN
-            RETURN found_seq;
+            RETURN NULL;
         END IF;
     END IF;
-    SELECT seq INTO found_seq FROM events WHERE id = e_id;
-    IF found_seq IS NULL THEN
-        INSERT INTO events (id, trigger, kind, project_id, project, subject, occurred_at, received_at, digest, raw)
-        VALUES (e_id, e_trigger, e_kind, e_project_id, e_project, e_subject, e_occurred_at, now, e_digest, e_raw)
-        RETURNING seq INTO found_seq;
+    IF EXISTS (SELECT 1 FROM events WHERE id = e_id) THEN
+        RETURN NULL;
     END IF;
+    INSERT INTO events (id, trigger, kind, project_id, project, subject, occurred_at, received_at, digest, raw)
+    VALUES (e_id, e_trigger, e_kind, e_project_id, e_project, e_subject, e_occurred_at, now, e_digest, e_raw)
+    RETURNING seq INTO found_seq;
     RETURN found_seq;
 END
 $$;
@@ -169,13 +169,15 @@ BEGIN
         END IF;
     END LOOP;
     FOR i IN 1 .. coalesce(array_length(d_event, 1), 0) LOOP
-        leased := d_lease_node[i] IS NOT NULL
+        leased := seqs[d_event[i]] IS NOT NULL AND d_lease_node[i] IS NOT NULL
             AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.lane = d_lane[i] AND d.state <= 2
                             AND (d.state <= 1 OR d.lease_node <> d_lease_node[i]))
             AND work(d_destination[i], d_lease_node[i], d_lease_until[i]);
         new_id := NULL;
-        IF NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.event = seqs[d_event[i]]
-                       AND d.route_key = d_route_key[i]) THEN
+        -- A known event ends the message: its deliveries were written with it, whatever became of them since.
+        IF seqs[d_event[i]] IS NOT NULL
+            AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.event = seqs[d_event[i]]
+                            AND d.route_key = d_route_key[i]) THEN
             INSERT INTO deliveries (event, route_key, integration, target, destination, lane, state, due, created_at, fresh_since,
                                     lease_node, lease_until, replaces)
             VALUES (seqs[d_event[i]], d_route_key[i], d_integration[i], d_target[i], d_destination[i], d_lane[i],

@@ -58,7 +58,9 @@ fn enqueue_one(
         }
         return Ok(Vec::new());
     }
-    let seq = number_of(connection, &entry.event, &entry.origin)?;
+    let Some(seq) = number_of(connection, &entry.event, &entry.origin)? else {
+        return Ok(entry.deliveries.iter().map(|_| None).collect());
+    };
     let mut written = Vec::with_capacity(entry.deliveries.len());
     for (id, new) in entry.deliveries {
         let lease = match new.lease.clone() {
@@ -70,31 +72,25 @@ fn enqueue_one(
     Ok(written)
 }
 
-/// The event's number: of the one in the inbox, or of the one that was here before, or of the one written now.
-fn number_of(connection: &Connection, event: &EventRow, origin: &Origin) -> Result<i64> {
+/// The event's number: of the one in the inbox, or of the one written now. `None` where the event is known: then its deliveries
+/// were written with it, whatever became of them since.
+fn number_of(connection: &Connection, event: &EventRow, origin: &Origin) -> Result<Option<i64>> {
     match origin {
         Origin::Inbox(number) if inbox::take_out(connection, *number)? => {
             event.dispatched(connection, *number, None)?;
-            return Ok(*number);
+            return Ok(Some(*number));
         }
-        Origin::Broker { digest: Some(digest), redelivered: true } => {
-            if let Some(known) = by_digest(connection, digest)? {
-                return Ok(known);
-            }
+        Origin::Broker { digest: Some(digest), redelivered: true } if is_known(connection, digest)? => {
+            return Ok(None);
         }
         _ => {}
     }
-    if let Some(new) = event.insert(connection)? {
-        return Ok(new);
-    }
-    let known = find(connection, "SELECT seq FROM events WHERE id = ?1", [event.event.id.as_str()])?;
-    known.ok_or_else(|| rusqlite::Error::QueryReturnedNoRows.into())
+    Ok(event.insert(connection)?)
 }
 
-const BY_DIGEST: &str = "SELECT max(seq) FROM events WHERE digest = ?1";
-
-fn by_digest(connection: &Connection, digest: &BodyDigest) -> Result<Option<i64>> {
-    Ok(find::<Option<i64>>(connection, BY_DIGEST, [digest.0.as_slice()])?.flatten())
+fn is_known(connection: &Connection, digest: &BodyDigest) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM events WHERE digest = ?1)";
+    Ok(find(connection, sql, [digest.0.as_slice()])?.unwrap_or(false))
 }
 
 /// Whether no earlier row of the lane has to go first: none waits, and no other node has one.

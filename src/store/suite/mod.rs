@@ -226,7 +226,7 @@ macro_rules! promises {
             promises! { $backend =>
                 outbox::{
                     a_delivery_is_written_once_and_dispatching_again_changes_nothing,
-                    dispatching_again_writes_what_is_new_since,
+                    a_known_event_ends_the_message_also_when_its_settled_deliveries_are_gone,
                     a_redelivered_body_that_is_known_changes_nothing,
                     an_event_without_deliveries_leaves_the_inbox_and_nothing_else,
                     a_batch_is_written_whole_or_not_at_all,

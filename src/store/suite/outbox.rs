@@ -6,7 +6,7 @@ use super::Backend;
 use super::fixtures::{Case, Change, at, delivery, event, from_broker, settled};
 use crate::store::{
     BodyDigest, Claim, DeliveryFilter, DeliveryId, Dispatched, Ledger, NewState, Origin, Outbox, Portion,
-    State,
+    Retention, State,
 };
 
 pub(super) async fn a_delivery_is_written_once_and_dispatching_again_changes_nothing<B: Backend>() {
@@ -27,12 +27,23 @@ pub(super) async fn a_delivery_is_written_once_and_dispatching_again_changes_not
     );
 }
 
-pub(super) async fn dispatching_again_writes_what_is_new_since<B: Backend>() {
+pub(super) async fn a_known_event_ends_the_message_also_when_its_settled_deliveries_are_gone<B: Backend>() {
     let case = Case::<B>::new().await;
-    case.write("e1", delivery().to("#ops"), at(0)).await;
-    let again = case.write_all("e1", vec![delivery().to("#ops"), delivery().to("#dev")], at(1)).await;
-    assert!(again[0].is_none());
-    assert_eq!(&*again[1].as_ref().unwrap().target, "#dev");
+    let both = || vec![delivery().to("#ops"), delivery().to("#dev").lane(2)];
+    let first = case.write_all("e1", both(), at(0)).await;
+    let ops = first[0].as_ref().unwrap().id;
+    case.end("a", ops, NewState::Delivered, at(1)).await;
+    let before = at(2);
+    let retention = Retention {
+        settled_before: before,
+        dead_letters_before: before,
+        quarantine_before: before,
+        merge_requests_before: before,
+    };
+    assert_eq!(case.store.sweep(retention, 100).await.unwrap().deliveries, 1);
+    assert!(case.store.delivery(ops).await.unwrap().is_none(), "the retention is over");
+    let again = case.write_all("e1", both(), at(3)).await;
+    assert!(again.iter().all(Option::is_none), "#dev is still open, so the event is known");
 }
 
 pub(super) async fn a_redelivered_body_that_is_known_changes_nothing<B: Backend>() {

@@ -277,8 +277,10 @@ fn bad(second: i64) -> NewQuarantined {
 pub(super) async fn sweeping_takes_what_is_too_old_and_only_that<B: Backend>() {
     let case = Case::<B>::new().await;
     let old = ended(&case, "old", delivery(), NewState::Delivered, at(0)).await;
-    ended(&case, "shared", delivery(), NewState::Cancelled, at(0)).await;
-    let dead = ended(&case, "shared", delivery().to("#x"), NewState::Failed, at(0)).await;
+    let shared = case.write_all("shared", vec![delivery(), delivery().to("#x")], at(0)).await;
+    let dead = shared[1].as_ref().unwrap().id;
+    case.end("a", shared[0].as_ref().unwrap().id, NewState::Cancelled, at(0)).await;
+    case.end("a", dead, NewState::Failed, at(0)).await;
     let waits = case.write("waits", delivery(), at(0)).await;
     let young = ended(&case, "young", delivery().lane(2), NewState::Delivered, at(20)).await;
     for id in ["unmatched", "undispatched"] {

@@ -7,11 +7,11 @@ use std::process::{Command, Stdio};
 
 use rusqlite::Connection;
 
-use super::{count, now, write};
+use super::{count, event, now, write};
 use crate::store::migrations::known;
 use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
-use crate::store::{DeliveryFilter, Ledger, Registry, StoreError};
+use crate::store::{DeliveryFilter, Inbox, Ledger, Registry, StoreError};
 
 fn place() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -117,18 +117,24 @@ async fn a_command_reads_and_writes_beside_the_daemon() {
     let (_folder, path) = place();
     let daemon = Sqlite::open(&path, Keyring::none()).unwrap();
     let command = Sqlite::open_shared(&path, Keyring::none()).unwrap();
-    let by = async |store: &Sqlite, name: &str| {
+    let dispatched = async {
         for n in 0..50 {
-            write(store, &format!("{name}-{n}")).await.unwrap();
+            write(&daemon, &format!("daemon-{n}")).await.unwrap();
         }
     };
-    tokio::join!(by(&daemon, "daemon"), by(&command, "command"));
-    assert_eq!((count(&daemon).await, count(&command).await), (100, 100));
+    let stored = async {
+        for n in 0..50 {
+            command.push(&event(&format!("command-{n}"), 0), now()).await.unwrap();
+        }
+    };
+    tokio::join!(dispatched, stored);
+    assert_eq!((count(&daemon).await, count(&command).await), (50, 50));
     let filter = DeliveryFilter { limit: 1000, ..Default::default() };
-    assert_eq!(command.deliveries(filter).await.unwrap().len(), 100);
+    assert_eq!(command.deliveries(filter).await.unwrap().len(), 50);
     drop(command);
     write(&daemon, "after").await.unwrap();
-    assert_eq!(daemon.depth(now()).await.unwrap().waiting, 101);
+    let depth = daemon.depth(now()).await.unwrap();
+    assert_eq!((depth.waiting, depth.inbox), (51, 50));
 }
 
 #[tokio::test]

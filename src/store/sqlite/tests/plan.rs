@@ -11,13 +11,15 @@ const GROWING: [&str; 5] = ["deliveries", "d", "events", "e", "attempts"];
 /// Indexes of waiting and dead rows. Statements that run seldom may read them whole.
 const SMALL: [&str; 3] = ["deliveries_lane", "deliveries_leases", "deliveries_dead"];
 
-/// Ending holds, ending all leases, lists of waiting rows, gauges.
-const SELDOM: [&str; 5] = [
+/// Ending holds, ending all leases, lists of waiting rows, gauges; and whether there is any waiting row, which reads one.
+const SELDOM: [&str; 7] = [
     "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?1",
     "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2",
     "SELECT id, lane FROM deliveries INDEXED BY deliveries_leases WHERE state = 2",
     "SELECT d.id AS id, d.state AS state, e.id AS event_id, ",
     "SELECT\n     (SELECT count(*) FROM inbox),",
+    "SELECT integration, target, destination, count(*) AS deliveries, ",
+    "SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_lane WHERE state <= 1)",
 ];
 
 static SEEN: Mutex<Option<HashSet<String>>> = Mutex::new(None);
