@@ -36,7 +36,8 @@
 //! | [`provision`] | reads integrations from files, and writes them | `event`, `settings`, `call`, `integration`, `adapters`, `catalog`, `store::registry`, `digest` |
 //! | [`metrics`] | counts and measures | nothing |
 //! | [`pipeline`] | takes events from their sources, dispatches and delivers | all above |
-//! | [`api`] | the HTTP server: events, GitLab's Integrations API, health, metrics | all above, `wire::*` |
+//! | [`preview`] | draws messages as their services show them | `event`, `message`, `settings`, `call`, `adapters`, `pipeline` |
+//! | [`api`] | the HTTP server: events, GitLab's Integrations API, the page for people, health, metrics | all above, `wire::*` |
 //! | [`config`] | reads and checks the daemon's settings | `*::Config`, `adapters::operator`, `pipeline::amqp`, `digest` |
 //! | [`log`] | sets up the log | nothing |
 //! | [`daemon`] | connects the parts, starts and stops them; it decides nothing | everything |
@@ -68,6 +69,7 @@ pub mod log;
 pub mod message;
 pub mod metrics;
 pub mod pipeline;
+pub mod preview;
 pub mod provision;
 pub mod settings;
 pub mod store;

@@ -62,7 +62,7 @@ pub fn run(order: &Order) -> Result<ExitCode> {
 
 async fn work(order: &Order) -> Result<ExitCode> {
     let mut stop = signal(SignalKind::terminate())?;
-    let client = client()?;
+    let client = client(order.in_flight)?;
     let connection = Connection::connect(&order.broker, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     channel.basic_qos(order.prefetch, BasicQosOptions::default()).await?;
@@ -97,7 +97,7 @@ async fn work(order: &Order) -> Result<ExitCode> {
 }
 
 /// As `wire::http` has it, as far as it is used here.
-fn client() -> Result<reqwest::Client> {
+fn client(in_flight: usize) -> Result<reqwest::Client> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder()
         .user_agent("bare")
@@ -105,7 +105,7 @@ fn client() -> Result<reqwest::Client> {
         .referer(false)
         .connect_timeout(Duration::from_secs(5))
         .pool_idle_timeout(Duration::from_secs(30))
-        .pool_max_idle_per_host(64)
+        .pool_max_idle_per_host(in_flight)
         .no_proxy();
     Ok(builder.build()?)
 }

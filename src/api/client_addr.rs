@@ -43,6 +43,17 @@ pub(super) fn client_address(peer: SocketAddr, headers: &HeaderMap, trusted: &[I
     client
 }
 
+/// Whether the client's request came over TLS: a trusted proxy says so in `X-Forwarded-Proto`. The server itself speaks
+/// plain HTTP. The last word counts, which the nearest proxy wrote.
+pub(super) fn came_over_tls(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
+    if !is_trusted(peer.ip(), trusted) {
+        return false;
+    }
+    let last = headers.get_all("x-forwarded-proto").iter().next_back().and_then(|value| value.to_str().ok());
+    let word = last.and_then(|words| words.rsplit(',').next()).unwrap_or_default();
+    word.trim().eq_ignore_ascii_case("https")
+}
+
 /// `203.0.113.7`, `203.0.113.7:4711`, `2001:db8::7`, `[2001:db8::7]:4711`
 fn read(name: &[u8]) -> Option<IpAddr> {
     let name = std::str::from_utf8(name).ok()?.trim();
@@ -90,6 +101,25 @@ mod tests {
         assert_ne!(network("2001:db8:1:2::7"), network("2001:db8:1:3::7"));
         assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
         assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_says_that_a_request_came_over_tls() {
+        let over_tls = |peer: &str, said: &[&str]| {
+            let values = said.iter().map(|value| HeaderValue::from_str(value).unwrap());
+            let headers = values.map(|value| ("x-forwarded-proto".parse().unwrap(), value));
+            let headers = headers.fold(HeaderMap::new(), |mut all: HeaderMap, (name, value)| {
+                let name: axum::http::HeaderName = name;
+                all.append(name, value);
+                all
+            });
+            came_over_tls(peer.parse().unwrap(), &headers, &["10.0.0.0/8".parse().unwrap()])
+        };
+        assert!(over_tls("10.0.0.1:1", &["https"]));
+        assert!(over_tls("10.0.0.1:1", &["http", "HTTPS"]));
+        assert!(!over_tls("10.0.0.1:1", &["https", "http"]), "the nearest proxy counts");
+        assert!(!over_tls("10.0.0.1:1", &[]));
+        assert!(!over_tls("203.0.113.7:1", &["https"]));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! GitLab sends them, and [`webhook_signature`] checks signed ones; [`event_refusals`] counts what is refused there;
 //! [`alerts`] takes those of monitoring systems; [`health`] reports whether the process is alive and ready, and its metrics.
 //! [`v4`] is GitLab's
-//! Integrations API with additions of our own, and [`openapi`] describes it. [`error`] has every error answer, and
+//! Integrations API with additions of our own, and [`openapi`] describes it. [`page`] shows the same to people. [`error`] has every error answer, and
 //! [`client_addr`] finds the address of a client. Handlers decide nothing about events or deliveries: they call the
 //! catalog, the store and the pipeline, and turn the results into answers.
 
@@ -15,6 +15,7 @@ mod event_refusals;
 mod events;
 mod health;
 pub mod openapi;
+mod page;
 pub mod resources;
 mod server;
 #[cfg(test)]
@@ -56,6 +57,7 @@ use crate::store::{Alerts, DestinationKey, EventRecords, Inbox, Ledger, Outbox, 
 
 use error::ApiError;
 pub use event_refusals::EventRefusals;
+pub use page::Sessions;
 pub use server::serve;
 pub use v4::{LoginLimiter, Probed, health_of, integration_object, probed};
 pub use webhook_signature::SigningKeys;
@@ -79,6 +81,8 @@ pub struct Config {
     pub signing_keys: Option<SigningKeys>,
     /// Whether `/metrics` is served here.
     pub metrics: bool,
+    /// Whether the page for people is served.
+    pub page: bool,
     /// Reverse proxies whose `X-Forwarded-For` is believed.
     #[serde(default)]
     pub trusted_proxies: Vec<IpNet>,
@@ -142,6 +146,8 @@ pub struct State {
     /// Work that goes on after its request was answered.
     pub tasks: TaskTracker,
     pub login_limiter: Arc<Mutex<LoginLimiter>>,
+    /// Who is logged in to the page.
+    pub sessions: Arc<Sessions>,
     /// Counts and logs refused calls of `/events`.
     pub event_refusals: Arc<EventRefusals>,
     /// Has one permit: see [`State::turn`].
@@ -193,13 +199,16 @@ impl State {
 
 /// All routes.
 pub fn router(state: State) -> Router {
-    let Config { metrics, body_limit, .. } = *state.config.get();
+    let Config { metrics, page, body_limit, .. } = *state.config.get();
     let mut router = v4::router(openapi::routes())
         .route("/events", post(events::receive))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready));
     if metrics {
         router = router.route("/metrics", get(health::metrics));
+    }
+    if page {
+        router = router.merge(page::router());
     }
     router
         .fallback(alerts::fallback)

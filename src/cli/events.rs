@@ -7,7 +7,7 @@ use anyhow::{anyhow, bail};
 use clap::builder::PossibleValuesParser;
 use jiff::{SignedDuration, Timestamp};
 
-use super::deliveries::{event_id, known_integration, known_project, moment, pretty};
+use super::deliveries::{event_id, known_integration, known_project, moment};
 use super::explain::{Now, by_todays_settings};
 use super::options::Options;
 use super::table::{Table, age, cut, printable};
@@ -19,6 +19,7 @@ use crate::event::{EventId, KINDS};
 use crate::integration::IntegrationId;
 use crate::pipeline::reasons::named;
 use crate::pipeline::then_and_now::{Decided, ThenAndNow, result};
+use crate::preview::pretty;
 use crate::store::{EventFilter, EventRecord, EventsOf, Store};
 
 /// How many characters of a subject and of a reason a list shows.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::say;
-use crate::api::openapi::{document, page};
+use crate::api::openapi::{document, whole_page};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example:\n  \
@@ -16,11 +16,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let document = document();
     if args.html {
-        say(&page(&document))?;
+        say(&whole_page())?;
     } else {
-        say(&serde_json::to_string_pretty(&document)?)?;
+        say(&serde_json::to_string_pretty(&document())?)?;
     }
     Ok(ExitCode::SUCCESS)
 }

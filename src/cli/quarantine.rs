@@ -7,7 +7,6 @@ use anyhow::bail;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::deliveries::pretty;
 use super::options::Options;
 use super::table::{Table, age, cut, printable};
 use super::{audit, say, say_json, state};
@@ -15,6 +14,7 @@ use crate::api::resources::{self, QuarantinedDetail};
 use crate::daemon;
 use crate::event::EventId;
 use crate::pipeline::quarantine::{self, Retried, audit_entry};
+use crate::preview::pretty;
 use crate::store::{Inbox, Quarantine, Quarantined};
 
 #[derive(Debug, clap::Subcommand)]

@@ -311,7 +311,7 @@ fn shown_http(request: &HttpRequest) -> String {
 }
 
 fn body(body: &Bytes) -> String {
-    super::deliveries::pretty(body)
+    crate::preview::pretty(body)
 }
 
 /// The JSON output; `what` are the attempts, or the requests of a dry run.

@@ -205,6 +205,7 @@ impl Config {
 
         // All sections were read, so that all mistakes are reported. From here on one missing section is enough.
         let complete = move || {
+            let wire = connected(wire?, delivery.as_ref()?.concurrency);
             Some(Self {
                 node: node?,
                 log: log?,
@@ -215,7 +216,7 @@ impl Config {
                 secrets: secrets?,
                 wire: Wire {
                     smtp: Smtp { mail_domain: mail.as_ref()?.domain().to_owned(), ..smtp? },
-                    ..with_proxies(wire?, proxies)
+                    ..with_proxies(wire, proxies)
                 },
                 operator: OperatorSettings { mail: mail?, forge: forge?, google: google? },
                 rate_limits: rate_limits?,
@@ -268,6 +269,12 @@ impl ServiceHosts {
 /// A duration as people write it.
 #[derive(Deserialize)]
 struct Friendly(#[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")] Duration);
+
+/// Keeps a connection for each attempt that may run, where no other number is set.
+fn connected(config: Wire, concurrency: usize) -> Wire {
+    let idle_per_host = if config.idle_per_host == 0 { concurrency } else { config.idle_per_host };
+    Wire { idle_per_host, ..config }
+}
 
 /// Tells the guard which hosts are the system's proxies.
 fn with_proxies(config: Wire, proxy_hosts: Vec<String>) -> Wire {

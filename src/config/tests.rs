@@ -42,6 +42,16 @@ fn the_wires_own_defaults_are_the_documented_ones() {
 }
 
 #[test]
+fn a_connection_is_kept_for_each_attempt_unless_another_number_is_set() {
+    let kept = |options: &[&str]| {
+        let options: Vec<String> = options.iter().map(ToString::to_string).collect();
+        Config::load(Sources::for_tests(&options)).expect("no mistake").wire.idle_per_host
+    };
+    assert_eq!(kept(&["delivery.concurrency=40"]), 40);
+    assert_eq!(kept(&["delivery.concurrency=40", "wire.idle_per_host=7"]), 7);
+}
+
+#[test]
 fn every_key_and_section_is_explained() {
     let mut before = "";
     for line in DEFAULT.lines() {

@@ -25,7 +25,7 @@ use crate::pipeline::standing::Part;
 use crate::pipeline::test_send::TestSender;
 use crate::store::merge_requests::MergeRequests;
 use crate::store::{Alerts, EventRecords, Inbox, Ledger, Outbox, Quarantine, Registry, Store, Watches};
-use crate::{api, metrics};
+use crate::{api, metrics, store};
 
 /// How long an answer of the mail relay or the forge is shown again.
 const KEEP_ANSWERS: Duration = Duration::from_secs(30);
@@ -50,7 +50,10 @@ pub(super) struct Components {
 }
 
 /// The state of the HTTP server.
-pub(super) fn http_state(config: &Config, components: Components) -> api::State {
+///
+/// # Errors
+/// The operating system gives no random numbers.
+pub(super) fn http_state(config: &Config, components: Components) -> store::Result<api::State> {
     let Components {
         store,
         junk,
@@ -68,6 +71,7 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         metrics,
         tasks,
     } = components;
+    let sessions = Arc::new(api::Sessions::new(&config.secrets)?);
     let of_broker = move || {
         let broker = broker.get();
         let connections = broker.iter().try_for_each(|state| match &*state.borrow() {
@@ -76,7 +80,7 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         });
         (!broker.is_empty()).then_some(connections)
     };
-    api::State {
+    Ok(api::State {
         config: http,
         inbox: Arc::clone(&store) as Arc<dyn Inbox>,
         quarantine: Arc::clone(&store) as Arc<dyn Quarantine>,
@@ -104,9 +108,10 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         stored: Arc::new(move |destination| deliverer.note_backlog(destination)),
         tasks,
         login_limiter: Arc::new(Mutex::new(LoginLimiter::new(config.http.login_failures))),
+        sessions,
         event_refusals: Arc::default(),
         large_bodies: Arc::new(Semaphore::new(1)),
-    }
+    })
 }
 
 /// What was found, and when.

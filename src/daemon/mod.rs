@@ -182,7 +182,7 @@ pub async fn run(
         metrics,
         tasks: tasks.clone(),
     };
-    let state = http_state(&config, components);
+    let state = http_state(&config, components)?;
     let http_server =
         tasks.spawn(api::serve(listener, api::router(state), config.http.clone(), stop_rest.clone()));
     info!(%address, integrations = catalog.read(Snapshot::len), "forgebell is ready");

@@ -184,6 +184,20 @@ impl HoldSet {
         if hold.until > now { hold.strikes.saturating_sub(1) } else { hold.strikes }
     }
 
+    /// Since when the destination of an attempt fails, where it did before, and until when it is held because of that.
+    pub(super) fn outage(
+        &self,
+        of: &Attempted<'_>,
+        now: Timestamp,
+    ) -> Option<(Timestamp, Option<Timestamp>)> {
+        if self.by_key.is_empty() {
+            return None;
+        }
+        let hold = self.known(&destination_of(of.delivery), of).filter(|hold| hold.strikes > 0)?;
+        let is_held = hold.until > now && hold.cause == HoldCause::Unavailable;
+        Some((hold.since, is_held.then_some(hold.until)))
+    }
+
     /// The hold on this key, unless it was made under other settings of the same integration.
     fn known(&self, key: &HoldKey, of: &Attempted<'_>) -> Option<&Hold> {
         let hold = self.by_key.get(key)?;

@@ -137,6 +137,10 @@ pub struct Context {
     /// Failures in a row of the destination (for `Unavailable`, `Throttled`), of the route (for `Misconfigured`) or of
     /// the integration (for `Gone`), before this one.
     pub strikes: u32,
+    /// Until when the destination is held already because it keeps failing. The attempt was under way when the hold began.
+    pub held_until: Option<Timestamp>,
+    /// For how long the delivery has met with a destination that fails.
+    pub failing_for: Duration,
     /// A random number from 0 up to 1.
     pub jitter: f64,
 }
@@ -185,6 +189,17 @@ pub enum Effect {
     None,
 }
 
+impl Effect {
+    /// Until when the destination is held because of the attempt.
+    pub const fn destination_until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Strike { rest } => *rest,
+            Self::HoldDestination { until, .. } | Self::BlockDestination(until) => Some(*until),
+            _ => None,
+        }
+    }
+}
+
 /// The configuration of [`decide`].
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -201,7 +216,7 @@ impl Policy {
         let named = NAMED_WAIT.1 + Duration::from_secs(1);
         let delivery = [self.retry.max, named, TEMPORARILY_REJECTED_MAX, MISCONFIGURED.1, GONE.1];
         let holds = [
-            (HoldCause::Unavailable, self.breaker_max),
+            (HoldCause::Unavailable, self.breaker_max.max(NAMED_WAIT.1)),
             (HoldCause::Throttled, named),
             (HoldCause::Quota, QUOTA_MAX),
             (HoldCause::OperatorError, OPERATOR_ERROR.1),
@@ -269,8 +284,7 @@ fn decide_failure(failure: &Failure, of: Context, policy: &Policy) -> Decision {
         },
         Failure::Throttled { wait, shared, .. } => {
             let wait = wait.map_or_else(|| doubling(THROTTLED, of.strikes), named);
-            // The service's wait is the minimum. A random part is added, so that deliveries do not all start at its end.
-            let until = after(of.now, wait + wait.min(Duration::from_secs(2)).mul_f64(of.jitter * 0.5));
+            let until = after(of.now, wait + spread(wait).mul_f64(of.jitter));
             Decision {
                 state: NewState::Waiting(until),
                 counts: false,
@@ -301,14 +315,25 @@ fn decide_failure(failure: &Failure, of: Context, policy: &Policy) -> Decision {
             }
         }
         Failure::Unavailable { wait, .. } => {
-            let strike = Effect::Strike { rest: rest(of, policy) };
-            if of.must_not_repeat(failure) || of.attempts + 1 >= policy.retry.attempts {
-                return ended(NewState::Failed, true, strike);
-            }
-            let delay = again(of, policy, *wait);
-            Decision { state: NewState::Waiting(after(of.now, delay)), counts: true, effect: strike }
+            decide_unavailable(of.must_not_repeat(failure), *wait, of, policy)
         }
     }
+}
+
+/// Below the breaker's threshold, the delivery waits by its own schedule. At and above it the destination's rest decides: the
+/// delivery stays due, so that one is tried when the rest ends, however often this one failed before, and the others
+/// follow when that attempt succeeds.
+fn decide_unavailable(gives_up: bool, wait: Option<Duration>, of: Context, policy: &Policy) -> Decision {
+    let rest = of.held_until.or_else(|| rest(of, policy, wait));
+    // Rests are shorter than the schedule's later waits. So an outage takes no more attempts of a delivery than the schedule
+    // would have made by now.
+    let counts = gives_up || rest.is_none() || of.failing_for >= scheduled_before(&policy.retry, of.attempts);
+    let effect = Effect::Strike { rest };
+    if gives_up || (counts && of.attempts + 1 >= policy.retry.attempts) {
+        return ended(NewState::Failed, true, effect);
+    }
+    let due = if rest.is_some() { of.now } else { after(of.now, again(of, policy, wait)) };
+    Decision { state: NewState::Waiting(due), counts, effect }
 }
 
 /// The schedule's next wait, but at least the wait that the service named.
@@ -316,12 +341,19 @@ fn again(of: Context, policy: &Policy, wait: Option<Duration>) -> Duration {
     delay(&policy.retry, of.attempts, of.jitter).max(wait.map(named).unwrap_or_default())
 }
 
-/// The end of the destination's hold, where this strike is one too many.
-fn rest(of: Context, policy: &Policy) -> Option<Timestamp> {
+/// The end of the destination's hold, where this strike is one too many. The wait that the service named is the minimum.
+fn rest(of: Context, policy: &Policy, wait: Option<Duration>) -> Option<Timestamp> {
     let too_many = (of.strikes + 1).checked_sub(policy.breaker_threshold)?;
     let rest = doubling((BREAKER_INITIAL, policy.breaker_max), too_many);
     // With jitter: between half of the wait and all of it.
-    Some(after(of.now, rest.mul_f64(0.5 + of.jitter * 0.5)))
+    let rest = rest.mul_f64(0.5 + of.jitter * 0.5);
+    Some(after(of.now, rest.max(wait.map(named).unwrap_or_default())))
+}
+
+/// What may be added to a wait that a service names, so that deliveries do not all start at its end: little, since the
+/// service has said when it is ready.
+fn spread(wait: Duration) -> Duration {
+    (wait / 20).min(Duration::from_secs(1))
 }
 
 /// The wait after a failure, given the attempts counted before it: full jitter on the schedule, but a second at least
@@ -342,6 +374,12 @@ pub fn scheduled(config: &Config, attempts: u32) -> Duration {
         .build();
     let steps = attempts.min(1000); // far beyond the point where `max` is reached
     (0..=steps).filter_map(|_| schedule.next_backoff()).last().unwrap_or(config.max).min(config.max)
+}
+
+/// The time that the schedule takes, without jitter, until so many attempts have been made and the next one is due.
+fn scheduled_before(config: &Config, attempts: u32) -> Duration {
+    let waits = (0..attempts.min(config.attempts)).map(|attempts| scheduled(config, attempts));
+    waits.fold(Duration::ZERO, Duration::saturating_add)
 }
 
 fn doubling((first, longest): (Duration, Duration), times: u32) -> Duration {

@@ -162,9 +162,18 @@ impl Destination {
         }
     }
 
-    /// The first job whose lane is free.
-    fn startable(&self) -> Option<usize> {
-        self.queue.iter().position(|job| !self.is_busy(job.delivery.lane))
+    /// The first job whose lane is free. Where the last attempts failed, it is the one that failed least often: a message
+    /// that the service can't take must not keep the others waiting.
+    fn startable(&self, has_failed: bool) -> Option<usize> {
+        let is_free = |job: &Job| !self.is_busy(job.delivery.lane);
+        let first = self.queue.iter().position(is_free)?;
+        if !has_failed || self.queue.get(first).is_none_or(|job| job.delivery.attempts == 0) {
+            return Some(first);
+        }
+        let mut lanes = HashSet::new();
+        let firsts =
+            self.queue.iter().enumerate().filter(|(_, job)| is_free(job) && lanes.insert(job.delivery.lane));
+        firsts.min_by_key(|(_, job)| job.delivery.attempts).map(|(at, _)| at)
     }
 
     fn is_busy(&self, lane: Lane) -> bool {
@@ -330,10 +339,12 @@ impl Scheduler {
                 self.set_timer(&key, until);
                 continue;
             }
-            if !destination.has_room(self.holds.has_failed(&key)) {
+            let has_failed = self.holds.has_failed(&key);
+            if !destination.has_room(has_failed) {
                 continue; // it is listed again when one of its attempts ends
             }
-            let Some(job) = destination.startable().and_then(|at| destination.queue.remove(at)) else {
+            let Some(job) = destination.startable(has_failed).and_then(|at| destination.queue.remove(at))
+            else {
                 continue;
             };
             let Job { delivery: Delivery { lane, id: delivery, .. }, .. } = job;
@@ -585,7 +596,7 @@ impl Scheduler {
         }
         if !destination.listed
             && destination.has_room(self.holds.has_failed(key))
-            && destination.startable().is_some()
+            && destination.startable(false).is_some()
         {
             destination.listed = true;
             self.ready.push_back(Arc::clone(key));

@@ -145,7 +145,7 @@ impl Standing {
 }
 
 /// Whose integration an id names.
-fn scope_of(snapshot: &Snapshot, id: &IntegrationId) -> ResolvedScope {
+pub fn scope_of(snapshot: &Snapshot, id: &IntegrationId) -> ResolvedScope {
     let name = id.0.rsplit_once(':').map_or(&*id.0, |(name, _)| name);
     snapshot.directory().resolve(&Scope::from_canonical(name))
 }

@@ -84,6 +84,36 @@ impl SealingKey {
         Secret::new(STANDARD.encode(self.bytes))
     }
 
+    /// Encrypts a few bytes for another use than the store's rows. They open for the same use alone.
+    ///
+    /// # Errors
+    /// The operating system gives no random numbers.
+    pub fn seal_for(&self, purpose: &str, plain: &[u8]) -> Result<Vec<u8>> {
+        let nonce: [u8; NONCE_LEN] = random()?;
+        let mut closed = plain.to_vec();
+        self.for_purpose(purpose)
+            .cipher()
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut closed)
+            .map_err(|_| StoreError::Broken("it is too long to be sealed".to_owned()))?;
+        Ok([&nonce[..], &closed].concat())
+    }
+
+    /// Decrypts what [`seal_for`](Self::seal_for) encrypted for the same use; `None` for anything else.
+    pub fn open_for(&self, purpose: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, closed) = sealed.split_first_chunk::<NONCE_LEN>()?;
+        let mut closed = closed.to_vec();
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let opened =
+            self.for_purpose(purpose).cipher().open_in_place(nonce, Aad::empty(), &mut closed).ok()?;
+        Some(opened.to_vec())
+    }
+
+    /// A key of its own for each use, so that what is sealed for one use does not wear out the key of the rows.
+    fn for_purpose(&self, purpose: &str) -> Self {
+        let digest = Sha256::new().chain_update(self.bytes).chain_update(b"\0").chain_update(purpose);
+        Self::new(digest.finalize().into())
+    }
+
     fn cipher(&self) -> LessSafeKey {
         let key =
             UnboundKey::new(&CHACHA20_POLY1305, &self.bytes).expect("a key of 32 bytes is what it takes");

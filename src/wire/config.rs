@@ -22,7 +22,8 @@ pub struct Config {
     /// a request on a connection that is just being closed it is not known whether it was received.
     #[serde(with = "friendly")]
     pub idle_timeout: Duration,
-    /// The number of unused connections that are kept open to one host.
+    /// The number of unused connections that are kept open to one host. The setting's 0 is replaced by the number of attempts
+    /// that may run at the same time: with fewer, a host that has all webhooks is connected to again and again.
     pub idle_per_host: usize,
     /// Networks that may be called although they are not public: `10.20.0.0/16`, `127.0.0.1/32`.
     pub allow_networks: Vec<IpNet>,
@@ -54,7 +55,7 @@ impl Default for Config {
         Self {
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(30),
-            idle_per_host: 64,
+            idle_per_host: 256,
             allow_networks: Vec::new(),
             allow_tcp: Vec::new(),
             ca_file: None,

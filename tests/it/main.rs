@@ -33,6 +33,7 @@ mod mail;
 mod nodes;
 mod observability;
 mod open_requests;
+mod page;
 mod pipeline;
 mod places;
 mod python_gitlab;

@@ -1,7 +1,7 @@
 //! The promises of the way through, each kept over both sources and both stores: an event comes in by the HTTP door or from
 //! a broker, it is kept in SQLite or in PostgreSQL, and everything else is the same.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use forgebell::store::State;
 use forgebell::store::registry::AuditEntry;
@@ -34,6 +34,7 @@ promises! {
     each_channel_is_told_once_though_another_has_to_be_told_again
     a_rate_limited_service_gets_everything_and_is_not_pressed
     a_service_that_is_down_gets_everything_when_it_is_back
+    after_an_outage_the_whole_lane_follows_the_first_success
     an_answer_that_breaks_off_is_followed_by_another_attempt
     what_concerns_one_subject_is_told_in_order_though_an_attempt_fails
     events_larger_than_the_memory_are_told_all_the_same_and_in_order
@@ -141,6 +142,83 @@ async fn a_service_that_is_down_gets_everything_when_it_is_back(forge: Forge) {
     }
     home.until(State::Delivered, 3).await;
     assert_eq!(hook.received().iter().filter(|received| received.answered == Some(200)).count(), 3);
+    daemon.stop().await;
+}
+
+/// The delivery at the head fails often enough that its own schedule would have it wait for minutes.
+async fn after_an_outage_the_whole_lane_follows_the_first_success(forge: Forge) {
+    const WAITING: usize = 40;
+    let service = Receiver::start().await;
+    let hook = service.at("/services/T0/B0/x").answer_then(vec![Answer::close(); 3], Answer::status(503));
+    let home = forge.home(&slack(&hook.url(), "")).with(&[
+        "rate_limits.enabled=false",
+        "retry.multiplier=40",
+        "retry.max=4h",
+        "delivery.breaker_max=2s",
+    ]);
+    let daemon = home.start().await;
+    for n in 0..WAITING {
+        forge
+            .send(&daemon, &format!("step-{n}"), merge_request(7, "update", &format!("step {n} of it")))
+            .await;
+    }
+    let failed = hook.wait_for(6).await.len();
+    let back = Instant::now();
+    let hook = hook.answer(Answer::ok());
+    home.until(State::Delivered, WAITING).await;
+    let accepted: Vec<_> = hook.received().into_iter().filter(|told| told.answered == Some(200)).collect();
+    assert!(hook.received().len() - accepted.len() <= failed + 1, "the outage takes few attempts");
+    // The schedule of the delivery at the head names 0.8 s, 32 s, 21 min, …, and the destination's rests are of 2 s.
+    let (first, last) = (accepted[0].at - back, accepted[WAITING - 1].at - accepted[0].at);
+    assert!(first < Duration::from_secs(4), "asked again after {first:?}");
+    assert!(last < Duration::from_secs(4), "the others followed within {last:?}");
+    let steps = accepted.iter().map(|told| told.text());
+    let in_order = steps.enumerate().all(|(n, text)| text.contains(&format!("step {n} of it")));
+    assert!(in_order, "each once, and in order");
+    daemon.stop().await;
+}
+
+/// One rest is short enough for deliveries to wait in memory, the other is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_names_a_wait_is_asked_again_soon_after_it() {
+    const EACH: i64 = 5;
+    let service = Receiver::start().await;
+    let forge = Forge::http();
+    let hook = |seconds: u64, n: i64| {
+        let throttled = Answer::throttled(Duration::from_secs(seconds));
+        service.at(&format!("/{seconds}/{n}")).answer_then(vec![throttled], Answer::ok())
+    };
+    let hooks: Vec<_> = [2, 6].into_iter().flat_map(|wait| (0..EACH).map(move |n| (wait, n))).collect();
+    let provisioned = hooks.iter().map(|(wait, n)| {
+        let url = hook(*wait, *n).url();
+        format!(
+            "[[integration]]\nproject = \"acme/of-{wait}-{n}\"\nadapter = \"slack\"\nwebhook = \"{url}\"\n"
+        )
+    });
+    let home = forge.home(&provisioned.collect::<String>());
+    let daemon = home.start().await;
+    for (wait, n) in &hooks {
+        let event = with(&merge_request(1, "open", "Title"), |json| {
+            json["project"]["path_with_namespace"] = json!(format!("acme/of-{wait}-{n}"));
+        });
+        forge.send(&daemon, &format!("{wait}-{n}"), event).await;
+    }
+    home.until(State::Delivered, hooks.len()).await;
+    for seconds in [2, 6] {
+        let wait = Duration::from_secs(seconds);
+        let late = (0..EACH).map(|n| {
+            let received = service.received_at(&format!("/{seconds}/{n}"));
+            assert_eq!(received.len(), 2, "one refusal, one success");
+            let waited = received[1].at - received[0].at;
+            waited.checked_sub(wait).unwrap_or_else(|| panic!("asked for {wait:?}, got {waited:?}"))
+        });
+        let mut late: Vec<_> = late.collect();
+        late.sort();
+        println!("late after {seconds} s: {late:?}");
+        // The median: other tests use the machine too.
+        let allowed = (wait / 10).max(Duration::from_millis(250));
+        assert!(late[late.len() / 2] <= allowed, "late after {wait:?}: {late:?}");
+    }
     daemon.stop().await;
 }
 

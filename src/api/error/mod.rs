@@ -218,6 +218,13 @@ impl ApiError {
         }
     }
 
+    /// The reason alone, for people.
+    pub(super) fn words(&self) -> String {
+        let body = self.body();
+        let text = ["error_description", "message", "error"].into_iter().find_map(|key| body[key].as_str());
+        text.unwrap_or_default().to_owned()
+    }
+
     fn headers(&self) -> Vec<(HeaderName, String)> {
         let challenge = |why: &str| (header::WWW_AUTHENTICATE, format!("Bearer realm=\"{REALM}\"{why}"));
         let invalid =

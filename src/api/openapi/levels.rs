@@ -22,13 +22,24 @@ pub(super) const fn tag(level: Level) -> &'static str {
     }
 }
 
+/// Whether each service has a path of its own, or one path stands for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Services {
+    /// For programs: each takes other settings.
+    Apart,
+    /// For people, who read the settings elsewhere.
+    Together,
+}
+
 /// The paths that stand for a mounted route, with their descriptions.
-pub(super) fn described(mounted: &Mounted) -> Vec<(String, PathItem)> {
+pub(super) fn described(mounted: &Mounted, services: Services) -> Vec<(String, PathItem)> {
     let (path, item) = (&mounted.path, mounted.description());
     let is_of_one = path.ends_with("/{slug}");
     match mounted.mount {
         Mount::AsDescribed => vec![(path.clone(), item.clone())],
-        Mount::Integrations(level) if is_of_one => of_each_adapter(level, path, item),
+        Mount::Integrations(level) if is_of_one && services == Services::Apart => {
+            of_each_adapter(level, path, item)
+        }
         Mount::Integrations(level) => {
             vec![(path.clone(), filled(item, level, "an integration", "Integration"))]
         }

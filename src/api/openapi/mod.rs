@@ -2,7 +2,7 @@
 //!
 //! [`document`] is assembled from the handlers' annotations: [`levels`] repeats those of integrations for projects, groups
 //! and the instance, and for every adapter; [`settings`] has the parameters of each adapter, from its declaration.
-//! [`page()`] renders the document as HTML. Both are served here, below the API's own routes, so that the API knows nothing
+//! [`mod@page`] renders it as HTML, with one path for all services and a page for the settings of each. Both are served here, below the API's own routes, so that the API knows nothing
 //! of its description.
 
 mod levels;
@@ -26,10 +26,12 @@ use utoipa::openapi::{
 };
 use utoipa_axum::routes;
 
-use super::error::responses::{self, Any};
-use super::v4::{self, ABOUT, AUDIT, COMMANDS, EVENTS, Level, Mounted, PROJECTS, STATUS};
-use crate::adapters::ADAPTERS;
-pub use page::page;
+use super::error::responses::{self, Any, NotFound};
+use super::error::{ApiError, Missing};
+use super::v4::{self, ABOUT, AUDIT, COMMANDS, EVENTS, Level, Mounted, PROJECTS, PathParams, STATUS};
+use crate::adapters::{self, ADAPTERS};
+use levels::Services;
+use page::{SettingsAt, page, page_of_service};
 
 const DESCRIPTION: &str = "\
 GitLab's Integrations API, served by Forgebell, with additions: tests of integrations, the deliveries of each one with \
@@ -53,7 +55,7 @@ integrations (`/integrations`) are Forgebell's own: GitLab has them in its user 
 
 /// Every route, described or describing.
 pub(super) fn routes() -> Vec<Mounted> {
-    let own = [routes!(json), routes!(docs)].map(Mounted::as_described);
+    let own = [routes!(json), routes!(docs), routes!(docs_of_service)].map(Mounted::as_described);
     v4::routes().into_iter().chain(own).collect()
 }
 
@@ -75,15 +77,39 @@ async fn json() -> impl IntoResponse {
     responses((status = 200, description = "The page.", body = String, content_type = "text/html"), Any)
 )]
 async fn docs() -> Html<&'static str> {
-    static PAGE: LazyLock<String> = LazyLock::new(|| page(&document()));
+    static PAGE: LazyLock<String> = LazyLock::new(|| page(&for_people(), SettingsAt::OwnPages));
     Html(PAGE.as_str())
 }
 
-/// The document.
+/// Show a service's settings as a page
+#[utoipa::path(
+    get, path = "/docs/{slug}", operation_id = "getServiceDocs", tag = ABOUT, security(),
+    responses((status = 200, description = "The page.", body = String, content_type = "text/html"), Any, NotFound)
+)]
+async fn docs_of_service(path: PathParams) -> Result<Html<String>, ApiError> {
+    let entry = adapters::find(path.slug()).ok_or(ApiError::NotFound(Missing::Integration))?;
+    Ok(Html(page_of_service(&for_people(), entry)))
+}
+
+/// The document for programs.
 pub fn document() -> OpenApi {
+    document_with(Services::Apart)
+}
+
+/// The same where one path stands for all services.
+fn for_people() -> OpenApi {
+    document_with(Services::Together)
+}
+
+/// The whole description on one page, for a file.
+pub fn whole_page() -> String {
+    page(&for_people(), SettingsAt::ThisPage)
+}
+
+fn document_with(services: Services) -> OpenApi {
     let mut described = Described::default();
     for mounted in routes() {
-        described.add(mounted);
+        described.add(mounted, services);
     }
     let Described { paths, schemas, parameters } = described;
     let settings = ADAPTERS.iter().map(|entry| (settings::schema_name(entry), settings::schema(entry)));
@@ -126,8 +152,8 @@ struct Described {
 }
 
 impl Described {
-    fn add(&mut self, mounted: Mounted) {
-        for (path, mut item) in levels::described(&mounted) {
+    fn add(&mut self, mounted: Mounted, services: Services) {
+        for (path, mut item) in levels::described(&mounted, services) {
             let names = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
             let parameters: Vec<_> = names.map(|name| v4::path::described(&path, name)).collect();
             let references = parameters.iter().map(|(key, _)| parameter_reference(key)).collect::<Vec<_>>();

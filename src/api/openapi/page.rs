@@ -1,4 +1,5 @@
-//! The document as a page for people: one file, without scripts, that loads nothing from elsewhere.
+//! The document as pages for people, without scripts, that load nothing from elsewhere: one of all paths, and one for the
+//! settings of each service. A file has all of it on one page.
 
 use std::fmt::Write as _;
 
@@ -7,19 +8,41 @@ use utoipa::openapi::path::{Operation, Parameter, PathItem};
 use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::{Content, Deprecated, OpenApi, RefOr, Required, Schema};
 
-use super::settings::SUFFIX;
+use super::settings::{SUFFIX, body, schema_name};
+use crate::adapters::{ADAPTERS, Entry};
 
 const STYLE: &str = include_str!("page.css");
 const SETTINGS: &str = "Settings of each service";
 const ERRORS: &str = "Errors";
+/// Where the examples ask.
+const SERVER: &str = "http://127.0.0.1:8090/api/v4";
+
+/// Where the settings of the services are described.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SettingsAt {
+    ThisPage,
+    /// Each below `docs/`.
+    OwnPages,
+}
+
+/// What comes first: method and path. The rest follows by resource.
+const FIRST: [(&str, &str); 6] = [
+    ("GET", "/status"),
+    ("POST", "/events/explain"),
+    ("POST", "/projects/{id}/integrations/{slug}/test"),
+    ("GET", "/projects/{id}/integrations/{slug}/deliveries"),
+    ("GET", "/projects/{id}/integrations/{slug}/deliveries/{delivery_id}"),
+    ("POST", "/projects/{id}/integrations/{slug}/deliveries/{delivery_id}/retry"),
+];
+const FIRST_TITLE: &str = "What is asked most";
 
 /// The page.
-pub fn page(document: &OpenApi) -> String {
+pub(super) fn page(document: &OpenApi, settings_at: SettingsAt) -> String {
     let info = &document.info;
-    let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{0} API</title>\n<style>{STYLE}</style>\n\
-         </head><body>\n<h1>{0} API</h1>\n<p class=\"quiet\">Version {1} · <a href=\"openapi.json\">openapi.json</a></p>\n",
+    let mut page = head(&format!("{} API", info.title));
+    let _ = writeln!(
+        page,
+        "<h1>{0} API</h1>\n<p class=\"quiet\">Version {1} · <a href=\"openapi.json\">openapi.json</a></p>",
         escaped(&info.title),
         escaped(&info.version),
     );
@@ -27,22 +50,62 @@ pub fn page(document: &OpenApi) -> String {
         let _ = writeln!(page, "<p>{}</p>", prose(paragraph));
     }
     let tags = document.tags.as_deref().unwrap_or_default();
-    contents(&mut page, tags.iter().map(|tag| tag.name.as_str()));
+    contents(&mut page, [FIRST_TITLE].into_iter().chain(tags.iter().map(|tag| tag.name.as_str())));
+    let _ = writeln!(page, "<h2 id=\"{}\">{FIRST_TITLE}</h2>", anchor(FIRST_TITLE));
+    page.push_str("<p>Whether all is well, what an event leads to, whether a service answers, and what became of messages.</p>\n");
+    for (method, path) in FIRST {
+        let found = document.paths.paths.get(path);
+        let operation =
+            found.and_then(|item| operations(item).find(|(found, _)| *found == method).zip(Some(item)));
+        if let Some(((method, operation), item)) = operation {
+            row(&mut page, document, path, item, &[(method, operation)]);
+        }
+    }
     for tag in tags {
         let _ = writeln!(page, "<h2 id=\"{}\">{}</h2>", anchor(&tag.name), escaped(&tag.name));
         let _ = writeln!(page, "<p>{}</p>", prose(text(tag.description.as_ref())));
         for (path, item) in &document.paths.paths {
-            for (method, operation) in operations(item) {
-                if operation.tags.as_ref().is_some_and(|tags| tags.contains(&tag.name)) {
-                    show(&mut page, document, &Described { method, path, item, operation });
-                }
+            let is_of_tag =
+                |operation: &Operation| operation.tags.as_ref().is_some_and(|tags| tags.contains(&tag.name));
+            let of_tag: Vec<_> = operations(item).filter(|(_, operation)| is_of_tag(operation)).collect();
+            if !of_tag.is_empty() {
+                row(&mut page, document, path, item, &of_tag);
             }
         }
     }
-    settings(&mut page, document);
+    settings(&mut page, document, settings_at);
     errors(&mut page, document);
-    page.push_str("</body></html>\n");
+    page.push_str("</main></body></html>\n");
     page
+}
+
+/// The settings of one service, with an example of how they are set.
+pub(super) fn page_of_service(document: &OpenApi, entry: &Entry) -> String {
+    let about = &entry.about;
+    let mut page = head(&format!("Settings of {}", about.title));
+    let _ = writeln!(
+        page,
+        "<p><a href=\"../docs\">The API</a></p>\n<h1>Settings of {}</h1>\n<p>{}</p>",
+        escaped(about.title),
+        prose(about.summary),
+    );
+    page.push_str("<h2>Set it for a project</h2>\n");
+    let _ = writeln!(page, "<pre>{}</pre>", escaped(&put_of(entry)));
+    page.push_str("<h2>Parameters</h2>\n");
+    if let Some((_, schema)) = schemas(document).find(|(name, _)| *name == schema_name(entry)) {
+        properties(&mut page, schema);
+    }
+    page.push_str("</main></body></html>\n");
+    page
+}
+
+fn head(title: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{}</title>\n<style>{STYLE}</style>\n\
+         </head><body><main>\n",
+        escaped(title),
+    )
 }
 
 /// An operation with its method and path.
@@ -58,6 +121,36 @@ fn operations(item: &PathItem) -> impl Iterator<Item = (&'static str, &Operation
     all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
 }
 
+/// One path with its operations.
+fn row(
+    page: &mut String,
+    document: &OpenApi,
+    path: &str,
+    item: &PathItem,
+    operations: &[(&'static str, &Operation)],
+) {
+    let is_former =
+        operations.iter().all(|(_, operation)| matches!(operation.deprecated, Some(Deprecated::True)));
+    let former = if is_former { " <span class=\"quiet\">(former name)</span>" } else { "" };
+    let methods: Vec<&str> = operations.iter().map(|(method, _)| *method).collect();
+    let summaries: Vec<String> =
+        operations.iter().map(|(_, operation)| escaped(text(operation.summary.as_ref()))).collect();
+    let _ = writeln!(
+        page,
+        "<details><summary><code>{}</code> <span class=\"method\">{}</span> {}{former}</summary>",
+        escaped(path),
+        methods.join(" "),
+        summaries.join(" · "),
+    );
+    for (method, operation) in operations {
+        if operations.len() > 1 {
+            let _ = writeln!(page, "<h3>{method}: {}</h3>", escaped(text(operation.summary.as_ref())));
+        }
+        show(page, document, &Described { method, path, item, operation });
+    }
+    page.push_str("</details>\n");
+}
+
 fn contents<'a>(page: &mut String, tags: impl Iterator<Item = &'a str>) {
     let links = tags
         .chain([SETTINGS, ERRORS])
@@ -66,15 +159,7 @@ fn contents<'a>(page: &mut String, tags: impl Iterator<Item = &'a str>) {
 }
 
 fn show(page: &mut String, document: &OpenApi, described: &Described<'_>) {
-    let Described { method, path, item, operation } = described;
-    let is_deprecated = matches!(operation.deprecated, Some(Deprecated::True));
-    let deprecated = if is_deprecated { " <span class=\"quiet\">(former name)</span>" } else { "" };
-    let _ = writeln!(
-        page,
-        "<details><summary><span class=\"method\">{method}</span> <code>{}</code> {}{deprecated}</summary>",
-        escaped(path),
-        escaped(text(operation.summary.as_ref())),
-    );
+    let Described { item, operation, .. } = described;
     if let Some(description) = &operation.description {
         let _ = writeln!(page, "<p>{}</p>", prose(description));
     }
@@ -94,12 +179,16 @@ fn show(page: &mut String, document: &OpenApi, described: &Described<'_>) {
     if let Some(RefOr::T(body)) = &operation.request_body {
         show_body(page, body, document);
     }
+    if described.method == "PUT" && described.path.ends_with("/{slug}") {
+        let _ =
+            writeln!(page, "<p>Takes the <a href=\"#{}\">settings of the service</a>.</p>", anchor(SETTINGS));
+    }
     let _ = writeln!(page, "<pre>{}</pre>", escaped(&curl(described)));
     let answers = operation.responses.responses.iter().map(|(status, answer)| match answer {
         RefOr::Ref(reference) => format!("<a href=\"#{}\">{status}</a>", last(&reference.ref_location)),
         RefOr::T(answer) => format!("{status} {}", prose(&answer.description)),
     });
-    let _ = writeln!(page, "<p>{}</p></details>", answers.collect::<Vec<_>>().join(" · "));
+    let _ = writeln!(page, "<p>{}</p>", answers.collect::<Vec<_>>().join(" · "));
 }
 
 fn show_body(page: &mut String, body: &RequestBody, document: &OpenApi) {
@@ -202,13 +291,37 @@ fn table<'a>(page: &mut String, rows: impl Iterator<Item = (&'a str, bool, Strin
     page.push_str("</table>\n");
 }
 
-fn settings(page: &mut String, document: &OpenApi) {
+fn settings(page: &mut String, document: &OpenApi, at: SettingsAt) {
     let _ = writeln!(page, "<h2 id=\"{}\">{SETTINGS}</h2>", anchor(SETTINGS));
+    if at == SettingsAt::OwnPages {
+        page.push_str("<table>\n");
+        for Entry { about, .. } in ADAPTERS {
+            let (slug, summary) = (escaped(about.slug), prose(about.summary));
+            let _ = writeln!(
+                page,
+                "<tr><td><a href=\"docs/{slug}\"><code>{slug}</code></a></td><td>{summary}</td></tr>"
+            );
+        }
+        page.push_str("</table>\n");
+        return;
+    }
     for (name, schema) in schemas(document).filter(|(name, _)| name.ends_with(SUFFIX)) {
         let _ =
             writeln!(page, "<h3 id=\"{0}\">{0}</h3>\n<p>{1}</p>", escaped(name), prose(description(schema)));
         properties(page, schema);
     }
+}
+
+/// How an integration of this service is set, as a command for a shell.
+fn put_of(entry: &Entry) -> String {
+    let mut lines =
+        vec!["curl --request PUT".to_owned(), "--header \"PRIVATE-TOKEN: $FORGEBELL_TOKEN\"".to_owned()];
+    let body = body(entry);
+    if let Some(Content { example: Some(Value::Object(example)), .. }) = content_of(&body) {
+        lines.extend(data(example));
+    }
+    lines.push(format!("--url \"{SERVER}/projects/42/integrations/{}\"", entry.about.slug));
+    lines.join(" \\\n  ")
 }
 
 fn errors(page: &mut String, document: &OpenApi) {
@@ -253,7 +366,7 @@ fn curl(described: &Described<'_>) -> String {
             Some(_) | None => {}
         }
     }
-    lines.push(format!("--url \"http://127.0.0.1:8090/api/v4{path}\""));
+    lines.push(format!("--url \"{SERVER}{path}\""));
     lines.join(" \\\n  ")
 }
 

@@ -115,6 +115,7 @@ fn only_the_expected_operations_need_no_token() {
     }
     let expected = [
         "get /docs",
+        "get /docs/{slug}",
         "get /openapi.json",
         "post /projects/{id}/integrations/mattermost_slash_commands/trigger",
         "post /projects/{id}/integrations/slack_slash_commands/trigger",
@@ -123,18 +124,45 @@ fn only_the_expected_operations_need_no_token() {
 }
 
 #[test]
-fn the_page_shows_every_address_and_every_setting_and_needs_nothing_from_elsewhere() {
-    let page = page(&document());
-    for path in document().paths.paths.keys() {
-        assert!(page.contains(&format!("<code>{path}</code>")), "{path}");
+fn the_page_shows_every_address_once_and_needs_nothing_from_elsewhere() {
+    let (served, file) = (page(&for_people(), SettingsAt::OwnPages), whole_page());
+    for path in for_people().paths.paths.keys() {
+        let row = format!("<summary><code>{path}</code>");
+        let is_first =
+            served.split("Integrations of projects</h2>").next().is_some_and(|first| first.contains(&row));
+        assert_eq!(served.matches(&row).count(), 1 + usize::from(is_first), "{path}");
     }
-    for entry in ADAPTERS {
-        for spec in put_params(entry) {
-            assert!(page.contains(&format!("<code>{}</code>", spec.name)), "{}", spec.name);
-        }
-    }
+    assert!(!served.contains("integrations/slack</code>"), "one row stands for all services");
     for outside in ["<script", "src=", "@import", "url(", "<link"] {
-        assert!(!page.contains(outside), "{outside}");
+        assert!(!served.contains(outside) && !file.contains(outside), "{outside}");
     }
-    assert!(page.contains("curl --request PUT"), "there are examples");
+    assert!(served.contains("curl --request PUT"), "there are examples");
+}
+
+#[test]
+fn what_is_asked_most_comes_first() {
+    let page = page(&for_people(), SettingsAt::OwnPages);
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}"));
+    let first = [
+        "<code>/status</code>",
+        "<code>/events/explain</code>",
+        "{slug}/test</code>",
+        "{slug}/deliveries</code>",
+    ];
+    let places = first.map(at);
+    assert!(places.is_sorted(), "{places:?}");
+    assert!(places[3] < at("Integrations of projects</h2>"));
+}
+
+#[test]
+fn every_setting_is_on_the_page_of_its_service_and_in_the_file() {
+    let (document, file) = (for_people(), whole_page());
+    for entry in ADAPTERS {
+        let page = page_of_service(&document, entry);
+        for spec in put_params(entry) {
+            let name = format!("<code>{}</code>", spec.name);
+            assert!(page.contains(&name) && file.contains(&name), "{} of {}", spec.name, entry.about.slug);
+        }
+        assert!(page.contains(&format!("/projects/42/integrations/{}", entry.about.slug)), "{page}");
+    }
 }

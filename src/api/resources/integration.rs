@@ -149,6 +149,11 @@ macro_rules! shown_flags {
             pub(in crate::api) fn new(entry: &Entry, set: &BTreeMap<String, bool>) -> Self {
                 Self($names.into_iter().map(|flag| (flag, flags::is_on(entry, set, flag))).collect())
             }
+
+            /// Whether a flag is on; `None` where it is none of these.
+            pub(in crate::api) fn is_on(&self, flag: &str) -> Option<bool> {
+                self.0.iter().find(|(name, _)| *name == flag).map(|(_, on)| *on)
+            }
         }
 
         impl Serialize for $name {

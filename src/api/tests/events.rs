@@ -151,7 +151,7 @@ fn a_blank_token_is_a_mistake_and_opens_nothing() {
     // `FORGEBELL_HTTP_WEBHOOK_TOKEN=$UNSET` must not admit every client.
     let section = |token: &str| {
         toml::from_str::<Config>(&format!(
-            "listen = '127.0.0.1:8484'\nbody_limit = 1\nbody_timeout = '10s'\nmetrics = true\nlogin_failures = 1\nconnection_limit = 1\n\
+            "listen = '127.0.0.1:8484'\nbody_limit = 1\nbody_timeout = '10s'\nmetrics = true\npage = true\nlogin_failures = 1\nconnection_limit = 1\n\
              connection_limit_per_client = 1\nhealth_connections = 1\nbody_memory = 1\nanswer_memory = 1\n{token}"
         ))
     };

@@ -212,6 +212,7 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         stored: Arc::new(|_| {}),
         tasks: TaskTracker::new(),
         login_limiter: Arc::new(Mutex::new(LoginLimiter::new(10))),
+        sessions: Arc::new(super::Sessions::new(&crate::store::seal::Config::default()).unwrap()),
         event_refusals: Arc::default(),
         large_bodies: Arc::new(Semaphore::new(1)),
     }
@@ -253,6 +254,7 @@ fn config() -> Config {
         webhook_token: Some(Secret::new(TOKEN)),
         signing_keys: None,
         metrics: true,
+        page: true,
         trusted_proxies: Vec::new(),
         connection_limit: 64,
         connection_limit_per_client: 64,

@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use super::extract::IntegrationRequest;
+use super::caller::Named;
 use crate::adapters::alerts::endpoint;
 use crate::api::State;
 use crate::api::error::{ApiError, Missing};
@@ -20,11 +20,11 @@ const NAME: &str = "alerts";
 ///
 /// # Errors
 /// Groups and the instance have no alerts; and a token belongs to a project's number, which must be known.
-pub(super) fn project_of<I>(request: &IntegrationRequest<I>) -> Result<Option<ScopeKey>, ApiError> {
-    if request.entry.about.slug != endpoint::SLUG {
+pub(super) fn project_of(named: Named<'_>) -> Result<Option<ScopeKey>, ApiError> {
+    if named.entry.about.slug != endpoint::SLUG {
         return Ok(None);
     }
-    match &request.scope {
+    match named.scope {
         ResolvedScope::Project { id: Some(id), .. } if *id > 0 => Ok(Some(ScopeKey::Project(*id))),
         ResolvedScope::Project { .. } => Err(ApiError::Conflict(
             "the number of this project is not known yet: name the project by its number, which its page in the forge \

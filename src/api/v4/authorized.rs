@@ -5,24 +5,23 @@
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts as _, Request};
 use axum::http::request::Parts;
-use jiff::Timestamp;
 use utoipa::IntoResponses;
 use utoipa::openapi::{RefOr, Response};
 
 use super::PathParams;
-use super::auth::{Credential, Need, authenticate, check_right};
+use super::auth::{Credential, Need, authenticate};
+use super::caller::Caller;
 use super::params::{Params, read_body};
 use super::scope::Unknown;
 use crate::api::State;
 use crate::api::error::ApiError;
 use crate::api::error::responses::{Any, responses_of};
-use crate::catalog::Actor;
-use crate::store::registry::{ScopeKey, StoredToken};
 
 /// What a handler does. Its type is part of the handler's signature, and decides which checks precede the handler.
 pub(super) trait Intent: Send + 'static {
@@ -63,11 +62,9 @@ impl Intent for Upsert {
 
 /// An authorized request.
 pub(super) struct Authorized<I> {
-    pub(super) state: Arc<State>,
-    pub(super) token: StoredToken,
+    pub(super) caller: Caller,
     pub(super) head: Parts,
     pub(super) path: PathParams,
-    pub(super) now: Timestamp,
     /// An unreadable query is reported where parameters are checked, after authorization.
     query: Result<Params, ApiError>,
     body: RequestBody,
@@ -98,9 +95,10 @@ impl<I: Intent> FromRequest<Arc<State>> for Authorized<I> {
             }
         }
         let token = authenticate(state, &head, credential.as_ref(), now).await?;
-        check_right(token.access.right, I::NEED)?;
+        let caller = Caller { state: Arc::clone(state), token, now };
+        caller.require(I::NEED)?;
         let Ok(path) = PathParams::from_request_parts(&mut head, state).await;
-        Ok(Self { state: Arc::clone(state), token, head, path, now, query, body, intent: PhantomData })
+        Ok(Self { caller, head, path, query, body, intent: PhantomData })
     }
 }
 
@@ -124,7 +122,7 @@ impl<I> Authorized<I> {
     /// The parameters of query and body together.
     pub(super) async fn params(&mut self) -> Result<Params, ApiError> {
         let mut params = self.query.clone()?;
-        let bytes = self.body.bytes(&self.head, &self.state).await?;
+        let bytes = self.body.bytes(&self.head, &self.caller.state).await?;
         params.add_body(&self.head.headers, bytes).await?;
         Ok(params)
     }
@@ -135,22 +133,15 @@ impl<I> Authorized<I> {
 
     /// The body as it came.
     pub(super) async fn body(&mut self) -> Result<Bytes, ApiError> {
-        self.body.bytes(&self.head, &self.state).await
+        self.body.bytes(&self.head, &self.caller.state).await
     }
+}
 
-    /// What the token reaches: a project, a group or everything.
-    pub(super) fn reach(&self) -> ScopeKey {
-        self.token.access.reach
-    }
+impl<I> Deref for Authorized<I> {
+    type Target = Caller;
 
-    /// Refuses a token that does not reach everything.
-    pub(super) fn require_instance(&self) -> Result<(), ApiError> {
-        if self.reach() == ScopeKey::Instance { Ok(()) } else { Err(ApiError::Forbidden) }
-    }
-
-    /// The token's name for the audit log.
-    pub(super) fn actor(&self) -> Actor {
-        Actor(format!("token {} ({})", self.token.name, self.token.id))
+    fn deref(&self) -> &Caller {
+        &self.caller
     }
 }
 

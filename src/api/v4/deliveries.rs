@@ -9,7 +9,8 @@ use utoipa::openapi::schema::{KnownFormat, SchemaFormat, Type};
 use utoipa_axum::routes;
 
 use super::Route;
-use super::authorized::{Authorized, Read};
+use super::authorized::Read;
+use super::caller::Caller;
 use super::extract::IntegrationRequest;
 use super::page::{Page, PageRequest, query_parameter};
 use super::params::{Invalid, Params};
@@ -27,11 +28,11 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// The query of a list, for annotations.
-pub(super) struct ListQuery;
+pub(in crate::api) struct ListQuery;
 
 impl ListQuery {
     /// The filter that the query names, which no page limits yet.
-    pub(super) fn read(params: &Params) -> Result<DeliveryFilter, ApiError> {
+    pub(in crate::api) fn read(params: &Params) -> Result<DeliveryFilter, ApiError> {
         let mut complaints = Vec::new();
         let mut text = |name: &'static str| {
             params.text(name).unwrap_or_else(|Invalid| {
@@ -120,18 +121,45 @@ pub(super) async fn list(mut request: IntegrationRequest<Read>) -> Result<Page<D
     responses((status = 200, description = "The delivery.", body = DeliveryDetail), IntegrationRequest<Read>)
 )]
 pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Json<DeliveryDetail>, ApiError> {
-    let Authorized { state, now, .. } = &request.authorized;
-    let _turn = state.turn().await;
-    let mut detail = find(&*state.ledger, &named(&request)?).await?;
+    let named = named(&request)?;
+    let caller = &request.authorized.caller;
+    let _turn = caller.state.turn().await;
+    let detail = find(&*caller.state.ledger, &named).await?;
+    Ok(Json(shown(caller, detail)))
+}
+
+/// A delivery with its request, and with the hold for which it waits.
+fn shown(caller: &Caller, mut detail: store::DeliveryDetail) -> DeliveryDetail {
+    let Caller { state, now, .. } = caller;
     let integration = state.catalog.integration(&detail.line.integration);
     let shown = rendered(&*state.catalog, &detail, &state.tests.operator.get(), *now);
     let line = &detail.line;
     detail.hold = None;
     if line.state == DeliveryState::Waiting {
-        let pace = integration.and_then(|found| request.entry.pace(&found.settings, &line.target));
+        let pace = integration.and_then(|found| {
+            crate::adapters::find(found.slug).and_then(|entry| entry.pace(&found.settings, &line.target))
+        });
         detail.hold = state.holds.snapshot().longest(line, pace.as_ref(), *now).cloned();
     }
-    Ok(Json(DeliveryDetail::from(&detail).with_request(shown)))
+    DeliveryDetail::from(&detail).with_request(shown)
+}
+
+/// A delivery by its number alone, if the caller reaches its integration.
+pub(in crate::api) async fn reached(caller: &Caller, id: DeliveryId) -> Result<DeliveryDetail, ApiError> {
+    let _turn = caller.state.turn().await;
+    let detail = found(caller, id).await?;
+    Ok(shown(caller, detail))
+}
+
+/// The same as the store has it.
+pub(in crate::api) async fn found(
+    caller: &Caller,
+    id: DeliveryId,
+) -> Result<store::DeliveryDetail, ApiError> {
+    let detail = caller.state.ledger.delivery(id).await?.ok_or(MISSING)?;
+    let is_reached =
+        caller.state.catalog.read(|snapshot| caller.reaches_integration(snapshot, &detail.line.integration));
+    if is_reached { Ok(detail) } else { Err(MISSING) }
 }
 
 const MISSING: ApiError = ApiError::NotFound(Missing::Delivery);

@@ -2,17 +2,17 @@
 
 use axum::Json;
 use axum::http::StatusCode;
-use jiff::Timestamp;
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa_axum::routes;
 
 use super::Route;
-use super::authorized::{Authorized, Write};
-use super::deliveries::{ListQuery, Named, find, integration, named};
+use super::auth::Need;
+use super::authorized::Write;
+use super::caller::Caller;
+use super::deliveries::{self, ListQuery, Named, find, integration, named};
 use super::extract::IntegrationRequest;
 use super::page::{MAX_SIZE, Page, PageRequest, query_parameter};
-use crate::api::State;
 use crate::api::error::ApiError;
 use crate::api::error::responses::Unprocessable;
 use crate::api::resources::{Delivery, Step, one_of};
@@ -44,7 +44,7 @@ const ENDED: &str = "it has ended already";
 pub(super) async fn retry(
     request: IntegrationRequest<Write>,
 ) -> Result<(StatusCode, Json<Delivery>), ApiError> {
-    let line = changed(named(&request)?, Person::of(&request), Change::Retry).await?;
+    let line = changed(named(&request)?, &request.authorized, Change::Retry).await?;
     Ok((StatusCode::CREATED, Json(line)))
 }
 
@@ -61,7 +61,7 @@ pub(super) async fn retry(
 pub(super) async fn cancel(
     request: IntegrationRequest<Write>,
 ) -> Result<(StatusCode, Json<Delivery>), ApiError> {
-    let line = changed(named(&request)?, Person::of(&request), Change::Cancel).await?;
+    let line = changed(named(&request)?, &request.authorized, Change::Cancel).await?;
     Ok((StatusCode::CREATED, Json(line)))
 }
 
@@ -111,7 +111,7 @@ pub(super) async fn retry_all(mut request: IntegrationRequest<Write>) -> Result<
         }
         Some(_) => {}
     }
-    let steps = all_changed(filter, Person::of(&request), Change::Retry).await?;
+    let steps = all_changed(filter, &request.authorized, Change::Retry).await?;
     Ok(paged(&request, page, steps))
 }
 
@@ -134,7 +134,7 @@ pub(super) async fn cancel_all(mut request: IntegrationRequest<Write>) -> Result
         return Err(ApiError::InvalidParams(vec!["state does not have a valid value".to_owned()]));
     }
     let filter = DeliveryFilter { state: Some(DeliveryState::Waiting), ..filter };
-    let steps = all_changed(filter, Person::of(&request), Change::Cancel).await?;
+    let steps = all_changed(filter, &request.authorized, Change::Cancel).await?;
     Ok(paged(&request, page, steps))
 }
 
@@ -158,25 +158,32 @@ async fn selected(
 }
 
 /// Changes the delivery that the path names; its line afterwards.
-async fn changed(named: Named, person: Person<'_>, change: Change) -> Result<Delivery, ApiError> {
-    let ledger = &*person.state.ledger;
+async fn changed(named: Named, caller: &Caller, change: Change) -> Result<Delivery, ApiError> {
+    let ledger = &*caller.state.ledger;
     let store::DeliveryDetail { line, .. } = find(ledger, &named).await?;
-    change.apply(&person, &line).await?.map_err(|why| ApiError::Unprocessable(why.to_owned()))?;
+    change.apply(caller, &line).await?.map_err(|why| ApiError::Unprocessable(why.to_owned()))?;
     let store::DeliveryDetail { line, .. } = find(ledger, &named).await?;
     Ok((&line).into())
 }
 
-/// Changes all that pass a filter. What was done with each, newest first.
-async fn all_changed(
-    filter: DeliveryFilter,
-    person: Person<'_>,
+/// Changes a delivery by its number alone, if the caller reaches its integration.
+pub(in crate::api) async fn change_reached(
+    caller: &Caller,
+    id: DeliveryId,
     change: Change,
-) -> Result<Vec<Step>, ApiError> {
-    let lines = person.state.ledger.deliveries(filter).await?;
+) -> Result<(), ApiError> {
+    caller.require(Need::Write)?;
+    let detail = deliveries::found(caller, id).await?;
+    change.apply(caller, &detail.line).await?.map_err(|why| ApiError::Unprocessable(why.to_owned()))
+}
+
+/// Changes all that pass a filter. What was done with each, newest first.
+async fn all_changed(filter: DeliveryFilter, caller: &Caller, change: Change) -> Result<Vec<Step>, ApiError> {
+    let lines = caller.state.ledger.deliveries(filter).await?;
     let mut steps = Vec::with_capacity(lines.len());
     // Oldest first, as their events came.
     for line in lines.iter().rev() {
-        let refused = change.apply(&person, line).await?.err();
+        let refused = change.apply(caller, line).await?.err();
         let result = refused.unwrap_or(change.done()).to_owned();
         steps.push(Step { id: line.id.0, done: refused.is_none(), result });
     }
@@ -188,27 +195,9 @@ fn paged(request: &IntegrationRequest<Write>, page: PageRequest, steps: Vec<Step
     page.of(&request.authorized.head.uri, steps.into_iter().map(|step| (step.id, step)))
 }
 
-/// Who asks for a change, and when.
-struct Person<'a> {
-    state: &'a State,
-    who: String,
-    now: Timestamp,
-}
-
-impl<'a> Person<'a> {
-    fn of(request: &'a IntegrationRequest<Write>) -> Self {
-        let Authorized { state, now, .. } = &request.authorized;
-        Self { state, who: request.authorized.actor().0, now: *now }
-    }
-
-    fn audit(&self, action: &'static str, id: DeliveryId) -> AuditEntry {
-        AuditEntry::whole(self.now, &self.who, action, format!("delivery {id}"))
-    }
-}
-
 /// What is done with a delivery.
 #[derive(Clone, Copy)]
-enum Change {
+pub(in crate::api) enum Change {
     Retry,
     Cancel,
 }
@@ -223,15 +212,14 @@ impl Change {
     }
 
     /// Makes the change, or says why it can't be made.
-    async fn apply(
-        self,
-        person: &Person<'_>,
-        line: &DeliveryLine,
-    ) -> Result<Result<(), &'static str>, ApiError> {
-        let state = person.state;
+    async fn apply(self, caller: &Caller, line: &DeliveryLine) -> Result<Result<(), &'static str>, ApiError> {
+        let state = &caller.state;
+        let note = |action| {
+            AuditEntry::whole(caller.now, &caller.actor().0, action, format!("delivery {}", line.id))
+        };
         match self {
             Self::Retry => {
-                match state.ledger.resend(line.id, person.audit("delivery.retry", line.id)).await? {
+                match state.ledger.resend(line.id, note("delivery.retry")).await? {
                     Resend::Done => {}
                     Resend::JsonGone => return Ok(Err(JSON_GONE)),
                     Resend::NotSettled if line.state == DeliveryState::Waiting => {
@@ -239,17 +227,14 @@ impl Change {
                     }
                     Resend::NotSettled => return Ok(Err(REPLACED)),
                 }
-                state.end_holds(&line.integration, &line.target, &line.destination, person.now).await;
+                state.end_holds(&line.integration, &line.target, &line.destination, caller.now).await;
                 Ok(Ok(()))
             }
-            Self::Cancel => {
-                let note = person.audit("delivery.cancel", line.id);
-                Ok(match state.ledger.cancel(line.id, note).await? {
-                    Cancel::Done => Ok(()),
-                    Cancel::UnderWay => Err(UNDER_WAY),
-                    Cancel::NotWaiting => Err(ENDED),
-                })
-            }
+            Self::Cancel => Ok(match state.ledger.cancel(line.id, note("delivery.cancel")).await? {
+                Cancel::Done => Ok(()),
+                Cancel::UnderWay => Err(UNDER_WAY),
+                Cancel::NotWaiting => Err(ENDED),
+            }),
         }
     }
 }

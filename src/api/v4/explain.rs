@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use utoipa_axum::routes;
 
 use super::authorized::{Authorized, Read};
+use super::caller::Caller;
 use super::scope::trusted_event;
 use super::{EVENTS, Route};
 use crate::api::State;
@@ -36,12 +37,16 @@ pub(super) fn routes() -> Vec<Route> {
 )]
 pub(super) async fn explain(mut authorized: Authorized<Read>) -> Result<Json<Explanation>, ApiError> {
     let body = authorized.body().await?;
-    let state = &authorized.state;
-    let event = event_in(state, authorized.reach(), body, authorized.now)?;
-    let now = authorized.now;
-    let mut verdicts = verdicts(&event, &*state.catalog, &state.holds.snapshot(), now);
-    heed(&mut verdicts, &event, &state.tests.operator.get(), &*state.merge_requests, now).await?;
-    Ok(Json(Explanation::new(&event, &verdicts)))
+    let event = event_in(&authorized.state, authorized.reach(), body, authorized.now)?;
+    explained(&authorized, &event).await.map(Json)
+}
+
+/// What each integration does with an event that the caller reaches, by the present settings.
+pub(in crate::api) async fn explained(caller: &Caller, event: &Event) -> Result<Explanation, ApiError> {
+    let Caller { state, now, .. } = caller;
+    let mut verdicts = verdicts(event, &*state.catalog, &state.holds.snapshot(), *now);
+    heed(&mut verdicts, event, &state.tests.operator.get(), &*state.merge_requests, *now).await?;
+    Ok(Explanation::new(event, &verdicts))
 }
 
 /// The event in a body, of a project or group that the token reaches, as far as its content can be trusted.

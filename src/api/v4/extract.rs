@@ -12,9 +12,12 @@ use axum::extract::{FromRequest, Request};
 use utoipa::IntoResponses;
 use utoipa::openapi::{RefOr, Response};
 
+use super::Level;
 use super::address;
+use super::auth::Need;
 use super::authorized::{Authorized, Intent};
-use super::scope::{find, named};
+use super::caller::{Caller, Named};
+use super::scope::{Unknown, find, named, named_at};
 use crate::adapters::Entry;
 use crate::api::State;
 use crate::api::error::responses::NotFound;
@@ -35,6 +38,21 @@ pub(super) struct IntegrationRequest<I> {
     pub(super) authorized: Authorized<I>,
     pub(super) scope: ResolvedScope,
     pub(super) entry: &'static Entry,
+}
+
+impl<I> IntegrationRequest<I> {
+    pub(super) fn named(&self) -> Named<'_> {
+        Named { caller: &self.authorized, scope: &self.scope, entry: self.entry }
+    }
+}
+
+/// The scope of a level that a caller names. One who may write may name what is not known yet.
+pub(in crate::api) fn scope_at(caller: &Caller, level: Level, id: &str) -> Result<ResolvedScope, ApiError> {
+    let unknown = if caller.require(Need::Write).is_ok() { Unknown::IsNew } else { Unknown::IsMissing };
+    caller.state.catalog.read(|snapshot| {
+        let scope = named_at(snapshot.directory(), level, id)?;
+        find(snapshot, &scope, caller.reach(), unknown)
+    })
 }
 
 impl<I: Intent> FromRequest<Arc<State>> for InstanceRequest<I> {

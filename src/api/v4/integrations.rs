@@ -4,14 +4,17 @@ use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::http::StatusCode;
+use jiff::Timestamp;
 use tracing::warn;
 use utoipa_axum::routes;
 
 use super::Route;
 use super::alert_tokens;
-use super::authorized::{Authorized, Read, Upsert, Write};
+use super::authorized::{Read, Upsert, Write};
+use super::caller::{Caller, Named};
 use super::extract::{IntegrationRequest, ScopeRequest};
 use super::integration_health::{Probed, health_of, probed};
+use super::params::Params;
 use super::precondition::{IfUnmodifiedSince, unmodified_since};
 use super::properties::shown_properties;
 use super::put_params;
@@ -79,8 +82,7 @@ pub(super) async fn list(
     )
 )]
 pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Json<Integration>, ApiError> {
-    let shown = shown(&request)?;
-    Ok(Json(with_health(&request.authorized.state, shown).await))
+    shown(request.named()).await.map(Json)
 }
 
 /// Set {integration} of {level}
@@ -97,34 +99,45 @@ pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Json<Integ
 )]
 pub(super) async fn put(mut request: IntegrationRequest<Upsert>) -> Result<Json<SavedIntegration>, ApiError> {
     let params = request.authorized.params().await?;
-    let wanted = put_params::read(request.entry, &params)?;
-    let alerts = alert_tokens::project_of(&request)?;
-    let actor = request.authorized.actor();
-    let state = &request.authorized.state;
-    state.catalog.put(change(&request, &actor), &wanted).await?;
-    let slug = request.entry.about.slug;
+    let unless_changed_since = unmodified_since(&request.authorized.head.headers);
+    let nothing = BTreeSet::new();
+    save(request.named(), &params, &nothing, unless_changed_since).await.map(Json)
+}
+
+/// Sets an integration. The parameters in `kept` keep their values though they are not sent, also required ones.
+pub(in crate::api) async fn save(
+    named: Named<'_>,
+    params: &Params,
+    kept: &BTreeSet<&str>,
+    unless_changed_since: Option<Timestamp>,
+) -> Result<SavedIntegration, ApiError> {
+    let Named { caller, scope, entry } = named;
+    let wanted = put_params::read(entry, params, kept)?;
+    let alerts = alert_tokens::project_of(named)?;
+    let actor = caller.actor();
+    let state = &caller.state;
+    state.catalog.put(change(named, unless_changed_since, &actor), &wanted).await?;
+    let slug = entry.about.slug;
     let ineffective = state.catalog.read(|snapshot| {
-        let own = snapshot.inheritance(&request.scope, slug).own;
+        let own = snapshot.inheritance(scope, slug).own;
         own.map(|own| catalog::warnings(own, &state.catalog.url_policy())).unwrap_or_default()
     });
-    let mut warnings = put_params::unknown(request.entry, &params);
+    let mut warnings = put_params::unknown(entry, params);
     warnings.extend(ineffective.iter().map(ToString::to_string));
     if !warnings.is_empty() {
-        let (scope, warnings) = (&request.scope, warnings.join("; "));
+        let warnings = warnings.join("; ");
         warn!(%scope, slug, by = actor.0, warnings, "an integration was set, and not all of it has an effect");
     }
-    let saved = these_settings(&request);
-    state.try_again(&saved, request.authorized.now).await;
+    let saved = these_settings(named);
+    state.try_again(&saved, caller.now).await;
     let token = match alerts {
         Some(project) => {
-            let now = request.authorized.now;
+            let now = caller.now;
             Some(alert_tokens::Change { state, project, actor: &actor, now }.rotate().await?)
         }
         None => None,
     };
-    let shown = shown(&request)?;
-    let integration = with_health(&request.authorized.state, shown).await;
-    Ok(Json(SavedIntegration { integration, token, warnings }))
+    Ok(SavedIntegration { integration: shown(named).await?, token, warnings })
 }
 
 /// Switch {integration} of {level} off
@@ -138,14 +151,23 @@ pub(super) async fn put(mut request: IntegrationRequest<Upsert>) -> Result<Json<
     )
 )]
 pub(super) async fn delete(request: IntegrationRequest<Write>) -> Result<StatusCode, ApiError> {
-    let actor = request.authorized.actor();
-    let alerts = alert_tokens::project_of(&request)?;
-    let (state, now) = (&request.authorized.state, request.authorized.now);
-    state.catalog.deactivate(change(&request, &actor)).await?;
-    if let Some(project) = alerts {
-        alert_tokens::Change { state, project, actor: &actor, now }.revoke_all().await?;
-    }
+    switch_off(request.named(), unmodified_since(&request.authorized.head.headers)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Switches an integration off.
+pub(in crate::api) async fn switch_off(
+    named: Named<'_>,
+    unless_changed_since: Option<Timestamp>,
+) -> Result<(), ApiError> {
+    let Caller { state, now, .. } = named.caller;
+    let actor = named.caller.actor();
+    let alerts = alert_tokens::project_of(named)?;
+    state.catalog.deactivate(change(named, unless_changed_since, &actor)).await?;
+    if let Some(project) = alerts {
+        alert_tokens::Change { state, project, actor: &actor, now: *now }.revoke_all().await?;
+    }
+    Ok(())
 }
 
 /// End what {integration} of {level} waits for
@@ -157,40 +179,47 @@ pub(super) async fn delete(request: IntegrationRequest<Write>) -> Result<StatusC
     responses((status = 200, description = "How many holds ended.", body = Resumed), IntegrationRequest<Write>)
 )]
 pub(super) async fn resume(request: IntegrationRequest<Write>) -> Result<Json<Resumed>, ApiError> {
-    let Authorized { state, now, .. } = &request.authorized;
-    shown(&request)?;
-    let ids = these_settings(&request);
-    let own = state.catalog.read(|snapshot| snapshot.id_at(&request.scope, request.entry.about.slug));
-    let audit = AuditEntry::whole(*now, &request.authorized.actor().0, "integration.resume", own.to_string());
+    resumed(request.named()).await.map(Json)
+}
+
+/// Has what waits for an integration tried again now, also where an address was switched off.
+pub(in crate::api) async fn resumed(named: Named<'_>) -> Result<Resumed, ApiError> {
+    let Caller { state, now, .. } = named.caller;
+    shown(named).await?;
+    let ids = these_settings(named);
+    let own = state.catalog.read(|snapshot| snapshot.id_at(named.scope, named.entry.about.slug));
+    let audit = AuditEntry::whole(*now, &named.caller.actor().0, "integration.resume", own.to_string());
     state.registry.note(audit).await?;
     let before = held_by(&state.outbox.holds(*now).await?, &ids, *now);
     state.try_again(&ids, *now).await;
     let after = held_by(&state.outbox.holds(*now).await?, &ids, *now);
-    Ok(Json(Resumed { integration: own.to_string(), ended: before.saturating_sub(after) }))
+    Ok(Resumed { integration: own.to_string(), ended: before.saturating_sub(after) })
 }
 
-fn these_settings<I>(request: &IntegrationRequest<I>) -> BTreeSet<IntegrationId> {
-    let state = &request.authorized.state;
-    let holds = state.holds.snapshot();
-    state
-        .catalog
-        .read(|snapshot| of_these_settings(snapshot, &holds, &request.scope, request.entry.about.slug))
+fn these_settings(Named { caller, scope, entry }: Named<'_>) -> BTreeSet<IntegrationId> {
+    let holds = caller.state.holds.snapshot();
+    caller.state.catalog.read(|snapshot| of_these_settings(snapshot, &holds, scope, entry.about.slug))
 }
 
-fn change<'a, I>(request: &'a IntegrationRequest<I>, actor: &'a Actor) -> catalog::Change<'a> {
-    let IntegrationRequest { authorized, scope, entry } = request;
-    let unless_changed_since = unmodified_since(&authorized.head.headers);
-    catalog::Change { scope, entry, unless_changed_since, actor, now: authorized.now }
+fn change<'a>(
+    Named { caller, scope, entry }: Named<'a>,
+    unless_changed_since: Option<Timestamp>,
+    actor: &'a Actor,
+) -> catalog::Change<'a> {
+    catalog::Change { scope, entry, unless_changed_since, actor, now: caller.now }
 }
 
-fn shown<I>(request: &IntegrationRequest<I>) -> Result<(Integration, Option<Probed>), ApiError> {
-    let IntegrationRequest { authorized, scope, entry } = request;
-    let (slug, holds) = (entry.about.slug, authorized.state.holds.snapshot());
-    let shown = authorized.state.catalog.read(|snapshot| {
+/// An integration as the API shows it, with its dead addresses and its health.
+pub(in crate::api) async fn shown(
+    Named { caller, scope, entry }: Named<'_>,
+) -> Result<Integration, ApiError> {
+    let (slug, holds) = (entry.about.slug, caller.state.holds.snapshot());
+    let shown = caller.state.catalog.read(|snapshot| {
         let integration = integration_object(snapshot, scope, slug, &holds)?;
         Some((integration, probed(snapshot, scope, slug)))
     });
-    shown.ok_or(ApiError::NotFound(Missing::Integration))
+    let shown = shown.ok_or(ApiError::NotFound(Missing::Integration))?;
+    Ok(with_health(&caller.state, shown).await)
 }
 
 async fn with_health(state: &State, (mut integration, probed): (Integration, Option<Probed>)) -> Integration {
@@ -272,8 +301,6 @@ fn object(scope: &ResolvedScope, inheritance: Inheritance<'_>) -> Option<Integra
 mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
-
-    use jiff::Timestamp;
 
     use super::*;
     use crate::adapters;

@@ -4,6 +4,7 @@ use axum::Json;
 use utoipa_axum::routes;
 
 use super::authorized::{Authorized, Introduce, Read};
+use super::caller::Caller;
 use super::extract::InstanceRequest;
 use super::page::{Page, PageRequest};
 use super::{ABOUT, AUDIT, Route};
@@ -44,12 +45,13 @@ pub(super) async fn audit_events(
     get, path = "/user", operation_id = "getUser", tag = ABOUT,
     responses((status = 200, description = "The bot user of the token.", body = User), Authorized<Introduce>)
 )]
-pub(super) async fn user(Authorized { state, token, .. }: Authorized<Introduce>) -> Json<User> {
+pub(super) async fn user(Authorized { caller, .. }: Authorized<Introduce>) -> Json<User> {
+    let Caller { state, token, .. } = &caller;
     let group = match token.access.reach {
         ScopeKey::Group(key) => state.catalog.read(|snapshot| snapshot.directory().group(key)?.id),
         ScopeKey::Project(_) | ScopeKey::Instance | ScopeKey::File(_) => None,
     };
-    Json(User::of_token(&token, group))
+    Json(User::of_token(token, group))
 }
 
 /// Show the version

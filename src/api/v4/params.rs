@@ -20,7 +20,7 @@ use super::ApiError;
 use crate::settings::{Value, read_bool};
 
 /// The largest body of an API request. Events have a limit of their own.
-pub(super) const BODY_LIMIT: usize = 1024 * 1024;
+pub(in crate::api) const BODY_LIMIT: usize = 1024 * 1024;
 /// The most parameters of a request, and the most items of a list; far more than any integration has.
 const MAX_COUNT: usize = 1000;
 
@@ -47,18 +47,22 @@ impl fmt::Debug for Params {
 
 /// A parameter has the wrong type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Invalid;
+pub(in crate::api) struct Invalid;
 
 impl Params {
     /// The parameters of a query.
-    pub(super) fn of_query(query: &str) -> Result<Self, ApiError> {
+    pub(in crate::api) fn of_query(query: &str) -> Result<Self, ApiError> {
         let mut params = Self::default();
         form::read(query.as_bytes(), &mut params)?;
         Ok(params)
     }
 
     /// Adds the parameters of a body. A body without a content type is read as a form, as GitLab does.
-    pub(super) async fn add_body(&mut self, headers: &HeaderMap, body: Bytes) -> Result<(), ApiError> {
+    pub(in crate::api) async fn add_body(
+        &mut self,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<(), ApiError> {
         if body.is_empty() {
             return Ok(());
         }
@@ -74,7 +78,7 @@ impl Params {
     }
 
     /// The text of a parameter; `None` where it was not sent, or is null.
-    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Invalid> {
+    pub(in crate::api) fn text(&self, name: &str) -> Result<Option<String>, Invalid> {
         match self.get(name) {
             None | Some(Param::Null) => Ok(None),
             Some(Param::Simple(value)) => Ok(Some(value.as_text())),
@@ -83,7 +87,7 @@ impl Params {
     }
 
     /// All that are simple values, as texts.
-    pub(super) fn form(&self) -> BTreeMap<String, String> {
+    pub(in crate::api) fn form(&self) -> BTreeMap<String, String> {
         let text = |(name, param): (&String, &Param)| match param {
             Param::Simple(value) => Some((name.clone(), value.as_text())),
             Param::Null | Param::List(_) | Param::Other => None,
@@ -130,12 +134,30 @@ impl Params {
     }
 
     /// The names of all parameters that were sent.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(in crate::api) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
+    /// The same without texts that are blank, as a form has them in the fields that a person left empty.
+    pub(in crate::api) fn without_blanks(mut self) -> Self {
+        self.0.retain(|_, param| !matches!(param, Param::Simple(value) if is_blank(value)));
+        self
+    }
+
+    /// The same without these parameters.
+    pub(in crate::api) fn without<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        names.into_iter().for_each(|name| drop(self.0.remove(name)));
+        self
+    }
+
+    /// The same with this parameter as null.
+    pub(in crate::api) fn with_null(mut self, name: &str) -> Self {
+        self.0.insert(name.to_owned(), Param::Null);
+        self
+    }
+
     /// Whether it was sent, blank or not.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(in crate::api) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
@@ -172,7 +194,11 @@ fn not_utf8() -> ApiError {
 }
 
 /// The whole body, within its time and within [`BODY_LIMIT`], which the router's layer sets.
-pub(super) async fn read_body(parts: &Parts, body: Body, timeout: Duration) -> Result<Bytes, ApiError> {
+pub(in crate::api) async fn read_body(
+    parts: &Parts,
+    body: Body,
+    timeout: Duration,
+) -> Result<Bytes, ApiError> {
     let has_none = matches!(parts.method, Method::GET | Method::HEAD);
     if has_none {
         return Ok(Bytes::new());

@@ -13,22 +13,22 @@ use crate::api::resources::slugs;
 
 /// The decoded parameters, by name. A path that can't be decoded has none, and so names nothing.
 #[derive(Clone, Debug, Default)]
-pub(super) struct PathParams(HashMap<String, String>);
+pub(in crate::api) struct PathParams(HashMap<String, String>);
 
 impl PathParams {
-    pub(super) fn id(&self) -> &str {
+    pub(in crate::api) fn id(&self) -> &str {
         self.text("id")
     }
 
-    pub(super) fn slug(&self) -> &str {
+    pub(in crate::api) fn slug(&self) -> &str {
         self.text("slug")
     }
 
-    pub(super) fn sha(&self) -> &str {
+    pub(in crate::api) fn sha(&self) -> &str {
         self.text("sha")
     }
 
-    pub(super) fn reference(&self) -> &str {
+    pub(in crate::api) fn reference(&self) -> &str {
         self.text("reference")
     }
 
@@ -37,7 +37,7 @@ impl PathParams {
     }
 
     /// A number from one up; `None` where the text is not such a number.
-    pub(super) fn number(&self, name: &str) -> Option<i64> {
+    pub(in crate::api) fn number(&self, name: &str) -> Option<i64> {
         let text = self.text(name);
         let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         text.parse().ok().filter(|number| is_number && *number > 0)

@@ -7,6 +7,7 @@
 //! have no effect.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::params::{Invalid, Param, Params};
 use crate::adapters::Entry;
@@ -35,6 +36,8 @@ pub(in crate::api) struct ParamSpec {
     /// What applies where it was never set.
     pub(in crate::api) default: Option<&'static str>,
     pub(in crate::api) stored_as: StoredAs,
+    /// Whether the service heeds it at all.
+    pub(in crate::api) has_effect: bool,
     /// Whether GitLab does not have it. Sent blank or as null, such a setting is as if it had never been set.
     pub(in crate::api) is_addition: bool,
 }
@@ -60,6 +63,7 @@ pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
         example: Some(field.example.into()),
         default: field.default,
         stored_as: StoredAs::Setting,
+        has_effect: true,
         is_addition: false,
     });
     let shared = common_fields(&entry.about);
@@ -73,6 +77,7 @@ pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
         example: Some(field.example),
         default: field.default,
         stored_as: StoredAs::Setting,
+        has_effect: true,
         is_addition: field.is_addition,
     });
     let supported = supported.into_iter().map(|field| flag(field.name, field.help, field.default));
@@ -84,7 +89,8 @@ pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
         all_flags.filter(|name| supported.iter().all(|spec| spec.name != *name)).collect();
     let unsupported = unsupported
         .into_iter()
-        .map(|name| flag(name.into(), "Stored, and without effect for this service.".into(), None));
+        .map(|name| flag(name.into(), "Stored, and without effect for this service.".into(), None))
+        .map(|spec| ParamSpec { has_effect: false, ..spec });
     let inherit = ParamSpec {
         name: INHERIT.into(),
         kind: Kind::Bool,
@@ -95,6 +101,7 @@ pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
         example: None,
         default: None,
         stored_as: StoredAs::Inheritance,
+        has_effect: true,
         is_addition: false,
     };
     let active = entry.about.common.active_parameter.then(|| ParamSpec {
@@ -105,6 +112,7 @@ pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
         example: None,
         default: None,
         stored_as: StoredAs::Active,
+        has_effect: true,
         is_addition: false,
     });
     own.chain(settings).chain(supported).chain(unsupported).chain(active).chain([inherit]).collect()
@@ -119,15 +127,20 @@ fn flag(name: Cow<'static, str>, help: Cow<'static, str>, default: Option<&'stat
         example: None,
         default,
         stored_as: StoredAs::Flag,
+        has_effect: true,
         is_addition: false,
     }
 }
 
-/// Reads the parameters of a `PUT` for an adapter.
+/// Reads the parameters of a `PUT` for an adapter. Those in `kept` keep their values where they are not sent.
 ///
 /// # Errors
 /// All parameters that are missing or of the wrong type; else all that are too long.
-pub(in crate::api) fn read(entry: &Entry, params: &Params) -> Result<Request, ApiError> {
+pub(in crate::api) fn read(
+    entry: &Entry,
+    params: &Params,
+    kept: &BTreeSet<&str>,
+) -> Result<Request, ApiError> {
     // An integration that follows a default needs no settings. An invalid value of this parameter is reported below.
     let inherits = params.boolean(INHERIT) == Ok(Some(true));
     let mut request = Request::default();
@@ -136,7 +149,7 @@ pub(in crate::api) fn read(entry: &Entry, params: &Params) -> Result<Request, Ap
     for spec in put_params(entry) {
         let name = spec.name.as_ref();
         if !params.has(name) {
-            if spec.required && !inherits {
+            if spec.required && !inherits && !kept.contains(name) {
                 complaints.push(format!("{name} is missing"));
             }
             continue;

@@ -5,7 +5,9 @@ use axum::Json;
 use axum::http::StatusCode;
 use utoipa_axum::routes;
 
+use super::auth::Need;
 use super::authorized::{Authorized, Read, Write};
+use super::caller::Caller;
 use super::extract::InstanceRequest;
 use super::page::{Page, PageRequest};
 use super::{EVENTS, Route};
@@ -49,10 +51,16 @@ pub(super) async fn list(
 pub(super) async fn show(
     InstanceRequest(authorized): InstanceRequest<Read>,
 ) -> Result<Json<QuarantinedDetail>, ApiError> {
-    let _turn = authorized.state.turn().await;
-    let found = authorized.state.quarantine.quarantined(id(&authorized)?).await?;
+    found(&authorized, id(&authorized)?).await.map(Json)
+}
+
+/// A message, for a caller that reaches everything.
+pub(in crate::api) async fn found(caller: &Caller, id: i64) -> Result<QuarantinedDetail, ApiError> {
+    caller.require_instance()?;
+    let _turn = caller.state.turn().await;
+    let found = caller.state.quarantine.quarantined(id).await?;
     let (item, raw) = found.ok_or(MISSING)?;
-    Ok(Json(QuarantinedDetail::new(&item, &raw)))
+    Ok(QuarantinedDetail::new(&item, &raw))
 }
 
 /// Delete a message
@@ -63,10 +71,17 @@ pub(super) async fn show(
 pub(super) async fn delete(
     InstanceRequest(authorized): InstanceRequest<Write>,
 ) -> Result<StatusCode, ApiError> {
-    let id = id(&authorized)?;
-    let audit = audit_entry("quarantine.drop", id, &authorized.actor().0, authorized.now);
-    let removed = authorized.state.quarantine.remove_quarantined(id, audit).await?;
-    if removed { Ok(StatusCode::NO_CONTENT) } else { Err(MISSING) }
+    dropped(&authorized, id(&authorized)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Deletes a message, for a caller that reaches everything.
+pub(in crate::api) async fn dropped(caller: &Caller, id: i64) -> Result<(), ApiError> {
+    caller.require_instance()?;
+    caller.require(Need::Write)?;
+    let audit = audit_entry("quarantine.drop", id, &caller.actor().0, caller.now);
+    let removed = caller.state.quarantine.remove_quarantined(id, audit).await?;
+    if removed { Ok(()) } else { Err(MISSING) }
 }
 
 /// Try to decode a message again
@@ -82,9 +97,16 @@ pub(super) async fn delete(
 pub(super) async fn retry(
     InstanceRequest(authorized): InstanceRequest<Write>,
 ) -> Result<StatusCode, ApiError> {
-    let (state, id) = (&authorized.state, id(&authorized)?);
-    let actor = authorized.actor().0;
-    match quarantine::retry(&*state.inbox, &*state.quarantine, id, &actor, authorized.now).await? {
+    retried(&authorized, id(&authorized)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Tries to decode a message again, for a caller that reaches everything.
+pub(in crate::api) async fn retried(caller: &Caller, id: i64) -> Result<(), ApiError> {
+    caller.require_instance()?;
+    caller.require(Need::Write)?;
+    let (state, actor) = (&caller.state, caller.actor().0);
+    match quarantine::retry(&*state.inbox, &*state.quarantine, id, &actor, caller.now).await? {
         Retried::NotThere => return Err(MISSING),
         Retried::NotUnderstood(why) => {
             return Err(ApiError::Unprocessable(format!("still not understood: {why}")));
@@ -92,7 +114,7 @@ pub(super) async fn retry(
         Retried::Understood(_) => state.arrived.notify_one(),
         Retried::Repeated(_) => {}
     }
-    Ok(StatusCode::NO_CONTENT)
+    Ok(())
 }
 
 fn id<I>(authorized: &Authorized<I>) -> Result<i64, ApiError> {

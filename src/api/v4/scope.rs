@@ -2,7 +2,7 @@
 //!
 //! What a token does not reach is answered as if it did not exist.
 
-use super::{ApiError, PREFIX, address};
+use super::{ApiError, Level, PREFIX, address};
 use crate::api::error::Missing;
 use crate::catalog::{CachedCatalog, Directory, ResolvedScope, Snapshot};
 use crate::event::{Event, Project};
@@ -20,10 +20,20 @@ pub(super) enum Unknown {
 
 /// The scope that a request's path names.
 pub(super) fn named(directory: &Directory, path: &str, id: &str) -> Result<Scope, ApiError> {
-    match path.strip_prefix(PREFIX).unwrap_or_default().split('/').nth(1) {
-        Some("projects") => address::project(id).ok_or(ApiError::NotFound(Missing::Project)),
-        Some("groups") => group_scope(directory, id).ok_or(ApiError::NotFound(Missing::Group)),
-        _ => Ok(Scope::Instance),
+    let level = match path.strip_prefix(PREFIX).unwrap_or_default().split('/').nth(1) {
+        Some("projects") => Level::Project,
+        Some("groups") => Level::Group,
+        _ => Level::Instance,
+    };
+    named_at(directory, level, id)
+}
+
+/// The scope of this level and name.
+pub(super) fn named_at(directory: &Directory, level: Level, id: &str) -> Result<Scope, ApiError> {
+    match level {
+        Level::Project => address::project(id).ok_or(ApiError::NotFound(Missing::Project)),
+        Level::Group => group_scope(directory, id).ok_or(ApiError::NotFound(Missing::Group)),
+        Level::Instance => Ok(Scope::Instance),
     }
 }
 

@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa_axum::routes;
 
 use super::authorized::{Authorized, Read};
-use super::scope::reaches;
+use super::caller::Caller;
 use super::{Route, STATUS};
 use crate::api::error::ApiError;
 use crate::api::resources::Status;
@@ -25,15 +25,20 @@ pub(super) fn routes() -> Vec<Route> {
     responses((status = 200, description = "What is wrong now.", body = Status), Authorized<Read>)
 )]
 pub(super) async fn status(authorized: Authorized<Read>) -> Result<Json<Status>, ApiError> {
-    let (state, now, reach) = (&authorized.state, authorized.now, authorized.reach());
+    Ok(Json((&standing(&authorized).await?).into()))
+}
+
+/// What is wrong now, as far as a caller may know it.
+pub(in crate::api) async fn standing(caller: &Caller) -> Result<Standing, ApiError> {
+    let (state, now) = (&caller.state, caller.now);
     let overview = state.ledger.overview().await?;
     let holds = state.holds.snapshot();
-    if reach != ScopeKey::Instance {
+    if caller.reach() != ScopeKey::Instance {
         let standing = state.catalog.read(|snapshot| {
-            let reached = |scope: &_| reaches(snapshot.directory(), reach, scope);
+            let reached = |scope: &_| caller.reaches(snapshot, scope);
             Standing::within(snapshot, &holds, overview, now, reached)
         });
-        return Ok(Json((&standing).into()));
+        return Ok(standing);
     }
     let mut parts = vec![state.store_part().await];
     parts.extend(state.broker_part());
@@ -42,5 +47,5 @@ pub(super) async fn status(authorized: Authorized<Read>) -> Result<Json<Status>,
     let mut standing = state.catalog.read(|snapshot| Standing::new(snapshot, &holds, overview, now));
     parts.append(&mut standing.parts);
     standing.parts = parts;
-    Ok(Json((&standing).into()))
+    Ok(standing)
 }

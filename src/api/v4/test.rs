@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
+use bytes::Bytes;
 use tracing::warn;
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
@@ -10,6 +11,7 @@ use utoipa_axum::routes;
 
 use super::Route;
 use super::authorized::Write;
+use super::caller::Named;
 use super::explain::event_in;
 use super::extract::IntegrationRequest;
 use super::page::query_parameter;
@@ -59,22 +61,32 @@ impl IntoParams for TestQuery {
     )
 )]
 pub(super) async fn test(mut request: IntegrationRequest<Write>) -> Result<Json<Test>, ApiError> {
-    let query = request.authorized.query()?;
-    let names_trigger = matches!(query.text("trigger"), Ok(Some(_)));
-    let trigger = trigger(query, request.entry)?;
+    let query = request.authorized.query()?.clone();
+    // What the query names is checked before the body is read.
+    trigger(&query, request.entry)?;
     let body = request.authorized.body().await?;
-    let IntegrationRequest { authorized, scope, entry } = request;
-    let (state, now) = (&authorized.state, authorized.now);
-    let subject = subject(state, &scope, entry)?;
+    tested(request.named(), &query, body).await.map(Json)
+}
+
+/// Tests an integration, with a sample of the kind that `params` name as `trigger`, or with the event in a body.
+pub(in crate::api) async fn tested(
+    Named { caller, scope, entry }: Named<'_>,
+    params: &Params,
+    body: Bytes,
+) -> Result<Test, ApiError> {
+    let (state, now) = (&caller.state, caller.now);
+    let names_trigger = matches!(params.text("trigger"), Ok(Some(_)));
+    let trigger = trigger(params, entry)?;
+    let subject = subject(state, scope, entry)?;
     let is_chosen = names_trigger || !body.is_empty();
     if let Some(probe) = entry.probe.as_ref().filter(|_| !entry.can_deliver() || !is_chosen) {
-        return Ok(Json(run_probe(state, &subject, probe, now).await));
+        return Ok(run_probe(state, &subject, probe, now).await);
     }
     let event = match (body.is_empty(), trigger) {
         // A mail with diffs asks the forge about the event's project with a token that reaches all projects: so the
         // event has to be one that this request's token reaches.
-        (false, _) => event_in(state, authorized.reach(), body, now)?,
-        (true, Some(trigger)) => sample_of(state, &scope, &subject, trigger).await,
+        (false, _) => event_in(state, caller.reach(), body, now)?,
+        (true, Some(trigger)) => sample_of(state, scope, &subject, trigger).await,
         (true, None) => {
             let untestable = format!(
                 "{} can't be tested: it is sent no events, and it can't be asked anything",
@@ -83,7 +95,7 @@ pub(super) async fn test(mut request: IntegrationRequest<Write>) -> Result<Json<
             return Err(ApiError::Unprocessable(untestable));
         }
     };
-    Ok(Json(run_test(state, &subject, &event, |_| true, now).await))
+    Ok(run_test(state, &subject, &event, |_| true, now).await)
 }
 
 /// How long the store may take to say what the last event of an integration was. People who wait for a test in a channel
@@ -93,7 +105,7 @@ const LAST_PROJECT_WITHIN: Duration = Duration::from_secs(1);
 /// A sample, as if it had happened in the project of this scope. The project's address and names are those of the last event
 /// that the integration was notified of, else the forge's address and the project's path. Groups and the instance get the
 /// samples' own project.
-pub(super) async fn sample_of(
+pub(in crate::api) async fn sample_of(
     state: &State,
     scope: &ResolvedScope,
     subject: &Subject,
@@ -134,17 +146,17 @@ async fn last_project(state: &State, integration: &Integration) -> Option<Projec
 }
 
 /// The integration that is tested.
-pub(super) struct Subject {
-    pub(super) entry: &'static Entry,
-    integration: Integration,
-    secrets: Secrets,
+pub(in crate::api) struct Subject {
+    pub(in crate::api) entry: &'static Entry,
+    pub(in crate::api) integration: Integration,
+    pub(in crate::api) secrets: Secrets,
     /// The tracker and the wiki of the scope.
-    links: ProjectLinks,
+    pub(in crate::api) links: ProjectLinks,
 }
 
 impl Subject {
     /// The targets of an event.
-    pub(super) fn targets(&self, event: &Event) -> Targets {
+    pub(in crate::api) fn targets(&self, event: &Event) -> Targets {
         let channels = event.trigger.map(|trigger| self.integration.channels.for_trigger(trigger));
         self.entry.targets(&self.integration.settings, event, channels.unwrap_or_default())
     }
@@ -154,7 +166,7 @@ impl Subject {
 ///
 /// # Errors
 /// It was never configured, or its settings are not valid.
-pub(super) fn subject(
+pub(in crate::api) fn subject(
     state: &State,
     scope: &ResolvedScope,
     entry: &'static Entry,

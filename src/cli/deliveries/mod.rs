@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
-use serde_json::Value as Json;
 
 use super::options::Options;
 use super::table::{Table, age, cut, printable, wrapped};
@@ -28,6 +27,7 @@ use crate::daemon;
 use crate::event::EventId;
 use crate::pipeline::holds::HoldSet;
 use crate::pipeline::rendered::rendered;
+use crate::preview::pretty;
 use crate::store::{
     DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Hold, JSON_GONE, Ledger, State, Store,
 };
@@ -289,19 +289,9 @@ fn page(detail: &DeliveryDetail, with_event: bool, now: Timestamp) -> String {
     text
 }
 
-/// JSON with line breaks; a text that is not JSON as it is. Control characters are left out, so that neither can command
-/// the terminal.
-pub(super) fn pretty(raw: &[u8]) -> String {
-    let text = match serde_json::from_slice::<Json>(raw) {
-        Ok(json) => format!("{json:#}"),
-        Err(_) => String::from_utf8_lossy(raw).replace('\t', "    "),
-    };
-    text.chars().filter(|letter| *letter == '\n' || !letter.is_control()).collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value as Json, json};
 
     use super::*;
     use crate::integration::IntegrationId;

@@ -4,6 +4,9 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::adapters::contract::Preview;
+use crate::call::{HttpRequest, Request};
+use crate::preview::drawn;
 
 /// How an adapter's requests are drawn; those of no adapter as they are.
 fn as_by(slug: &str) -> Preview {
@@ -345,7 +348,7 @@ fn the_page_of_everything_has_every_message_and_no_script() {
     let drawn = shown.iter().flat_map(|event| &event.messages);
     let known = drawn.filter(|message| !message.drawing.contains("class=\"raw\"")).count();
     assert!(known > 60, "{known} messages have a drawer");
-    let page = page::page(&shown);
+    let page = page(&shown);
     assert!(page.contains("Content-Security-Policy") && page.contains("default-src 'none'"));
     let alert = shown.iter().find(|event| event.kind == "alert").expect("a sample");
     assert!(alert.unheard.contains(&"bamboo".to_owned()), "{:?}", alert.unheard);
@@ -379,7 +382,7 @@ fn settings_of_ones_own_take_the_place_of_examples_and_stay_secret() {
     let shown =
         show("a sample", &event, &[entry], &webhook, (&OperatorSettings::default(), ProjectLinks::none()))
             .expect("sound settings");
-    assert!(!page::page(&[shown]).contains("deepsecret"));
+    assert!(!page(&[shown]).contains("deepsecret"));
 }
 
 /// What is drawn of this message with the tracker and the wiki that `--to` names.

@@ -146,8 +146,15 @@ impl BrokerError {
                                 .to_owned()
                         }
                         NOT_FOUND => "it does not exist: create it, or set amqp.declare = \"create\"".to_owned(),
-                        NOT_ALLOWED => {
-                            "the virtual host in `amqp.url` does not exist, or the user may not use it".to_owned()
+                        NOT_ALLOWED if says.contains("refused for user") => {
+                            "the login is right, and the user may not use this virtual host: grant it (`rabbitmqctl \
+                             set_permissions -p VHOST USER ...`)"
+                                .to_owned()
+                        }
+                        NOT_ALLOWED if says.contains("not found") => {
+                            "there is no such virtual host: correct the end of `amqp.url`, or create it (`rabbitmqctl \
+                             add_vhost`)"
+                                .to_owned()
                         }
                         _ => "the broker's answer names the cause".to_owned(),
                     }

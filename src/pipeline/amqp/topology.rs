@@ -264,9 +264,16 @@ pub async fn probe(config: &Config) -> Result<Vec<Remark>, BrokerError> {
     .await
 }
 
-/// What is to be said of the queues that exist. Declaring a queue that exists changes nothing.
+/// What is to be said of what exists. Declaring an exchange or a queue that exists changes nothing.
 async fn remarks(connection: &Connection, config: &Config) -> Result<Vec<Remark>, BrokerError> {
     let mut remarks = Vec::new();
+    let channel = connection.create_channel().await?;
+    let kind = || config.exchange_type.kind();
+    match declare_exchange(&channel, &config.exchange, kind(), Declare::Passive).await {
+        Ok(()) => declare_exchange(&channel, &config.exchange, kind(), Declare::Create).await?,
+        Err(BrokerError::Amqp(error)) if code(&error) == Some(NOT_FOUND) => {}
+        Err(error) => return Err(error),
+    }
     if config.partitions > 1 && exists(&connection.create_channel().await?, &config.queue).await.is_ok() {
         remarks.push(Remark::Unread { queue: config.queue.clone() });
     }

@@ -62,10 +62,18 @@ impl Deliverer {
     fn decide(&self, attempted: &Attempted<'_>, outcome: &Outcome, now: Timestamp) -> Decision {
         let Outcome::Failed(failure) = outcome else {
             // Only a failure is followed by a wait that strikes or random numbers make longer.
-            return retry::decide(outcome, context(attempted, 0, 0.0, now), &self.deps.policy);
+            return retry::decide(outcome, context(attempted, now), &self.deps.policy);
         };
-        let strikes = self.deps.attempts.holds.snapshot().strikes_before(failure, attempted, now);
-        let context = context(attempted, strikes, jitter(), now);
+        let holds = self.deps.attempts.holds.snapshot();
+        let (since, held_until) = holds.outage(attempted, now).unwrap_or((now, None));
+        let met = now.duration_since(since.max(attempted.delivery.fresh_since));
+        let context = Context {
+            strikes: holds.strikes_before(failure, attempted, now),
+            held_until,
+            failing_for: Duration::try_from(met).unwrap_or_default(),
+            jitter: jitter(),
+            ..context(attempted, now)
+        };
         if self.settings_changed(attempted.integration) && !context.must_not_repeat(failure) {
             // What the old settings met with says nothing of the new ones. Where the next attempt has to look first, this one is
             // remembered.
@@ -107,15 +115,17 @@ impl Deliverer {
     }
 }
 
-/// What the decision goes by, apart from the outcome.
-fn context(attempted: &Attempted<'_>, strikes: u32, jitter: f64, now: Timestamp) -> Context {
+/// What the decision goes by, apart from the outcome: all that it needs where nothing failed.
+fn context(attempted: &Attempted<'_>, now: Timestamp) -> Context {
     Context {
         now,
         attempts: attempted.delivery.attempts,
         retry_ambiguous: deliveries(attempted.integration)
             .is_none_or(|deliver| deliver.about.retry_ambiguous),
-        strikes,
-        jitter,
+        strikes: 0,
+        held_until: None,
+        failing_for: Duration::ZERO,
+        jitter: 0.0,
     }
 }
 
@@ -196,7 +206,12 @@ fn count(adapter: &'static str, job: &Job, report: &Report, decision: &Decision,
 /// is a warning; those that follow are not, until the destination rests.
 fn log_outcome(delivery: &Delivery, reason: &str, decision: &Decision, is_first_strike: bool) {
     let (id, event, integration) = (delivery.id.0, &delivery.event, &delivery.integration);
-    match &decision.state {
+    let state = match (&decision.state, decision.effect.destination_until()) {
+        // The row is due, and its destination is held.
+        (NewState::Waiting(due), Some(until)) => &NewState::Waiting(until.max(*due)),
+        (state, _) => state,
+    };
+    match state {
         NewState::Delivered => {
             info!(delivery = id, %event, %integration, target = %delivery.target, "delivered");
         }

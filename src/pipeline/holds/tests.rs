@@ -135,6 +135,28 @@ fn what_was_under_way_when_the_rest_began_is_no_further_strike() {
 }
 
 #[test]
+fn an_outage_lasts_from_the_first_failure_to_the_next_answer() {
+    let mut case = Case::default();
+    let outage = |case: &Case, at| {
+        let (delivery, integration) = (delivery("#ops"), slack(1));
+        let of = Attempted { delivery: &delivery, integration: Some(&integration), shared: &[], reason: "" };
+        case.set.outage(&of, at)
+    };
+    assert_eq!(outage(&case, now()), None);
+    case.after(&Effect::Strike { rest: None }, "#ops", now());
+    assert_eq!(outage(&case, now()), Some((now(), None)));
+    let until = now() + 5.seconds();
+    case.after(&Effect::Strike { rest: Some(until) }, "#dev", now() + 1.second());
+    assert_eq!(outage(&case, now() + 2.seconds()), Some((now(), Some(until))));
+    assert_eq!(outage(&case, until), Some((now(), None)), "the rest is over, the outage may not be");
+    case.after(&Effect::Recovered, "#dev", until);
+    assert_eq!(outage(&case, until), None);
+    // A service that asks for a wait is not away.
+    case.after(&throttled(until + 1.hour(), false), "#ops", until);
+    assert_eq!(outage(&case, until), Some((until, None)));
+}
+
+#[test]
 fn several_that_find_a_route_wrong_at_once_are_one_finding() {
     let mut case = Case::default();
     let until = now() + 15.minutes();

@@ -16,7 +16,8 @@ fn policy() -> Policy {
 
 fn context() -> Context {
     let now = "2026-01-01T00:00:00Z".parse().expect("a timestamp");
-    Context { now, attempts: 0, retry_ambiguous: true, strikes: 0, jitter: 0.5 }
+    let (held_until, failing_for) = (None, Duration::ZERO);
+    Context { now, attempts: 0, retry_ambiguous: true, strikes: 0, held_until, failing_for, jitter: 0.5 }
 }
 
 fn unavailable(maybe_taken: bool, wait: Option<u64>) -> Outcome {
@@ -76,7 +77,7 @@ fn throttling_holds_the_destination_at_least_as_long_as_it_asks_and_counts_no_at
         let decision = decide(&Outcome::Failed(throttled.clone()), of, &policy());
         assert!(!decision.counts);
         assert!(waits(&decision) >= of.now + 30.seconds());
-        assert!(waits(&decision) <= of.now + 32.seconds());
+        assert!(waits(&decision) <= of.now + 31.seconds());
         assert_eq!(
             decision.effect,
             Effect::HoldDestination { until: waits(&decision), cause: HoldCause::Throttled, shared: true }
@@ -204,6 +205,117 @@ fn the_third_failure_in_a_row_rests_the_destination_and_rests_grow() {
 }
 
 #[test]
+fn a_destination_that_rests_decides_when_its_deliveries_come_again() {
+    // However often this one failed before: it is due, and the hold says when.
+    for attempts in 0..8 {
+        let of = Context { attempts, strikes: 2, jitter: 1.0, ..context() };
+        let decision = decide(&unavailable(false, None), of, &policy());
+        assert_eq!(waits(&decision), of.now, "after {attempts} attempts");
+        assert_eq!(decision.effect, Effect::Strike { rest: Some(of.now + 5.seconds()) });
+    }
+    // One that was under way when the hold began goes by the same hold.
+    let until = context().now + 3.seconds();
+    let of = Context { held_until: Some(until), ..context() };
+    let decision = decide(&unavailable(false, None), of, &policy());
+    assert_eq!(waits(&decision), of.now);
+    assert_eq!(decision.effect, Effect::Strike { rest: Some(until) });
+}
+
+#[test]
+fn a_rest_is_at_least_the_wait_that_the_service_names() {
+    let of = Context { strikes: 2, ..context() };
+    let rest = |wait| decide(&unavailable(false, Some(wait)), of, &policy()).effect.destination_until();
+    assert_eq!(rest(120), Some(of.now + 120.seconds()));
+    assert_eq!(rest(1800), Some(of.now + 30.minutes()), "longer than breaker_max, since the service says so");
+    assert_eq!(rest(1), Some(of.now + 3750.milliseconds()));
+}
+
+#[test]
+fn a_service_hears_from_us_soon_after_the_moment_that_it_names() {
+    for (seconds, late) in [(2, 100), (10, 500), (20, 1000), (3600, 1000)] {
+        let wait = Duration::from_secs(seconds);
+        let of = Context { jitter: 1.0, ..context() };
+        let throttled = Failure::Throttled { wait: Some(wait), why: String::new(), shared: false };
+        let until = waits(&decide(&Outcome::Failed(throttled), of, &policy()));
+        assert_eq!(until, after(of.now, wait) + late.milliseconds(), "named {seconds} s");
+    }
+}
+
+/// One destination with one delivery at its head, from the moment when the destination begins to fail.
+struct Lane {
+    policy: Policy,
+    now: Timestamp,
+    attempts: u32,
+    strikes: u32,
+}
+
+impl Lane {
+    /// The attempt fails now. Answers what was decided; the next attempt is made at `now`, when the hold has ended and the
+    /// delivery is due.
+    fn fails(&mut self, since: Timestamp, jitter: f64) -> Decision {
+        let failing_for = Duration::try_from(self.now.duration_since(since)).unwrap();
+        let of = Context {
+            now: self.now,
+            attempts: self.attempts,
+            strikes: self.strikes,
+            failing_for,
+            jitter,
+            ..context()
+        };
+        let decision = decide(&unavailable(false, None), of, &self.policy);
+        self.attempts += u32::from(decision.counts);
+        self.strikes += 1;
+        if let NewState::Waiting(due) = decision.state {
+            self.now = decision.effect.destination_until().unwrap_or(due).max(due);
+        }
+        decision
+    }
+}
+
+proptest::proptest! {
+    /// However long a service is away: it is asked again at most `breaker_max` later, and what waits is not given up before
+    /// the schedule's own time is over.
+    #[test]
+    fn an_outage_ends_with_the_next_probe_and_gives_up_nothing_early(
+        jitters in proptest::collection::vec(0.0_f64..1.0, 400),
+        away in 0_i64..30 * 3600,
+        breaker_threshold in 1_u32..5,
+        breaker_max in 5_u64..3600,
+        attempts in 0_u32..8,
+    ) {
+        let began = context().now;
+        let policy = Policy { breaker_threshold, breaker_max: Duration::from_secs(breaker_max), ..policy() };
+        let patience: Duration = (0..8).map(|attempts| scheduled(&policy.retry, attempts)).sum();
+        let back = began + away.seconds();
+        // Until the threshold is reached, the delivery's own schedule decides.
+        let mut lane = Lane { policy, now: began, attempts, strikes: breaker_threshold - 1 };
+        for jitter in jitters {
+            if lane.now >= back {
+                break;
+            }
+            let (at, decision) = (lane.now, lane.fails(began, jitter));
+            if decision.state == NewState::Failed {
+                assert!(after(began, patience) <= at, "given up after {:?}", at.duration_since(began));
+                return Ok(());
+            }
+            assert!(lane.now > at && lane.now <= after(at, Duration::from_secs(breaker_max)), "a probe comes in time");
+        }
+        assert!(lane.now < after(back, Duration::from_secs(breaker_max)), "and so does the first success");
+    }
+
+    /// A message that its service never takes is given up although its destination rests, and other messages come first.
+    #[test]
+    fn what_fails_for_ever_is_given_up_in_the_end(jitters in proptest::collection::vec(0.0_f64..1.0, 2000)) {
+        let began = context().now;
+        let mut lane = Lane { policy: policy(), now: began, attempts: 0, strikes: 0 };
+        let given_up = jitters.into_iter().any(|jitter| lane.fails(began, jitter).state == NewState::Failed);
+        assert!(given_up, "{} attempts counted", lane.attempts);
+        let patience: Duration = (0..8).map(|attempts| scheduled(&lane.policy.retry, attempts)).sum();
+        assert!(lane.now <= after(began, patience + lane.policy.breaker_max), "and not much later than its schedule ends");
+    }
+}
+
+#[test]
 fn wrong_settings_hold_the_route_for_a_long_time_and_count_no_attempt() {
     let wrong = Outcome::Failed(Failure::Misconfigured("channel_not_found".into()));
     let decision = decide(&wrong, context(), &policy());
@@ -252,7 +364,7 @@ fn the_latest_waits_are_those_that_decisions_lead_to() {
     let latest = policy.latest_waits(now);
     assert_eq!(latest.delivery, after(now, hours(4)), "a misconfigured one waits longest");
     let of = |cause| latest.holds.iter().find(|(of, _)| *of == cause).map(|(_, until)| *until);
-    assert_eq!(of(HoldCause::Unavailable), Some(after(now, hours(1))));
+    assert_eq!(of(HoldCause::Unavailable), Some(after(now, hours(1))), "as a service may name");
     assert_eq!(of(HoldCause::Throttled), Some(after(now, Duration::from_secs(3601))));
     assert_eq!(of(HoldCause::Quota), Some(after(now, hours(32 * 24))));
     assert_eq!(of(HoldCause::OperatorError), Some(after(now, hours(1) / 4)));

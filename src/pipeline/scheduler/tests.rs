@@ -111,6 +111,28 @@ fn a_chat_room_hears_one_thing_at_a_time_in_order() {
 }
 
 #[test]
+fn a_message_that_fails_again_and_again_does_not_keep_others_from_being_tried() {
+    let mut scheduler = scheduler();
+    let failed = |id, lane, attempts| {
+        let mut job = job(id, "room", lane);
+        job.delivery.attempts = attempts;
+        job
+    };
+    for job in [failed(1, 7, 3), failed(2, 8, 1), failed(3, 7, 0), failed(4, 9, 2)] {
+        assert!(scheduler.enqueue(job, start()).is_empty());
+    }
+    begin(&scheduler, "room", 3, start());
+    assert_eq!(started(&mut scheduler, start()), [2], "the one that failed least often; 3 stands behind 1");
+    finished(&mut scheduler, "room", 8, After::Settled, start());
+    assert_eq!(started(&mut scheduler, start()), [4]);
+    // As soon as the destination answers, it is told in order.
+    let end = vec![HoldKey::Destination(key("room"))];
+    scheduler.holds.apply(&HoldChange { end, begin: Vec::new() }, start());
+    finished(&mut scheduler, "room", 9, After::Settled, start());
+    assert_eq!(started(&mut scheduler, start()), [1]);
+}
+
+#[test]
 fn destinations_do_not_wait_for_each_other() {
     let mut scheduler = scheduler();
     for (id, destination) in [(1, "a"), (2, "a"), (3, "b"), (4, "c")] {

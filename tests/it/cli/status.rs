@@ -227,28 +227,46 @@ async fn events_over_http_are_taken_while_the_broker_is_away_and_status_says_so(
     assert!(!checked.contains("user and password"), "one cause is named: {checked}");
 }
 
+/// Each thing that a broker can refuse, with what a person has to do about it and nothing else.
 #[tokio::test]
 async fn check_names_one_cause_of_a_brokers_refusal() {
+    const REMEDIES: [&str; 6] = [
+        "create it, or set amqp.declare",
+        "correct user and password",
+        "rabbitmqctl add_vhost",
+        "set_permissions -p",
+        "lacks a permission there",
+        "Set amqp.exchange_type",
+    ];
     let broker = rabbit::shared().await;
     let desk = Desk::new("");
-    let url = broker.url();
-    let checked = async |options: &[&str]| {
+    let checked = async |options: &[String], remedy: usize, names: &str| {
         let mut words = vec!["-o", "amqp.enabled=true"];
-        for option in options {
-            words.extend(["-o", option]);
-        }
+        words.extend(options.iter().flat_map(|option| ["-o", option]));
         words.push("check");
-        desk.run(&words).await.ends_with(1).out
+        let out = desk.run(&words).await.ends_with(1).out;
+        let said: Vec<_> = REMEDIES.iter().filter(|remedy| out.contains(*remedy)).collect();
+        assert_eq!(said, [&REMEDIES[remedy]], "{out}");
+        assert!(out.contains(names), "{names} is named: {out}");
+        assert!(!out.contains("deepsecret"), "{out}");
     };
-    let missing = rabbit::unique("missing");
-    let (url_option, exchange) = (format!("amqp.url={url}"), format!("amqp.exchange={missing}"));
-    let out = checked(&[&url_option, &exchange, "amqp.declare=passive"]).await;
-    assert!(out.contains("it does not exist: create it") && !out.contains("password"), "{out}");
-    let (scheme, rest) = url.split_once("://").expect("a URL");
-    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-    let wrong = format!("amqp.url={scheme}://guest:wrong@{host}");
-    let out = checked(&[&wrong]).await;
-    assert!(out.contains("refuses the login") && !out.contains("does not exist"), "{out}");
+    let (name, stranger) = (rabbit::unique("thing"), rabbit::unique("stranger"));
+    let host = format!("127.0.0.1:{}", broker.port());
+    let url = |login: &str, vhost: &str| format!("amqp.url=amqp://{login}@{host}/{vhost}");
+    let (ours, exchange) = (format!("amqp.url={}", broker.url()), format!("amqp.exchange={name}"));
+    let passive = "amqp.declare=passive".to_owned();
+    checked(&[ours.clone(), exchange.clone(), passive.clone()], 0, &format!("no exchange '{name}'")).await;
+    let (topic, queue) = ("amqp.exchange=amq.topic".to_owned(), format!("amqp.queue={name}"));
+    checked(&[ours.clone(), topic.clone(), queue.clone(), passive], 0, &format!("no queue '{name}'")).await;
+    checked(&[url("guest:deepsecret", "%2f")], 1, "Login was refused").await;
+    checked(&[url("guest:guest", &name)], 2, &name).await;
+    broker.ctl(&["add_user", &stranger, "deepsecret"]).await;
+    let login = format!("{stranger}:deepsecret");
+    checked(&[url(&login, "%2f")], 3, &stranger).await;
+    broker.ctl(&["set_permissions", &stranger, "^$", ".*", ".*"]).await;
+    checked(&[url(&login, "%2f"), topic.clone(), queue], 4, "amq.topic").await;
+    let fanout = "amqp.exchange=amq.fanout".to_owned();
+    checked(&[ours, fanout], 5, "amq.fanout").await;
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ pub const OUTSIDE: &[(&[&str], Home, &str)] = &[
     (
         &["pulldown_cmark::"],
         // The preview reads rendered messages, as the services do.
-        Home::Only(&["message", "cli/preview"]),
+        Home::Only(&["message", "preview"]),
         "Markdown is read once, into spans",
     ),
     (

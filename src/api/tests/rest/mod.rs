@@ -8,6 +8,7 @@ mod event_records;
 mod holds;
 mod integrations;
 mod others;
+mod page;
 mod slash;
 mod test;
 mod trackers;

@@ -7,6 +7,8 @@
 //! The store holds SHA-256 digests of tokens, and a token is looked up by its digest. The time of that look-up reveals
 //! nothing about a guess, because any change to the guess changes the whole digest unpredictably.
 
+use std::fmt;
+
 use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,14 +16,14 @@ use jiff::Timestamp;
 
 use crate::api::error::ApiError;
 use crate::api::v4::params::Params;
-use crate::settings::Secret;
 use crate::store::registry::{Right, StoredToken};
 use crate::store::token;
 
-/// A token as it was sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A token that was sent.
+#[derive(Clone, PartialEq, Eq)]
 pub(in crate::api) struct Credential {
-    token: Secret,
+    /// The digest under which the store keeps it. The token itself is not kept.
+    hash: [u8; 32],
     /// It was sent as an OAuth token, so errors are answered as OAuth has them.
     bearer: bool,
 }
@@ -37,9 +39,25 @@ pub(in crate::api) enum Need {
     Ingest,
 }
 
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credential").field("bearer", &self.bearer).finish_non_exhaustive()
+    }
+}
+
 impl Credential {
     fn new(token: &str, bearer: bool) -> Option<Self> {
-        (!token.trim().is_empty()).then(|| Self { token: Secret::new(token.trim()), bearer })
+        (!token.trim().is_empty()).then(|| Self { hash: token::hash(token.trim()), bearer })
+    }
+
+    /// The token with which a session of the page began, by its digest.
+    pub(in crate::api) fn of_session(hash: [u8; 32]) -> Self {
+        Self { hash, bearer: false }
+    }
+
+    /// The token that a person entered.
+    pub(in crate::api) fn entered(token: &str) -> Option<Self> {
+        Self::new(token, false)
     }
 
     /// The token in `X-Gitlab-Token`.
@@ -75,7 +93,7 @@ impl Credential {
 
     /// The digest under which the store keeps this token.
     pub(in crate::api) fn hash(&self) -> [u8; 32] {
-        token::hash(self.token.expose())
+        self.hash
     }
 }
 
@@ -137,9 +155,11 @@ mod tests {
         Credential::of(&headers.collect(), &Params::of_query(query).unwrap())
     }
 
+    /// Which of these tokens was sent, and whether as an OAuth token.
     fn sent(credential: Option<Credential>) -> (String, bool) {
         let credential = credential.expect("a token was sent");
-        (credential.token.expose().to_owned(), credential.bearer)
+        let sent = ["a", "b", "c", "d"].into_iter().find(|name| token::hash(name) == credential.hash);
+        (sent.unwrap_or_default().to_owned(), credential.bearer)
     }
 
     fn row() -> StoredToken {

@@ -8,7 +8,7 @@ fn entry(slug: &str) -> &'static Entry {
 }
 
 fn put(slug: &str, form: &str) -> Result<Request, ApiError> {
-    read(entry(slug), &Params::of_query(form).unwrap())
+    read(entry(slug), &Params::of_query(form).unwrap(), &BTreeSet::new())
 }
 
 async fn put_json(slug: &str, json: &str) -> Result<Request, ApiError> {
@@ -16,7 +16,7 @@ async fn put_json(slug: &str, json: &str) -> Result<Request, ApiError> {
     let kind = axum::http::HeaderValue::from_static("application/json");
     let headers = [(axum::http::header::CONTENT_TYPE, kind)].into_iter().collect();
     params.add_body(&headers, json.to_owned().into()).await.unwrap();
-    read(entry(slug), &params)
+    read(entry(slug), &params, &BTreeSet::new())
 }
 
 fn complaints(read: Result<Request, ApiError>) -> String {
@@ -51,7 +51,7 @@ fn every_required_setting_of_every_adapter_is_missed_by_name() {
     for entry in with_required {
         let required = entry.fields.iter().filter(|field| field.required);
         let expected: Vec<_> = required.map(|field| format!("{} is missing", field.name)).collect();
-        assert_eq!(complaints(read(entry, &Params::default())), expected.join(", "));
+        assert_eq!(complaints(read(entry, &Params::default(), &BTreeSet::new())), expected.join(", "));
     }
 }
 

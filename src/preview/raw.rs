@@ -27,5 +27,15 @@ pub(super) fn draw(content_type: &str, body: &Bytes) -> String {
         html.push_str("</table></div>");
         return html;
     }
-    format!("<div class=\"raw\"><pre>{}</pre></div>", esc(&crate::cli::deliveries::pretty(body)))
+    format!("<div class=\"raw\"><pre>{}</pre></div>", esc(&pretty(body)))
+}
+
+/// JSON with line breaks; a text that is not JSON as it is. Control characters are left out, so that neither can command
+/// a terminal.
+pub fn pretty(raw: &[u8]) -> String {
+    let text = match serde_json::from_slice::<Json>(raw) {
+        Ok(json) => format!("{json:#}"),
+        Err(_) => String::from_utf8_lossy(raw).replace('\t', "    "),
+    };
+    text.chars().filter(|letter| *letter == '\n' || !letter.is_control()).collect()
 }

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use super::Shown;
 use crate::message::MOST_REFERENCES;
 
-/// No scripts, no pictures, no fonts, no calls home: styles of its own, and nothing else.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+/// What the page may do: no scripts, no pictures, no fonts, no calls home: styles of its own, and nothing else.
+pub const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 const STYLE: &str = include_str!("page.css");
 
@@ -62,7 +62,7 @@ pub(super) fn colour(text: &str) -> Option<String> {
 }
 
 /// The whole page.
-pub(super) fn page(shown: &[Shown]) -> String {
+pub fn page(shown: &[Shown]) -> String {
     let mut html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\

@@ -1,0 +1,113 @@
+//! The deliveries that a token reaches, over all of its integrations.
+//!
+//! The ledger lists deliveries by integration or all together. A token of the instance reads all. For others, the lists of
+//! its integrations are merged while they are few; where they are many, all deliveries are read and the others left out, up
+//! to a bound, from which the next page goes on.
+
+use std::collections::BTreeSet;
+
+use crate::adapters::ADAPTERS;
+use crate::api::error::ApiError;
+use crate::api::v4::Caller;
+use crate::catalog::{ResolvedScope, Snapshot};
+use crate::integration::{IntegrationId, Scope};
+use crate::store::registry::ScopeKey;
+use crate::store::{DeliveryFilter, DeliveryId, DeliveryLine};
+
+/// The most integrations whose lists are merged.
+const MOST_LISTS: usize = 50;
+/// How many deliveries are read at once where most are others', and how often at most.
+const BATCH: usize = 500;
+const MOST_BATCHES: usize = 10;
+
+/// One page of deliveries.
+pub(super) struct Listed {
+    /// Newest first.
+    pub(super) lines: Vec<DeliveryLine>,
+    /// The next page has ids below this one; `None` where this was the last.
+    pub(super) before: Option<DeliveryId>,
+}
+
+/// The newest deliveries of a filter that the caller reaches.
+pub(super) async fn deliveries(caller: &Caller, filter: DeliveryFilter) -> Result<Listed, ApiError> {
+    let ledger = &caller.state.ledger;
+    if let Some(id) = &filter.integration
+        && !caller.state.catalog.read(|snapshot| caller.reaches_integration(snapshot, id))
+    {
+        return Ok(Listed { lines: Vec::new(), before: None });
+    }
+    if caller.reach() == ScopeKey::Instance || filter.integration.is_some() {
+        let limit = filter.limit;
+        return Ok(cut(ledger.deliveries(filter).await?, limit));
+    }
+    let integrations = caller.state.catalog.read(|snapshot| integrations(caller, snapshot));
+    if integrations.len() > MOST_LISTS {
+        return scan(caller, filter).await;
+    }
+    let mut lines = Vec::new();
+    for id in integrations {
+        let filter = DeliveryFilter { integration: Some(id), ..filter.clone() };
+        lines.extend(ledger.deliveries(filter).await?);
+    }
+    lines.sort_by_key(|line| std::cmp::Reverse(line.id.0));
+    Ok(cut(lines, filter.limit))
+}
+
+fn cut(mut lines: Vec<DeliveryLine>, limit: usize) -> Listed {
+    let is_full = lines.len() >= limit;
+    lines.truncate(limit);
+    let before = lines.last().filter(|_| is_full).map(|line| line.id);
+    Listed { lines, before }
+}
+
+async fn scan(caller: &Caller, filter: DeliveryFilter) -> Result<Listed, ApiError> {
+    let mut lines = Vec::new();
+    let mut before = filter.before;
+    for _ in 0..MOST_BATCHES {
+        let batch = DeliveryFilter { before, limit: BATCH, ..filter.clone() };
+        let batch = caller.state.ledger.deliveries(batch).await?;
+        before = batch.last().filter(|_| batch.len() == BATCH).map(|line| line.id);
+        caller.state.catalog.read(|snapshot| {
+            let reached = |line: &DeliveryLine| caller.reaches_integration(snapshot, &line.integration);
+            lines.extend(batch.into_iter().filter(reached));
+        });
+        if lines.len() >= filter.limit {
+            return Ok(cut(lines, filter.limit));
+        }
+        if before.is_none() {
+            break;
+        }
+    }
+    Ok(Listed { lines, before })
+}
+
+/// The projects, groups and so on that the caller reaches, and of which something is known.
+pub(super) fn scopes(caller: &Caller, snapshot: &Snapshot) -> Vec<ResolvedScope> {
+    let directory = snapshot.directory();
+    let projects = directory
+        .projects()
+        .into_iter()
+        .map(|project| ResolvedScope::Project { id: Some(project.id), path: project.path.clone() });
+    let groups = directory.groups().into_iter().filter_map(|group| group.path.clone().map(Scope::Group));
+    let named = groups.chain(snapshot.scopes()).map(|scope| directory.resolve(&scope));
+    let mut seen = BTreeSet::new();
+    let mut all: Vec<ResolvedScope> = projects
+        .chain(named)
+        .filter(|scope| caller.reaches(snapshot, scope))
+        .filter(|scope| seen.insert(scope.name().canonical()))
+        .collect();
+    all.sort_by_cached_key(|scope| scope.path().map(str::to_ascii_lowercase));
+    all
+}
+
+/// The ids of all integrations that the caller reaches.
+pub(super) fn integrations(caller: &Caller, snapshot: &Snapshot) -> Vec<IntegrationId> {
+    let of_scope = |scope: &ResolvedScope| -> Vec<IntegrationId> {
+        let configured = ADAPTERS.iter().map(|entry| entry.about.slug).filter(|slug| {
+            let inheritance = snapshot.inheritance(scope, slug);
+            inheritance.own.is_some() || inheritance.default.is_some()
+        });
+        configured.map(|slug| snapshot.id_at(scope, slug)).collect()
+    };
+    scopes(caller, snapshot).iter().flat_map(of_scope).collect()
+}
