@@ -10,7 +10,7 @@
 //!                                             ▼
 //!                  dispatch    decode, match: one delivery per target
 //!                                             ▼
-//!                  outbox      committed before the source is acknowledged
+//!                  outbox      what became of an event is committed before the source is acknowledged
 //!                                             ▼
 //!                  deliver     schedule ─▶ attempt (message ─▶ call ─▶ guard ─▶ pace ─▶ send ─▶ read) ─▶ settle
 //!                                             ▼

@@ -6,7 +6,7 @@
 //! * `broker` takes events from the broker and connects again where its settings change.
 //! * `clock_watch` notices steps of the clock, `config_watcher` reloads integrations, `live_settings` applies new settings, `peers` passes on what other nodes write, `maintenance` removes old rows.
 //!
-//! After the first stop signal the sources stop, dispatch finishes and acknowledges its batch, attempts in flight get
+//! After the first stop signal the sources stop, dispatch acknowledges the events in hand when they are on disk, attempts in flight get
 //! `delivery.shutdown_timeout`, outcomes are written, leases are released, and the HTTP server stops last. To stop at
 //! once, the caller drops the future: then leases expire, and unsettled deliveries are attempted again.
 

@@ -18,7 +18,8 @@ use crate::store::{DeliveryId, Fate, Kept, Lane, Lease, NewState, Settled};
 pub(super) struct InHand {
     events: BTreeMap<u64, Held>,
     deliveries: HashMap<DeliveryId, u64>,
-    lanes: HashMap<Lane, BTreeSet<u64>>,
+    /// The events that have deliveries in a lane, in their order.
+    lanes: HashMap<Lane, Vec<u64>>,
     next: u64,
 }
 
@@ -28,7 +29,7 @@ struct Held {
     /// When it was handed over.
     since: Timestamp,
     /// Deliveries without a fate.
-    unfinished: BTreeSet<DeliveryId>,
+    unfinished: Vec<DeliveryId>,
 }
 
 impl InHand {
@@ -36,11 +37,13 @@ impl InHand {
     pub(super) fn take(&mut self, kept: Kept, now: Timestamp) {
         self.next += 1;
         let number = self.next;
-        let mut unfinished = BTreeSet::new();
+        let unfinished = kept.deliveries.iter().map(|delivery| delivery.id).collect();
         for delivery in &kept.deliveries {
-            unfinished.insert(delivery.id);
             self.deliveries.insert(delivery.id, number);
-            self.lanes.entry(delivery.new.lane).or_default().insert(number);
+            let of_lane = self.lanes.entry(delivery.new.lane).or_default();
+            if of_lane.last() != Some(&number) {
+                of_lane.push(number);
+            }
         }
         self.events.insert(number, Held { kept, since: now, unfinished });
     }
@@ -65,7 +68,7 @@ impl InHand {
     fn decide(&mut self, id: DeliveryId, fate: Fate, waits: bool, lease: &Lease) -> Vec<Kept> {
         let Some(number) = self.deliveries.get(&id).copied() else { return Vec::new() };
         let Some(held) = self.events.get_mut(&number) else { return Vec::new() };
-        held.unfinished.remove(&id);
+        held.unfinished.retain(|unfinished| *unfinished != id);
         if let Some(delivery) = held.kept.deliveries.iter_mut().find(|delivery| delivery.id == id) {
             delivery.fate = fate;
         }
@@ -137,7 +140,7 @@ impl InHand {
             Fate::Attempted(settled) => matches!(settled.state, NewState::Waiting(_)),
         });
         let lanes = open.filter_map(|delivery| self.lanes.get(&delivery.new.lane));
-        lanes.flat_map(|numbers| numbers.range(..number)).copied().collect()
+        lanes.flatten().copied().filter(|other| *other < number).collect()
     }
 
     /// Takes an event out. Its unfinished deliveries become rows that are leased to this node.
@@ -146,7 +149,7 @@ impl InHand {
         for delivery in &mut kept.deliveries {
             self.deliveries.remove(&delivery.id);
             if let Some(numbers) = self.lanes.get_mut(&delivery.new.lane) {
-                numbers.remove(&number);
+                numbers.retain(|other| *other != number);
                 if numbers.is_empty() {
                     self.lanes.remove(&delivery.new.lane);
                 }

@@ -4,9 +4,10 @@
 //!
 //! - [`source::Source`] brings batches of inbound bytes and takes acknowledgements: [`amqp`] from a broker,
 //!   [`inbox_source`] from the store's inbox. Everything behind them is common.
-//! - [`dispatch`] decodes, matches and enqueues a batch, and acknowledges it when it is committed. What it cannot decode it
-//!   puts in quarantine, which has bounds ([`bounded_quarantine`]). Rows that it wrote already leased it hands to the deliverer at once.
-//! - [`deliver`] owns what is in flight. The `scheduler` decides, purely, which delivery is next, in which order and at
+//! - [`dispatch`] decodes and matches a batch, and acknowledges a message when what became of it is committed. What it cannot decode
+//!   it puts in quarantine, which has bounds ([`bounded_quarantine`]). It hands events to the deliverer before their deliveries are
+//!   rows, or writes the rows first. [`events_in_hand`] has the ids of the former.
+//! - [`deliver`] owns what is in flight, and `in_hand` what is no row yet. The `scheduler` decides, purely, which delivery is next, in which order and at
 //!   which pace. All writes to the store go through the `outbox_writer`, in order.
 //! - [`attempt`] makes one attempt: message, call, send, read.
 //! - [`retry`] decides, purely, what follows from it, and [`holds`] remembers what must wait because of it.

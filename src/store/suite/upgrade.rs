@@ -410,9 +410,8 @@ pub(super) async fn routes_known_before_are_known_by_their_digests<B: Backend>()
     assert!(again.iter().all(Option::is_none), "{again:?}");
     let again = case.write_all("a long channel", vec![slack(&long("")), slack(&long("y"))], at(300)).await;
     assert!(again.iter().all(Option::is_none), "{again:?}");
-    let new = case.write_all("two channels", vec![slack("#büro"), slack("#new")], at(300)).await;
-    assert!(new[0].is_none());
-    assert!(new[1].as_ref().unwrap().id > DeliveryId(22), "ids go on");
+    let new = case.write_all("a new event", vec![slack("#new")], at(300)).await;
+    assert!(new[0].as_ref().unwrap().id > DeliveryId(22), "ids go on");
 
     let all = DeliveryFilter { limit: 100, ..Default::default() };
     let lines = case.store.deliveries(all).await.unwrap();
