@@ -16,7 +16,7 @@ use crate::api::v4::explain::explained;
 use crate::api::v4::trusted_event;
 use crate::event::Event;
 use crate::integration::IntegrationId;
-use crate::store::DeliveryFilter;
+use crate::store::{DeliveryFilter, JSON_GONE};
 
 /// The most deliveries of one event that are shown.
 const MOST: usize = 200;
@@ -26,7 +26,8 @@ pub(super) async fn show(viewer: Viewer) -> Result<Response, Refused> {
     let caller = &viewer.caller;
     let detail = found(caller, id(&viewer)?).await?;
     let line = detail.line;
-    let event = Event::decode(line.event.clone(), line.created_at, detail.raw)
+    let raw = detail.raw.ok_or_else(|| ApiError::Unprocessable(JSON_GONE.to_owned()))?;
+    let event = Event::decode(line.event.clone(), line.created_at, raw)
         .map_err(|why| ApiError::Unprocessable(why.to_string()))?;
     let event = trusted_event(&caller.state.catalog, caller.reach(), event);
     let event = event.ok_or(ApiError::NotFound(Missing::Project))?;

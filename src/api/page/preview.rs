@@ -22,7 +22,7 @@ use crate::pipeline::attempt::Outgoing;
 use crate::pipeline::standing::scope_of;
 use crate::preview::{Drawn, Shown, page};
 use crate::settings::{Secrets, Value};
-use crate::store::DeliveryId;
+use crate::store::{DeliveryId, JSON_GONE};
 use crate::store::registry::Configuration;
 
 /// The frame's page: styles of its own, and nothing else. Only this server's pages may show it.
@@ -107,7 +107,8 @@ async fn of_delivery(viewer: &Viewer, id: DeliveryId) -> Result<Shown, ApiError>
     let integration = state.catalog.integration(&line.integration);
     let integration = integration.ok_or(ApiError::NotFound(Missing::Integration))?;
     let entry = crate::adapters::find(integration.slug).ok_or(ApiError::NotFound(Missing::Integration))?;
-    let event = Event::decode(line.event.clone(), line.created_at, detail.raw.clone())
+    let raw = detail.raw.clone().ok_or_else(|| ApiError::Unprocessable(JSON_GONE.to_owned()))?;
+    let event = Event::decode(line.event.clone(), line.created_at, raw)
         .map_err(|why| ApiError::Unprocessable(why.to_string()))?;
     let links = state.catalog.links(&event);
     let about = About { viewer, entry, integration: &integration, event: &event, links: &links };

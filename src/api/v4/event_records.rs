@@ -143,7 +143,7 @@ pub(super) async fn show(
     InstanceRequest(authorized): InstanceRequest<Read>,
 ) -> Result<Json<LoggedEventDetail>, ApiError> {
     let id = event_id(&authorized);
-    shown(&authorized.state, id, &EventsOf::All, authorized.now).await
+    shown(&authorized.caller.state, id, &EventsOf::All, authorized.caller.now).await
 }
 
 /// List a project's events with what became of them
@@ -172,7 +172,7 @@ pub(super) async fn show_of_project(
     ScopeRequest { authorized, scope }: ScopeRequest<Read>,
 ) -> Result<Json<LoggedEventDetail>, ApiError> {
     let id = event_id(&authorized);
-    shown(&authorized.state, id, &of(scope), authorized.now).await
+    shown(&authorized.caller.state, id, &of(scope), authorized.caller.now).await
 }
 
 /// List the events of a group, its subgroups and their projects
@@ -201,7 +201,7 @@ pub(super) async fn show_of_group(
     ScopeRequest { authorized, scope }: ScopeRequest<Read>,
 ) -> Result<Json<LoggedEventDetail>, ApiError> {
     let id = event_id(&authorized);
-    shown(&authorized.state, id, &of(scope), authorized.now).await
+    shown(&authorized.caller.state, id, &of(scope), authorized.caller.now).await
 }
 
 /// The events that a request about this scope may see.
@@ -217,7 +217,7 @@ async fn listed(mut authorized: Authorized<Read>, of: EventsOf) -> Result<Page<L
     let params = authorized.params().await?;
     let limit = size(&params).map_err(|why| ApiError::InvalidParams(vec![why]))?;
     let filter = EventFilter { of, limit, ..EventQuery::read(&params)? };
-    let records = authorized.state.event_records.events(filter).await?;
+    let records = authorized.caller.state.event_records.events(filter).await?;
     let last = records.last().map(|record| record.id.as_str().to_owned());
     let items = records.iter().map(LoggedEvent::from).collect();
     Ok(Page::of(&authorized.head.uri, limit, items, last.as_deref()))
