@@ -185,6 +185,7 @@ fn dispatched(template: &Event, n: usize, lease: Option<Lease>) -> Dispatched {
         integration: IntegrationId::new("acme/web:slack"),
         target: "#ops".into(),
         destination: destination(n),
+        share: destination(n),
         lane: Lane(i64::try_from(n % LANES).unwrap_or_default().wrapping_mul(0x09e3_779b_97f4_a7c1)),
         replaces: false,
         lease,

@@ -309,7 +309,7 @@ impl Bucket {
 pub struct Pace {
     /// What a rate limit or a hold of the service belongs to.
     pub destination: Bucket,
-    /// Buckets that other destinations take from too: a token, a workspace, a host.
+    /// Buckets that other destinations take from too: a token, a workspace, a host. The widest is the last.
     pub shared: Vec<Bucket>,
     /// How many calls one attempt takes from each bucket at most: all are taken before the first call.
     pub calls: u32,
@@ -332,6 +332,12 @@ impl Pace {
     #[must_use]
     pub fn calls(self, calls: u32) -> Self {
         Self { calls, ..self }
+    }
+
+    /// The bucket that most destinations take from. Among nodes that share a store, one node works all of them, so that the
+    /// limit holds.
+    pub fn widest(&self) -> &Bucket {
+        self.shared.last().unwrap_or(&self.destination)
     }
 
     /// All buckets, the destination's first.

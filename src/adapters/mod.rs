@@ -611,6 +611,18 @@ impl Entry {
         pace.map_or_else(|| self.about.slug.into(), |pace| pace.destination.key.0.into())
     }
 
+    /// The scope of the service's rate limits and holds, and the widest bucket that it takes from: see [`Pace::widest`].
+    pub fn destination_and_share(&self, settings: &Parsed, target: &str) -> (Arc<str>, Arc<str>) {
+        let Some(pace) = self.pace(settings, target) else {
+            let slug: Arc<str> = self.about.slug.into();
+            return (Arc::clone(&slug), slug);
+        };
+        let destination: Arc<str> = pace.destination.key.0.as_str().into();
+        let share = pace.shared.last().map(|widest| widest.key.0.as_str().into());
+        let share = share.unwrap_or_else(|| Arc::clone(&destination));
+        (destination, share)
+    }
+
     /// See [`Deliver::call`].
     ///
     /// # Errors

@@ -110,6 +110,9 @@ pub async fn run(
 
     let wire = Live::new(Wire::new(&config.wire).context("cannot set up the HTTP client")?);
     let tests = setup::tests_through(&config, Arc::new(wire.clone()), &holds);
+    if let Some(ago) = setup::since_last_attempt(&*store as &dyn Ledger, clock.now()).await? {
+        tests.pace.used_up_before(ago);
+    }
     let http = Live::new(config.http.clone());
     let attempts = attempter(&config, &tests, &catalog, &holds, &clock, &store);
     let arrived = Arc::new(Notify::new());
@@ -152,7 +155,8 @@ pub async fn run(
     tasks.spawn(poller.run(stop_sources.clone()));
     let (deliverer, catalog_of_peers) = (handle.clone(), Arc::clone(&catalog));
     let peer_events = PeerEvents { deliverer, arrived: Arc::clone(&arrived), catalog: catalog_of_peers };
-    let mut forwarding = tasks.spawn(peers::forward(peers, peer_events, stop_rest.clone()));
+    // It ends with delivering, so that the other nodes need not wait for this one's last attempts.
+    let mut forwarding = tasks.spawn(peers::forward(peers, peer_events, stop_delivering.clone()));
     let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
     let held = Held { holds: holds.clone(), catalog: Arc::clone(&catalog) };
     let maintenance =

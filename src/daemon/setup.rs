@@ -25,11 +25,12 @@ use crate::store::merge_requests::MergeRequests;
 use crate::store::postgres::{Listener, Postgres};
 use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
-use crate::store::{HoldCause, NodeId, Outbox, Registry, Store, Watches};
+use crate::store::{DeliveryFilter, HoldCause, Ledger, NodeId, Outbox, Registry, State, Store, Watches};
 use crate::wire::pace::Pace;
 use crate::wire::{Transport, Wire};
 
-/// How long a node waits for its name. A database notices within a minute that the former node's machine is gone.
+/// How long a node waits for its name. A database notices within ten seconds that the former node's machine is gone, unless
+/// something between them keeps its connections.
 const NODE_NAME_WAIT: Duration = Duration::from_secs(90);
 
 /// Opens the configured store. A store that nodes share comes with a listener for what other nodes write.
@@ -38,10 +39,11 @@ pub(super) async fn open_store(
     node: &NodeId,
 ) -> anyhow::Result<(Arc<dyn Store>, Option<Listener>)> {
     let keys = Keyring::new(&config.secrets);
+    let lease = config.delivery.lease;
     let config = &config.store;
     let Some(url) = &config.url else { return Ok((Arc::new(Sqlite::open(&config.path, keys)?), None)) };
     let store = Postgres::open(url, config.ca_file.as_deref(), keys).await?;
-    let listener = store.listener(node, NODE_NAME_WAIT).await?;
+    let listener = store.listener(node, lease, NODE_NAME_WAIT).await?;
     Ok((Arc::new(store), Some(listener)))
 }
 
@@ -96,6 +98,22 @@ pub(super) async fn open_holds(
     store.end_holds(&of_operator, now).await.context("cannot end outdated holds")?;
     reconcile_holds(store, catalog, now).await?;
     Ok(Holds::new(store.holds(now).await.context("cannot read the holds")?))
+}
+
+/// How long ago the store's last attempt may have been, as its newest deliveries show; `None` where there are none. What it
+/// sent last is not known, so the rate limits begin where that leaves them.
+pub(super) async fn since_last_attempt(
+    store: &dyn Ledger,
+    now: Timestamp,
+) -> anyhow::Result<Option<Duration>> {
+    let newest = |state, limit| DeliveryFilter { state, limit, ..DeliveryFilter::default() };
+    let waiting = store.deliveries(newest(Some(State::Waiting), 1)).await;
+    if !waiting.context("cannot read what waits")?.is_empty() {
+        return Ok(Some(Duration::ZERO));
+    }
+    let lines = store.deliveries(newest(None, 100)).await.context("cannot read the last deliveries")?;
+    let last = lines.iter().filter_map(|line| line.settled_at).max();
+    Ok(last.map(|last| Duration::try_from(now.duration_since(last)).unwrap_or_default()))
 }
 
 /// What a command makes tests with.

@@ -93,7 +93,8 @@ pub struct Config {
     /// The number of deliveries in memory; others wait in the store. A delivery of a large event counts once for each
     /// 16 KiB.
     pub buffer: usize,
-    /// After this time without a sign of life from a node, another node takes over its deliveries.
+    /// How long a delivery is leased to the node that has it in hand, unless the lease is prolonged. It ends leases that no
+    /// node knows of; a node that fails is replaced sooner (see [`crate::store::postgres`]).
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub lease: Duration,
     /// When the daemon stops, attempts in flight get this time to end.

@@ -205,10 +205,12 @@ mod tests {
     #[test]
     fn what_changed_is_named_for_each_integration() {
         let mute = Mute {
-            integration: "42:slack".to_owned(),
-            target: "#ops".to_owned(),
+            project: 42,
+            slug: "slack".to_owned(),
+            channel: "ops".to_owned(),
             until: Timestamp::UNIX_EPOCH,
             by: "@ada".to_owned(),
+            revision: 1,
         };
         let verdicts = [
             of("42:slack", Verdict::Muted { target: "#ops".into(), mute }),

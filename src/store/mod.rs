@@ -35,9 +35,9 @@
 //!   them wait: when it is written, when the lease of an older one ends, and when a settlement would have an older one wait.
 //!   An attempt that is under way is recorded as it ends. A replaced delivery, and one with a newer replacing delivery in its
 //!   lane, can't be resent.
-//! - **One worker.** In a store that nodes share, only one node at a time leases rows of a destination, because the pace of
-//!   a destination is in that node's memory. It is the node that leased rows there last, until the latest of these leases
-//!   would have lapsed, give or take five seconds.
+//! - **One worker.** In a store that nodes share, only one node at a time leases rows of a share, which is all destinations that
+//!   take from one rate limit, because the pace is in that node's memory. Shares are dealt out to the nodes that are alive
+//!   ([`postgres`]). Where a share falls to another node, that one gets rows when the former one has none leased.
 //! - **Holds.** A row whose destination or route is held (see [`Hold`]) is not handed out before the hold ends. The pipeline
 //!   itself applies holds of addresses and buckets. Holds survive restarts. A hold is replaced only by one that lasts at
 //!   least as long.
@@ -46,7 +46,8 @@
 //!   changes the state, because it is a fact.
 //! - **Bounded work.** Each call touches the rows that it names, or a bounded number of others. A sweep says whether it left
 //!   some.
-//! - The caller gives the time; a store has no clock. Ids grow with time within one store.
+//! - The caller gives the time; a store has no clock, but for the leases of nodes that share a store: these go by the
+//!   database's. Ids grow with time within one store.
 
 mod alerts;
 mod columns;
@@ -180,6 +181,10 @@ impl std::fmt::Display for DeliveryId {
 /// What a rate limit and a hold belong to: an adapter's first bucket key.
 pub type DestinationKey = Arc<str>;
 
+/// What nodes that share a store divide among them: the destinations that take from one rate limit, such as all webhooks of
+/// one host. The key is that of the widest bucket.
+pub type ShareKey = Arc<str>;
+
 /// The note of a delivery that a newer one of its lane replaced.
 pub const REPLACED: &str = "replaced by a newer state";
 
@@ -204,6 +209,8 @@ pub struct NewDelivery {
     /// One channel or one recipient. Empty for the default channel of the address.
     pub target: Arc<str>,
     pub destination: DestinationKey,
+    /// The share that the destination belongs to. A store for one node alone does not keep it.
+    pub share: ShareKey,
     pub lane: Lane,
     /// Cancels older deliveries of its lane that are not delivered: see *Replacement* above.
     pub replaces: bool,
@@ -361,6 +368,12 @@ pub trait Outbox: Send + Sync {
     /// because the node may have had another name before.
     async fn release_leases(&self, by: &NodeId, now: Timestamp) -> Result<()>;
 
+    /// What other nodes mean for this one, since the last call. The deliverer asks before each attempt. In a store that one
+    /// node has to itself, nothing.
+    fn among_nodes(&self) -> AmongNodes {
+        AmongNodes::default()
+    }
+
     /// All holds that have not ended.
     async fn holds(&self, now: Timestamp) -> Result<Vec<Hold>>;
 
@@ -381,6 +394,16 @@ pub trait Outbox: Send + Sync {
         current: &[(IntegrationId, Option<Fingerprint>)],
         now: Timestamp,
     ) -> Result<usize>;
+}
+
+/// A node among the others that share its store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AmongNodes {
+    /// The store has not answered this node for so long that other nodes may have taken over what it leased, or had not
+    /// since the last call. No attempt may start before a renewal that is asked for after this says what is still leased.
+    pub is_cut_off: bool,
+    /// Shares that another node worked before and that this node works now. What that node sent last is not known here.
+    pub gained: Vec<ShareKey>,
 }
 
 /// The latest moments that anything may wait for. Later ones were written under another clock or other settings.

@@ -2,8 +2,9 @@
 //!
 //! Each [`Bucket`] has a rate limiter of its own, found by the bucket's key. The algorithm is GCRA: at most a burst at
 //! once, then one call per period (`every`). An attempt is admitted when all of its buckets admit it, and only then takes
-//! tokens from them. The limiters are kept in memory only. After a restart a destination may get one burst more than its
-//! rate allows; if the service refuses that, the refusal becomes a hold, which is stored.
+//! tokens from them. The limiters are kept in memory only. What another process sent last is not known, so its buckets
+//! start empty: after a restart ([`Pace::used_up_before`]), and where this node takes over a share from another
+//! ([`Pace::used_up`]).
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -59,6 +60,10 @@ pub struct Pace<C: Clock = TokioClock> {
 struct Limiters<C: Clock> {
     config: Config,
     by_key: HashMap<BucketKey, Limiter<C>>,
+    /// When a former process may have used up every bucket.
+    used_up: Option<UsedUp<C::Instant>>,
+    /// When another node may have used up the buckets of a share, by the key of the widest.
+    shares_used_up: HashMap<String, UsedUp<C::Instant>>,
     /// Idle limiters are dropped when there are this many.
     sweep_at: usize,
 }
@@ -80,8 +85,31 @@ impl Pace {
 
 impl<C: Clock + Clone> Pace<C> {
     pub fn with_clock(config: Config, clock: C) -> Self {
-        let limiters = Mutex::new(Limiters { config, by_key: HashMap::new(), sweep_at: SWEEP_AT_LEAST });
-        Self { clock, limiters }
+        let limiters = Limiters {
+            config,
+            by_key: HashMap::new(),
+            used_up: None,
+            shares_used_up: HashMap::new(),
+            sweep_at: SWEEP_AT_LEAST,
+        };
+        Self { clock, limiters: Mutex::new(limiters) }
+    }
+
+    /// A former process may have used up every bucket so long ago.
+    pub fn used_up_before(&self, ago: Duration) {
+        let at = self.clock.now();
+        self.lock().used_up = Some(UsedUp { at, ago });
+    }
+
+    /// Another node may have used up the buckets of this share just now. The share is the key of [`call::Pace::widest`].
+    pub fn used_up(&self, share: &str) {
+        let now = self.clock.now();
+        let mut limiters = self.lock();
+        let shares = &mut limiters.shares_used_up;
+        if shares.len() >= SWEEP_AT_LEAST {
+            shares.retain(|_, used_up| used_up.until(now) < LONGEST_BURST);
+        }
+        shares.insert(share.to_owned(), UsedUp { at: now, ago: Duration::ZERO });
     }
 
     /// Applies other settings. What was taken under the former ones is forgotten.
@@ -97,21 +125,28 @@ impl<C: Clock + Clone> Pace<C> {
     /// The time to wait before the next try: the longest wait of all buckets. Another attempt may have taken the tokens
     /// by then.
     pub fn admit(&self, pace: &call::Pace) -> Result<(), Duration> {
-        self.take(pace.buckets(), pace.calls)
+        self.take(&pace.widest().key, pace.buckets(), pace.calls)
     }
 
-    fn take<'a>(&self, buckets: impl Iterator<Item = &'a Bucket>, calls: u32) -> Result<(), Duration> {
+    fn take<'a>(
+        &self,
+        share: &BucketKey,
+        buckets: impl Iterator<Item = &'a Bucket>,
+        calls: u32,
+    ) -> Result<(), Duration> {
         let mut limiters = self.lock();
         let Config { enabled, scale } = limiters.config;
         if !enabled {
             return Ok(());
         }
         let now = self.clock.now();
+        let used_up = limiters.used_up(share);
         let mut taken: Vec<(&BucketKey, Nanos)> = Vec::with_capacity(2);
         let mut longest = None;
         for bucket in buckets {
             let Some(quota) = Quota::of(bucket, scale) else { continue };
             let limiter = limiters.obtain(&bucket.key, quota, &self.clock, now);
+            limiter.account_for(used_up, now);
             let before = limiter.arrival.get();
             // An attempt with more calls than the burst would wait for ever, so it takes the whole burst.
             let calls = NonZeroU32::new(calls).unwrap_or(NonZeroU32::MIN).min(quota.burst);
@@ -138,7 +173,7 @@ impl<C: Clock + Clone> Pace<C> {
 
 impl<C: Clock + Clone> Limiters<C> {
     /// The limiter of this key. It is created if it is missing, and replaced if its quota has changed.
-    fn obtain(&mut self, key: &BucketKey, quota: Quota, clock: &C, now: C::Instant) -> &Limiter<C> {
+    fn obtain(&mut self, key: &BucketKey, quota: Quota, clock: &C, now: C::Instant) -> &mut Limiter<C> {
         let owed = match self.by_key.get(key) {
             // The new limiter starts with the wait of the old one. Otherwise two callers with different quotas for a key
             // would give each other a fresh burst every time.
@@ -150,9 +185,19 @@ impl<C: Clock + Clone> Limiters<C> {
             }
         };
         if let Some(owed) = owed {
-            self.by_key.insert(key.clone(), Limiter::new(quota, owed, clock));
+            let accounted = self.by_key.get(key).and_then(|former| former.accounted);
+            self.by_key.insert(key.clone(), Limiter { accounted, ..Limiter::new(quota, owed, clock) });
         }
-        &self.by_key[key]
+        self.by_key.get_mut(key).expect("it was inserted where it was missing")
+    }
+
+    /// When the buckets of this share may have been used up last by another process.
+    fn used_up(&self, share: &BucketKey) -> Option<UsedUp<C::Instant>> {
+        let of_share = self.shares_used_up.get(&share.0).copied();
+        match (of_share, self.used_up) {
+            (Some(of_share), Some(of_all)) if of_share.at < of_all.at => Some(of_all),
+            (of_share, of_all) => of_share.or(of_all),
+        }
     }
 
     /// Drops the limiters that are full again, if there are many limiters.
@@ -161,6 +206,25 @@ impl<C: Clock + Clone> Limiters<C> {
             self.by_key.retain(|_, limiter| limiter.owed(now) > Duration::ZERO);
             self.sweep_at = (self.by_key.len() * 2).max(SWEEP_AT_LEAST);
         }
+    }
+}
+
+/// No bucket takes longer to fill. One that did would start with more than nothing after a takeover.
+const LONGEST_BURST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A moment at which another process may have used up buckets.
+#[derive(Clone, Copy, Debug)]
+struct UsedUp<I> {
+    /// When this became known.
+    at: I,
+    /// How long before that the moment was.
+    ago: Duration,
+}
+
+impl<I: Reference> UsedUp<I> {
+    /// The time from that moment until `now`.
+    fn until(&self, now: I) -> Duration {
+        self.ago.saturating_add(now.duration_since(self.at).into())
     }
 }
 
@@ -195,6 +259,8 @@ struct Limiter<C: Clock> {
     quota: Quota,
     start: C::Instant,
     arrival: Arrival,
+    /// The use by another process that was accounted for last, by when it became known.
+    accounted: Option<C::Instant>,
     rate: RateLimiter<NotKeyed, Arrival, C, NoOpMiddleware<C::Instant>>,
 }
 
@@ -204,7 +270,19 @@ impl<C: Clock + Clone> Limiter<C> {
         let arrival = Arrival::default();
         arrival.set(owed.min(quota.every * quota.burst.get()).into());
         let start = clock.now();
-        Self { quota, start, rate: RateLimiter::new(rate, arrival.clone(), clock.clone()), arrival }
+        let rate = RateLimiter::new(rate, arrival.clone(), clock.clone());
+        Self { quota, start, arrival, accounted: None, rate }
+    }
+
+    /// Where another process may have used the bucket up, it starts empty at that moment.
+    fn account_for(&mut self, used_up: Option<UsedUp<C::Instant>>, now: C::Instant) {
+        let Some(used_up) = used_up.filter(|used_up| self.accounted < Some(used_up.at)) else { return };
+        self.accounted = Some(used_up.at);
+        let owed = (self.quota.every * self.quota.burst.get()).saturating_sub(used_up.until(now));
+        if owed > self.owed(now) {
+            let elapsed = Duration::from(now.duration_since(self.start));
+            self.arrival.set((elapsed + owed).into());
+        }
     }
 
     /// How long until the limiter is as if it had never been used.
@@ -260,20 +338,70 @@ mod tests {
     }
 
     fn admit<C: Clock + Clone>(pace: &Pace<C>, buckets: &[Bucket]) -> Result<(), Duration> {
-        pace.take(buckets.iter(), 1)
+        let share = buckets.last().expect("there is one");
+        pace.take(&share.key, buckets.iter(), 1)
+    }
+
+    fn key(name: &str) -> BucketKey {
+        BucketKey(name.to_owned())
+    }
+
+    /// How many calls are admitted at this moment.
+    fn burst<C: Clock + Clone>(pace: &Pace<C>, buckets: &[Bucket]) -> usize {
+        (0..100).take_while(|_| admit(pace, buckets).is_ok()).count()
+    }
+
+    #[test]
+    fn after_a_restart_a_bucket_starts_as_empty_as_the_former_process_may_have_left_it() {
+        let room = [bucket("room", SECOND, 5)];
+        for (ago, admitted) in [(0, 0), (1, 1), (3, 3), (5, 5), (3600, 5)] {
+            let (pace, _) = pace(Config::default());
+            pace.used_up_before(ago * SECOND);
+            assert_eq!(burst(&pace, &room), admitted, "{ago} s ago");
+        }
+        let (pace, clock) = pace(Config::default());
+        pace.used_up_before(Duration::ZERO);
+        assert_eq!(admit(&pace, &room), Err(SECOND));
+        clock.advance(SECOND);
+        assert_eq!(burst(&pace, &room), 1, "it fills at its rate, and only once");
+        clock.advance(20 * SECOND);
+        assert_eq!(burst(&pace, &room), 5);
+        assert_eq!(burst(&pace, &[bucket("another", SECOND, 5)]), 5, "by then another one is full again too");
+    }
+
+    #[test]
+    fn what_is_taken_over_from_another_node_starts_empty_and_the_rest_is_as_it_was() {
+        let (pace, clock) = pace(Config::default());
+        let taken = [bucket("webhook", SECOND, 5), bucket("host", SECOND / 10, 20)];
+        let own = [bucket("own webhook", SECOND, 5), bucket("own host", SECOND / 10, 20)];
+        assert_eq!(burst(&pace, &taken), 5, "it was this node's once");
+        clock.advance(3600 * SECOND);
+        pace.used_up("host");
+        assert_eq!(admit(&pace, &taken), Err(SECOND), "both buckets are empty");
+        assert_eq!(burst(&pace, &own), 5);
+        clock.advance(SECOND);
+        assert_eq!(burst(&pace, &taken), 1);
+        clock.advance(10 * SECOND);
+        pace.used_up("host");
+        clock.advance(2 * SECOND);
+        assert_eq!(burst(&pace, &taken), 2, "taken over once more");
     }
 
     #[test]
     fn an_attempt_of_several_calls_takes_them_all_or_none() {
         let (pace, clock) = pace(Config::default());
         let room = bucket("room", SECOND, 3);
-        assert_eq!(pace.take([&room].into_iter(), 2), Ok(()));
-        assert_eq!(pace.take([&room].into_iter(), 2), Err(SECOND));
-        assert_eq!(pace.take([&room].into_iter(), 1), Ok(()), "the refusal took nothing");
+        assert_eq!(pace.take(&key("room"), [&room].into_iter(), 2), Ok(()));
+        assert_eq!(pace.take(&key("room"), [&room].into_iter(), 2), Err(SECOND));
+        assert_eq!(pace.take(&key("room"), [&room].into_iter(), 1), Ok(()), "the refusal took nothing");
         clock.advance(2 * SECOND);
-        assert_eq!(pace.take([&room].into_iter(), 2), Ok(()));
+        assert_eq!(pace.take(&key("room"), [&room].into_iter(), 2), Ok(()));
         clock.advance(60 * SECOND);
-        assert_eq!(pace.take([&room].into_iter(), 9), Ok(()), "no more than a burst can be asked for");
+        assert_eq!(
+            pace.take(&key("room"), [&room].into_iter(), 9),
+            Ok(()),
+            "no more than a burst can be asked for"
+        );
     }
 
     #[test]

@@ -235,7 +235,8 @@ async fn rows_whose_claim_was_not_answered_are_claimed_again() {
     let delivery = NewDelivery {
         integration: told.integration,
         target: "".into(),
-        destination: told.destination.into(),
+        destination: told.destination.as_str().into(),
+        share: told.destination.into(),
         lane: Lane(7),
         replaces: false,
         lease: Some(lease),
@@ -396,6 +397,7 @@ fn strange(lane: i64, lease: Option<Lease>) -> NewDelivery {
         integration: IntegrationId::new("77:slack"),
         target: "".into(),
         destination: SOMEWHERE.into(),
+        share: SOMEWHERE.into(),
         lane: Lane(lane),
         replaces: false,
         lease,
@@ -648,8 +650,10 @@ async fn a_second_node_with_the_same_name_is_refused() {
         Keyring::none(),
     )
     .await;
-    let listener =
-        store.expect("it opens").listener(&forgebell::store::NodeId("twin".into()), Duration::ZERO).await;
+    let listener = store
+        .expect("it opens")
+        .listener(&forgebell::store::NodeId("twin".into()), Duration::from_secs(60), Duration::ZERO)
+        .await;
     let why = listener.map(drop).expect_err("the name is taken").to_string();
     assert!(why.contains("`twin`"), "{why}");
     daemon.stop().await;

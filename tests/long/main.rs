@@ -18,6 +18,7 @@ mod builds_once;
 mod github_status;
 mod go_client;
 mod matrix;
+mod nodes_ledger;
 mod package;
 mod redmine;
 mod second_opinion;

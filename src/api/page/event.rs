@@ -26,7 +26,7 @@ pub(super) async fn show(viewer: Viewer) -> Result<Response, Refused> {
     let caller = &viewer.caller;
     let detail = found(caller, id(&viewer)?).await?;
     let line = detail.line;
-    let raw = detail.raw.ok_or_else(|| ApiError::Unprocessable(JSON_GONE.to_owned()))?;
+    let raw = detail.raw.clone().ok_or_else(|| ApiError::Unprocessable(JSON_GONE.to_owned()))?;
     let event = Event::decode(line.event.clone(), line.created_at, raw)
         .map_err(|why| ApiError::Unprocessable(why.to_string()))?;
     let event = trusted_event(&caller.state.catalog, caller.reach(), event);

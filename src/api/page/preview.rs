@@ -22,8 +22,8 @@ use crate::pipeline::attempt::Outgoing;
 use crate::pipeline::standing::scope_of;
 use crate::preview::{Drawn, Shown, page};
 use crate::settings::{Secrets, Value};
-use crate::store::{DeliveryId, JSON_GONE};
 use crate::store::registry::Configuration;
+use crate::store::{DeliveryId, JSON_GONE};
 
 /// The frame's page: styles of its own, and nothing else. Only this server's pages may show it.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; \

@@ -211,6 +211,7 @@ mod tests {
             integration: slack.clone(),
             target: "#ops".into(),
             destination: hook.clone(),
+            share: hook.clone(),
             lane: Lane(1),
             replaces: false,
             lease: None,

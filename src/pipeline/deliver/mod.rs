@@ -117,6 +117,8 @@ pub struct Deliverer {
     stopped: Stopped,
     /// When the leases were prolonged last.
     renewed: Timestamp,
+    /// When this node was found cut off from the store last. Renewals that were asked for before do not count.
+    cut_off_at: Timestamp,
     revalidations: Revalidations,
     unknown_integrations: UnknownIntegrations,
 }
@@ -166,6 +168,7 @@ impl Deliverer {
             unwritten: 0,
             stopped: Stopped::default(),
             renewed: deps.attempts.clock.now(),
+            cut_off_at: Timestamp::MIN,
             revalidations: Revalidations::default(),
             unknown_integrations: UnknownIntegrations::new(deps.config.unknown_integration_grace),
             deps,
@@ -258,6 +261,20 @@ impl Deliverer {
         now >= after(self.renewed, self.deps.config.lease)
     }
 
+    /// Whether another node may have what is in memory, so that nothing may start. What this node took over from others is
+    /// paced as if they had used up every burst.
+    fn must_not_start(&mut self, now: Timestamp) -> bool {
+        let nodes = self.deps.outbox.among_nodes();
+        for share in &nodes.gained {
+            self.deps.pace.used_up(share);
+        }
+        if nodes.is_cut_off {
+            self.renewed = Timestamp::MIN;
+            self.cut_off_at = now;
+        }
+        self.leases_may_have_lapsed(now)
+    }
+
     fn now(&self) -> Timestamp {
         self.deps.attempts.clock.now()
     }
@@ -319,6 +336,7 @@ impl Deliverer {
             Input::HoldsChanged => self.send(Command::PollDue),
             Input::ClockStepped => {
                 self.renewed = self.renewed.min(now);
+                self.cut_off_at = self.cut_off_at.min(now);
                 self.send(Command::Renew(self.scheduler.rows()));
                 self.send(Command::PollDue);
                 self.scheduler.clock_stepped(now);
@@ -337,7 +355,9 @@ impl Deliverer {
                 }
             }
             Event::Renewed { asked, lost } => {
-                self.renewed = asked;
+                if asked > self.cut_off_at {
+                    self.renewed = asked;
+                }
                 self.forget_revalidations(&lost);
                 self.scheduler.forget(&lost, now);
             }
@@ -441,7 +461,7 @@ impl Deliverer {
             && !self.stopped.is_all(concurrency)
         {
             let now = self.now();
-            if self.leases_may_have_lapsed(now) {
+            if self.must_not_start(now) {
                 break;
             }
             let Some(mut job) = self.scheduler.next(now) else { break };

@@ -294,13 +294,17 @@ fn deliveries(integration: &Integration, event: &Event) -> (Vec<NewDelivery>, Ve
         return (Vec::new(), vec![format!("nothing is sent to it; it is asked {asked}")]);
     }
     let targets = entry.targets(&integration.settings, event, integration.channels.for_trigger(trigger));
-    let new = |target: Target| NewDelivery {
-        integration: integration.id.clone(),
-        destination: entry.destination(&integration.settings, &target.name),
-        lane: lane(integration, &target, event),
-        replaces: target.replaces,
-        target: target.name.into(),
-        lease: None,
+    let new = |target: Target| {
+        let (destination, share) = entry.destination_and_share(&integration.settings, &target.name);
+        NewDelivery {
+            integration: integration.id.clone(),
+            destination,
+            share,
+            lane: lane(integration, &target, event),
+            replaces: target.replaces,
+            target: target.name.into(),
+            lease: None,
+        }
     };
     (targets.send.into_iter().map(new).collect(), targets.left_out)
 }

@@ -27,6 +27,7 @@ fn kept(id: &str, deliveries: &[(i64, i64)]) -> Kept {
             integration: IntegrationId::new("slack"),
             target: id.to_string().into(),
             destination: "hook".into(),
+            share: "hook".into(),
             lane: Lane(*lane),
             replaces: false,
             lease: None,

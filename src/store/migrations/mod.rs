@@ -29,6 +29,7 @@ pub(super) const STEPS: &[Step] = steps![
     "0009_alerts",
     "0010_health",
     "0011_history",
+    "0012_nodes",
 ];
 
 /// The version of the schema that this program works with.

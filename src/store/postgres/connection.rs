@@ -1,9 +1,10 @@
 //! A connection that reconnects: it is made at the first use, dropped when it breaks, and made again by the next call.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 use tracing::warn;
@@ -21,6 +22,25 @@ const BATCH_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 const SESSION: &str = "SET search_path TO forgebell; SET synchronous_commit TO on;
      SET statement_timeout TO '60s'; SET lock_timeout TO '30s'; SET idle_in_transaction_session_timeout TO '60s'";
 
+/// What makes the database notice a lost client within ten seconds, also while it waits for a lock or sends an answer, as far as
+/// its version and its system know these settings. Otherwise a lost client would keep its locks for minutes.
+pub(super) const NOTICE_LOSS: &str = "SELECT set_config(s.name, given.setting, false)
+     FROM pg_settings AS s JOIN (VALUES ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'),
+         ('tcp_keepalives_count', '2'), ('tcp_user_timeout', '8s')) AS given (name, setting) ON given.name = s.name";
+
+/// The same for a client that closed its connection while a statement runs. A server on a system that can't notice that
+/// refuses the setting.
+const NOTICE_CLOSING: &str = "SELECT set_config(name, '2s', false) FROM pg_settings
+     WHERE name = 'client_connection_check_interval'";
+
+/// A statement that takes this long is said, with what it waits for.
+const SLOW: Duration = Duration::from_secs(5);
+
+/// The sessions that a session waits for. Of those of other roles only the process is known.
+const BLOCKERS: &str =
+    "SELECT pid, coalesce(usename::text, ''), coalesce(application_name, '') FROM pg_stat_activity
+     WHERE pid = ANY (pg_blocking_pids($1)) ORDER BY pid LIMIT 5";
+
 /// Values of a statement, in order.
 pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
@@ -29,6 +49,10 @@ pub(super) struct Connection {
     config: tokio_postgres::Config,
     tls: Tls,
     live: Mutex<Option<Live>>,
+    /// The database's process for this connection; 0 before the first.
+    process: AtomicI32,
+    /// Why the statement that runs takes long.
+    slow: watch::Sender<Option<String>>,
 }
 
 struct Live {
@@ -58,14 +82,25 @@ impl Drop for Live {
 
 impl Connection {
     pub(super) fn new(config: tokio_postgres::Config, tls: Tls) -> Self {
-        Self { config, tls, live: Mutex::new(None) }
+        let (process, slow) = (AtomicI32::new(0), watch::Sender::new(None));
+        Self { config, tls, live: Mutex::new(None), process, slow }
+    }
+
+    /// Waits until a statement takes long, and says why.
+    pub(super) async fn until_slow(&self) -> StoreError {
+        let mut slow = self.slow.subscribe();
+        match slow.wait_for(Option::is_some).await.map(|why| why.clone()) {
+            Ok(Some(why)) => StoreError::Unavailable(why),
+            _ => std::future::pending().await, // the sender is ours
+        }
     }
 
     /// The rows that a statement answers with.
     pub(super) async fn query(&self, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>> {
         let mut live = self.live.lock().await;
-        let asked = tokio::time::timeout(TIMEOUT, self.ask(&mut live, sql, values)).await;
-        let answer = asked.unwrap_or_else(|_| Err(silent()));
+        let asked =
+            self.noting_slowness(sql, tokio::time::timeout(TIMEOUT, self.ask(&mut live, sql, values)));
+        let answer = asked.await.unwrap_or_else(|_| Err(silent()));
         if matches!(answer, Err(StoreError::Unavailable(_))) {
             // The next call connects again.
             *live = None;
@@ -86,23 +121,40 @@ impl Connection {
         &self,
         queries: [(&'static str, Values<'_>); N],
     ) -> Result<[Vec<Row>; N]> {
-        const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        let answers = self.transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", &queries).await?;
+        answers.try_into().map_err(|_| missing())
+    }
+
+    /// The answers to several changes, of which all are made or none.
+    pub(super) async fn all_or_none(&self, changes: &[(&'static str, Values<'_>)]) -> Result<Vec<Vec<Row>>> {
+        match changes {
+            // One statement is a transaction, with fewer round trips.
+            [(sql, values)] => Ok(vec![self.query(sql, values).await?]),
+            changes => self.transaction("BEGIN", changes).await,
+        }
+    }
+
+    async fn transaction(
+        &self,
+        begin: &str,
+        statements: &[(&'static str, Values<'_>)],
+    ) -> Result<Vec<Vec<Row>>> {
         let mut slot = self.live.lock().await;
         let asking = async {
             self.obtain(&mut slot).await?;
-            // The connection is taken out of its slot. If a query fails, or the caller is cancelled, the connection is
+            // The connection is taken out of its slot. If a statement fails, or the caller is cancelled, the connection is
             // dropped with its open transaction, and the next call connects again.
             let mut live = slot.take().ok_or_else(missing)?;
-            live.client.batch_execute(BEGIN).await.map_err(|error| failed(&error))?;
-            let mut answers = [const { Vec::new() }; N];
-            for (answer, (sql, values)) in answers.iter_mut().zip(queries) {
-                *answer = live.ask(sql, values).await?;
+            live.client.batch_execute(begin).await.map_err(|error| failed(&error))?;
+            let mut answers = Vec::with_capacity(statements.len());
+            for (sql, values) in statements {
+                answers.push(live.ask(sql, values).await?);
             }
             live.client.batch_execute("COMMIT").await.map_err(|error| failed(&error))?;
             Ok((live, answers))
         };
-        let (live, answers) =
-            tokio::time::timeout(TIMEOUT, asking).await.unwrap_or_else(|_| Err(silent()))?;
+        let bound = TIMEOUT * u32::try_from(statements.len()).unwrap_or(u32::MAX).max(1);
+        let (live, answers) = tokio::time::timeout(bound, asking).await.unwrap_or_else(|_| Err(silent()))?;
         *slot = Some(live);
         Ok(answers)
     }
@@ -121,6 +173,42 @@ impl Connection {
         ended
     }
 
+    /// Says what a statement waits for, where it takes long.
+    async fn noting_slowness<T>(&self, sql: &str, asked: impl Future<Output = T>) -> T {
+        tokio::pin!(asked);
+        let saying = async {
+            tokio::time::sleep(SLOW).await;
+            let (what, blockers) = (function_in(sql), self.blockers().await);
+            let why = format!("PostgreSQL has not answered `{what}` for {} s{blockers}", SLOW.as_secs());
+            warn!(why, "the database is slow, or a session keeps a lock");
+            self.slow.send_replace(Some(why));
+            std::future::pending().await
+        };
+        let answer = tokio::select! {
+            answer = &mut asked => answer,
+            answer = saying => answer,
+        };
+        self.slow.send_if_modified(|slow| slow.take().is_some());
+        answer
+    }
+
+    /// The sessions that keep the lock which this connection waits for, in words; empty where there is none.
+    async fn blockers(&self) -> String {
+        let asking = async {
+            let other = self.connect_as(&AtomicI32::new(0)).await?;
+            let process = self.process.load(Ordering::Relaxed);
+            other.client.query(BLOCKERS, &[&process]).await.map_err(|error| failed(&error))
+        };
+        let Ok(Ok(rows)) = tokio::time::timeout(SLOW, asking).await else { return String::new() };
+        let each = rows.iter().map(|row| {
+            let (process, role, name): (i32, &str, &str) = (row.get(0), row.get(1), row.get(2));
+            let of = [role, name].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", ");
+            if of.is_empty() { process.to_string() } else { format!("{process} ({of})") }
+        });
+        let each: Vec<_> = each.collect();
+        if each.is_empty() { String::new() } else { format!("; it waits for process {}", each.join(", ")) }
+    }
+
     async fn ask(&self, live: &mut Option<Live>, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>> {
         self.obtain(live).await?.ask(sql, values).await
     }
@@ -133,6 +221,11 @@ impl Connection {
     }
 
     async fn connect(&self) -> Result<Live> {
+        self.connect_as(&self.process).await
+    }
+
+    /// Connects, and notes the database's process.
+    async fn connect_as(&self, process: &AtomicI32) -> Result<Live> {
         let (client, connection) =
             self.config.connect(self.tls.clone()).await.map_err(|error| failed(&error))?;
         #[expect(clippy::disallowed_methods, reason = "it ends with the connection that it belongs to")]
@@ -143,8 +236,19 @@ impl Connection {
         });
         let live = Live { client, statements: HashMap::new(), driver };
         live.client.batch_execute(SESSION).await.map_err(|error| failed(&error))?;
+        live.client.batch_execute(NOTICE_LOSS).await.map_err(|error| failed(&error))?;
+        // A system without it does as well as before.
+        let _ = live.client.batch_execute(NOTICE_CLOSING).await;
+        let own = live.client.query_one("SELECT pg_backend_pid()", &[]).await;
+        process.store(own.map_err(|error| failed(&error))?.get(0), Ordering::Relaxed);
         Ok(live)
     }
+}
+
+/// The function that a statement calls, for people. The statements are ours and hold no values.
+fn function_in(sql: &str) -> &str {
+    let words = sql.trim_start_matches("SELECT ").trim_start_matches("* FROM ");
+    words.split(['(', '\n', ' ']).next().unwrap_or(words)
 }
 
 fn missing() -> StoreError {

@@ -68,12 +68,13 @@ BEGIN
 END
 $$;
 
--- Removes what has ended: lapsed leases (a thousand at most), holds, and workers of destinations.
-CREATE OR REPLACE FUNCTION lapse(now bigint) RETURNS void LANGUAGE plpgsql AS $$
+-- Removes what has ended: lapsed leases (a thousand at most), holds, and workers of shares that had nothing to do for ten
+-- minutes. `lease_now` is the moment by the clock that leases go by.
+CREATE OR REPLACE FUNCTION lapse(now bigint, lease_now bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM holds WHERE until <= now;
-    DELETE FROM workers WHERE until <= now;
-    PERFORM free(ARRAY (SELECT id FROM deliveries WHERE state = 2 AND lease_until <= now LIMIT 1000));
+    DELETE FROM workers WHERE until <= lease_now - 600000;
+    PERFORM free(ARRAY (SELECT id FROM deliveries WHERE state = 2 AND lease_until <= lease_now LIMIT 1000));
 END
 $$;
 
@@ -83,26 +84,85 @@ CREATE OR REPLACE FUNCTION held_until(the_destination text, now bigint) RETURNS 
     WHERE kind = 'destination' AND name = the_destination AND until > now
 $$;
 
--- Makes a node the one that works this destination. False where another node is.
-CREATE OR REPLACE FUNCTION work(the_destination text, the_node text, lease_until bigint) RETURNS boolean
-LANGUAGE plpgsql AS $$
+-- The node that a share falls to: where a node comes or goes, only its own part moves (rendezvous hashing). NULL where no node
+-- has joined.
+CREATE OR REPLACE FUNCTION node_of(the_share text) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT name::text FROM nodes ORDER BY hashtextextended(name, hashtextextended(the_share, 0)) DESC, name LIMIT 1
+$$;
+
+-- Whether a node may lease rows of a share: the share falls to this node, and no other has rows of it leased. Where no node has
+-- joined, there is none to share with.
+CREATE OR REPLACE FUNCTION may_work(the_share text, the_node text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    chosen text := node_of(the_share);
+    former text;
+BEGIN
+    IF chosen IS NULL OR chosen <> the_node THEN
+        RETURN chosen IS NULL;
+    END IF;
+    SELECT node INTO former FROM workers WHERE share = the_share;
+    RETURN former IS NULL OR former = the_node
+        OR NOT EXISTS (SELECT 1 FROM deliveries WHERE state = 2 AND lease_node = former AND share = the_share);
+END
+$$;
+
+-- Makes a node the one that works a share: 'own', or 'gained' where another node worked it last. NULL where the node may not.
+CREATE OR REPLACE FUNCTION work(the_share text, the_node text, lease_until bigint) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     w record;
 BEGIN
-    SELECT node, until INTO w FROM workers WHERE destination = the_destination;
+    IF NOT may_work(the_share, the_node) THEN
+        RETURN NULL;
+    END IF;
+    SELECT node, until INTO w FROM workers WHERE share = the_share;
     IF NOT FOUND THEN
-        INSERT INTO workers (destination, node, until) VALUES (the_destination, the_node, lease_until);
-        RETURN true;
-    END IF;
-    IF w.node <> the_node THEN
-        RETURN false;
-    END IF;
+        INSERT INTO workers (share, node, until) VALUES (the_share, the_node, lease_until);
+    ELSIF w.node <> the_node THEN
+        UPDATE workers SET node = the_node, until = lease_until WHERE share = the_share;
+        RETURN 'gained';
     -- The row is not written with every batch. It may end up to five seconds before the lease.
-    IF w.until + 5000 < lease_until THEN
-        UPDATE workers SET until = lease_until WHERE destination = the_destination;
+    ELSIF w.until + 5000 < lease_until THEN
+        UPDATE workers SET until = lease_until WHERE share = the_share;
     END IF;
-    RETURN true;
+    RETURN 'own';
 END
+$$;
+
+-- A sign of life of a node, which joins with its first. Returns the database's clock, and all nodes with their signs of life.
+-- It waits for no writer.
+CREATE OR REPLACE FUNCTION beat(the_node text) RETURNS TABLE (b_clock bigint, b_node text, b_beats bigint)
+LANGUAGE plpgsql AS $$
+DECLARE
+    clock bigint := (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+BEGIN
+    -- One that comes back after it was taken over has a number that no former life of it had.
+    INSERT INTO nodes AS n (name, beats) VALUES (the_node, clock)
+    ON CONFLICT (name) DO UPDATE SET beats = n.beats + 1;
+    RETURN QUERY SELECT clock, n.name::text, n.beats FROM nodes AS n;
+END
+$$;
+
+-- Takes over what a silent node leased, unless it has given a sign of life since this one. Returns how many rows, or NULL.
+CREATE OR REPLACE FUNCTION take_over(the_node text, the_beats bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    rows bigint[];
+BEGIN
+    PERFORM alone();
+    DELETE FROM nodes WHERE name = the_node AND beats = the_beats;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    rows := ARRAY (SELECT id FROM deliveries WHERE state = 2 AND lease_node = the_node);
+    PERFORM free(rows);
+    PERFORM pg_notify('forgebell_stored', d.destination)
+    FROM (SELECT DISTINCT destination FROM deliveries WHERE id = ANY (rows)) AS d;
+    RETURN coalesce(array_length(rows, 1), 0);
+END
+$$;
+
+-- A node that ends has nothing leased any more. What it worked falls to the others at once.
+CREATE OR REPLACE FUNCTION leave_nodes(the_node text) RETURNS void LANGUAGE sql AS $$
+    DELETE FROM nodes WHERE name = the_node
 $$;
 
 -- The number of an event to be dispatched: of the event in the inbox, or of one that is written now. NULL for a known event.
@@ -135,19 +195,20 @@ END
 $$;
 
 -- Writes a batch of events (one array for each column) with their deliveries, which name their event by its place in the
--- batch. Returns, for each delivery in the given order, its id and whether it is leased. The id is null where the delivery
--- existed before.
+-- batch. Returns, for each delivery in the given order, its id, whether it is leased, and whether the node works the share from
+-- now on that another node worked. The id is null where the delivery existed before.
 CREATE OR REPLACE FUNCTION enqueue(
     e_id text[], e_trigger text[], e_kind text[], e_project_id bigint[], e_project text[], e_subject text[],
     e_occurred_at bigint[], e_digest bytea[], e_raw bytea[], e_inbox bigint[], e_redelivered boolean[],
     d_event integer[], d_integration text[], d_target text[], d_destination text[], d_lane bigint[],
     d_lease_node text[], d_lease_until bigint[], now bigint, d_replaces boolean[], d_route_key bigint[],
     m_project_id bigint[], m_iid bigint[], m_source_project_id bigint[], m_branch_key bigint[], m_state text[],
-    m_seen_at bigint[]
-) RETURNS TABLE (new_id bigint, new_leased boolean) LANGUAGE plpgsql AS $$
+    m_seen_at bigint[], d_share text[], lease_now bigint
+) RETURNS TABLE (new_id bigint, new_leased boolean, new_gained boolean) LANGUAGE plpgsql AS $$
 DECLARE
     seqs bigint[] := '{}';
     leased boolean;
+    worked text;
 BEGIN
     PERFORM alone();
     INSERT INTO merge_requests AS known (project_id, iid, source_project_id, branch_key, state, seen_at)
@@ -159,7 +220,7 @@ BEGIN
     ON CONFLICT (project_id, iid) DO UPDATE SET source_project_id = excluded.source_project_id,
         branch_key = excluded.branch_key, state = excluded.state, seen_at = excluded.seen_at
     WHERE excluded.seen_at >= known.seen_at;
-    PERFORM lapse(now);
+    PERFORM lapse(now, lease_now);
     FOR i IN 1 .. coalesce(array_length(e_id, 1), 0) LOOP
         IF i = ANY (d_event) THEN
             seqs[i] := number_of(e_id[i], e_trigger[i], e_kind[i], e_project_id[i], e_project[i], e_subject[i],
@@ -169,18 +230,22 @@ BEGIN
         END IF;
     END LOOP;
     FOR i IN 1 .. coalesce(array_length(d_event, 1), 0) LOOP
-        leased := seqs[d_event[i]] IS NOT NULL AND d_lease_node[i] IS NOT NULL
-            AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.lane = d_lane[i] AND d.state <= 2
-                            AND (d.state <= 1 OR d.lease_node <> d_lease_node[i]))
-            AND work(d_destination[i], d_lease_node[i], d_lease_until[i]);
+        worked := NULL;
+        IF seqs[d_event[i]] IS NOT NULL AND d_lease_node[i] IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.lane = d_lane[i] AND d.state <= 2
+                           AND (d.state <= 1 OR d.lease_node <> d_lease_node[i])) THEN
+            worked := work(d_share[i], d_lease_node[i], d_lease_until[i]);
+        END IF;
+        leased := worked IS NOT NULL;
+        new_gained := worked IS NOT DISTINCT FROM 'gained';
         new_id := NULL;
         -- A known event ends the message: its deliveries were written with it, whatever became of them since.
         IF seqs[d_event[i]] IS NOT NULL
-            AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.event = seqs[d_event[i]]
-                            AND d.route_key = d_route_key[i]) THEN
-            INSERT INTO deliveries (event, route_key, integration, target, destination, lane, state, due, created_at, fresh_since,
+           AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.event = seqs[d_event[i]]
+                           AND d.route_key = d_route_key[i]) THEN
+            INSERT INTO deliveries (event, route_key, integration, target, destination, share, lane, state, due, created_at, fresh_since,
                                     lease_node, lease_until, replaces)
-            VALUES (seqs[d_event[i]], d_route_key[i], d_integration[i], d_target[i], d_destination[i], d_lane[i],
+            VALUES (seqs[d_event[i]], d_route_key[i], d_integration[i], d_target[i], d_destination[i], d_share[i], d_lane[i],
                     -- Its id will be the greatest.
                     CASE WHEN leased THEN 2 ELSE enter(d_lane[i], 9223372036854775807) END,
                     now, now, e_occurred_at[d_event[i]],
@@ -233,18 +298,34 @@ $$;
 
 -- Leases due rows of one destination, oldest first. Of a lane, the ready row goes first, and those right behind it may go
 -- along as far as nothing is in their way: another destination, a later moment, a held route, another node's earlier row. What
--- makes the events' JSON more than so many bytes still goes, the rows after it don't.
+-- makes the events' JSON more than so many bytes still goes, the rows after it don't. `gained` is the share that another node
+-- worked before; `refused` says that another node works it.
 CREATE OR REPLACE FUNCTION claim_one(
-    the_destination text, most integer, most_bytes bigint, the_node text, the_until bigint, now bigint
-) RETURNS bigint[] LANGUAGE plpgsql AS $$
+    the_destination text, most integer, most_bytes bigint, the_node text, the_until bigint, now bigint,
+    OUT taken bigint[], OUT gained text, OUT refused boolean
+) LANGUAGE plpgsql AS $$
 DECLARE
-    taken bigint[];
+    the_share text;
+    worked text;
     moved bigint[];
 BEGIN
-    IF held_until(the_destination, now) IS NOT NULL
-       OR NOT EXISTS (SELECT 1 FROM deliveries WHERE destination = the_destination AND state = 0 AND due <= now)
-       OR NOT work(the_destination, the_node, the_until) THEN
-        RETURN '{}';
+    taken := '{}';
+    refused := false;
+    IF held_until(the_destination, now) IS NOT NULL THEN
+        RETURN;
+    END IF;
+    SELECT share INTO the_share FROM deliveries
+    WHERE destination = the_destination AND state = 0 AND due <= now ORDER BY due, id LIMIT 1;
+    IF the_share IS NULL THEN
+        RETURN;
+    END IF;
+    worked := work(the_share, the_node, the_until);
+    IF worked IS NULL THEN
+        refused := true;
+        RETURN;
+    END IF;
+    IF worked = 'gained' THEN
+        gained := the_share;
     END IF;
     -- Ready rows of held routes are put off to the hold's end, a bounded number at a time.
     WITH held AS (
@@ -287,48 +368,54 @@ BEGIN
     )
     SELECT array_agg(id ORDER BY id), array_agg(DISTINCT lane) INTO taken, moved FROM leased;
     PERFORM leave(lane) FROM unnest(moved) AS lane;
-    RETURN coalesce(taken, '{}');
+    taken := coalesce(taken, '{}');
 END
 $$;
 
--- Claims rows of several destinations.
+-- Claims rows of several destinations. One that another node works has no more for this one.
 CREATE OR REPLACE FUNCTION claim(
-    destinations text[], most integer, most_bytes bigint, the_node text, the_until bigint, now bigint
+    destinations text[], most integer, most_bytes bigint, the_node text, the_until bigint, now bigint, lease_now bigint
 ) RETURNS TABLE (
     place integer, d_id bigint, d_lane bigint, d_destination text, d_integration text, d_target text, d_attempts integer,
     d_fresh_since bigint, e_seq bigint, e_id text, e_occurred_at bigint, e_raw bytea, d_more boolean, d_replaces boolean,
-    d_started boolean
+    d_started boolean, d_gained text
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-    taken bigint[];
+    got record;
 BEGIN
     PERFORM alone();
-    PERFORM lapse(now);
+    PERFORM lapse(now, lease_now);
     FOR i IN 1 .. coalesce(array_length(destinations, 1), 0) LOOP
-        taken := claim_one(destinations[i], most, most_bytes, the_node, the_until, now);
+        SELECT c.taken, c.gained, c.refused INTO got
+        FROM claim_one(destinations[i], most, most_bytes, the_node, the_until, now) AS c;
         RETURN QUERY
             SELECT i, d.id, d.lane, d.destination::text, d.integration::text, d.target::text, d.attempts, d.fresh_since,
-                   e.seq, e.id::text, e.occurred_at, e.raw, NULL::boolean, d.replaces, d.started
-            FROM deliveries AS d JOIN events AS e ON e.seq = d.event WHERE d.id = ANY (taken) ORDER BY d.id;
+                   e.seq, e.id::text, e.occurred_at, e.raw, NULL::boolean, d.replaces, d.started,
+                   NULL::text
+            FROM deliveries AS d JOIN events AS e ON e.seq = d.event WHERE d.id = ANY (got.taken) ORDER BY d.id;
         RETURN QUERY
             SELECT i, NULL::bigint, NULL::bigint, NULL::text, NULL::text, NULL::text, NULL::integer, NULL::bigint,
                    NULL::bigint, NULL::text, NULL::bigint, NULL::bytea,
-                   EXISTS (SELECT 1 FROM deliveries AS d WHERE d.destination = destinations[i] AND d.state = 0),
-                   NULL::boolean, NULL::boolean;
+                   NOT got.refused
+                   AND EXISTS (SELECT 1 FROM deliveries AS d WHERE d.destination = destinations[i] AND d.state = 0),
+                   NULL::boolean, NULL::boolean, got.gained;
     END LOOP;
 END
 $$;
 
 -- Destinations one after another (the smallest key, then the smallest greater one), each with the moment of its next claim.
--- Each costs a few steps into the index, however many rows it has.
-CREATE OR REPLACE FUNCTION waiting(now bigint, most integer) RETURNS TABLE (w_destination text, w_at bigint)
-LANGUAGE plpgsql AS $$
+-- Each costs a few steps into the index, however many rows it has. Those that another node works are left out; `the_node` is
+-- NULL where all are asked for.
+CREATE OR REPLACE FUNCTION waiting(now bigint, most integer, the_node text, lease_now bigint)
+RETURNS TABLE (w_destination text, w_at bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    has_peers boolean := the_node IS NOT NULL AND EXISTS (SELECT 1 FROM nodes WHERE name <> the_node);
 BEGIN
     -- Rows whose lease has lapsed wait too. Leases seldom lapse.
-    IF EXISTS (SELECT 1 FROM deliveries WHERE state = 2 AND lease_until <= now) THEN
+    IF EXISTS (SELECT 1 FROM deliveries WHERE state = 2 AND lease_until <= lease_now) THEN
         PERFORM alone();
-        PERFORM lapse(now);
+        PERFORM lapse(now, lease_now);
     END IF;
     RETURN QUERY WITH RECURSIVE found (destination) AS (
         (SELECT destination FROM deliveries WHERE state = 0 ORDER BY destination LIMIT 1)
@@ -343,6 +430,9 @@ BEGIN
                          ORDER BY d.due LIMIT 1),
                         held_until(destination, now)) AS wanted
         FROM found WHERE destination IS NOT NULL
+            AND (NOT has_peers
+                 OR may_work((SELECT d.share FROM deliveries AS d WHERE d.state = 0 AND d.destination = found.destination
+                              ORDER BY d.due LIMIT 1), the_node))
     ) AS w ORDER BY wanted, destination LIMIT most;
 END
 $$;
@@ -388,7 +478,7 @@ $$;
 
 -- Settles one row. `new_state` is null where the row is to wait until `new_due`. False where there is no such row.
 CREATE OR REPLACE FUNCTION settle_one(
-    the_id bigint, the_node text, new_state integer, new_due bigint, new_attempts integer, now bigint
+    the_id bigint, the_node text, new_state integer, new_due bigint, new_attempts integer, now bigint, lease_now bigint
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     d record;
@@ -402,7 +492,7 @@ BEGIN
         IF d.state = 10 THEN
             RETURN true;
         END IF;
-    ELSIF NOT (d.state <= 1 OR (d.state = 2 AND (d.lease_node = the_node OR d.lease_until <= now))) THEN
+    ELSIF NOT (d.state <= 1 OR (d.state = 2 AND (d.lease_node = the_node OR d.lease_until <= lease_now))) THEN
         RETURN true;
     END IF;
     IF new_state IS NULL AND replaced_at(d.lane, the_id) IS NOT NULL THEN
@@ -426,18 +516,19 @@ END
 $$;
 
 -- Writes the outcomes of a node's attempts, one array for each column. Holds that end (`e_`) and that begin (`h_`) have
--- arrays of their own, in which the first column names the settlement that each belongs to.
+-- arrays of their own, in which the first column names the settlement that each belongs to. `lease_now` is NULL where leases go
+-- by the moments of the settlements.
 CREATE OR REPLACE FUNCTION settle(
     the_node text, s_id bigint[], s_state integer[], s_due bigint[], s_attempts integer[], s_at bigint[],
     r_at bigint[], r_latency_ms bigint[], r_outcome text[], r_status integer[], r_note text[],
     e_of bigint[], e_kind text[], e_integration text[], e_name text[],
     h_of bigint[], h_kind text[], h_integration text[], h_name text[], h_cause text[], h_reason text[], h_since bigint[],
-    h_until bigint[], h_strikes integer[], h_made_by text[], h_fingerprint bigint[]
+    h_until bigint[], h_strikes integer[], h_made_by text[], h_fingerprint bigint[], lease_now bigint
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM alone();
     FOR i IN 1 .. coalesce(array_length(s_id, 1), 0) LOOP
-        IF settle_one(s_id[i], the_node, s_state[i], s_due[i], s_attempts[i], s_at[i]) THEN
+        IF settle_one(s_id[i], the_node, s_state[i], s_due[i], s_attempts[i], s_at[i], coalesce(lease_now, s_at[i])) THEN
             INSERT INTO attempts (delivery, n, at, latency_ms, outcome, status, note)
             SELECT s_id[i], coalesce(max(n), 0) + 1, r_at[i], r_latency_ms[i], r_outcome[i], r_status[i], r_note[i]
             FROM attempts WHERE delivery = s_id[i];
@@ -487,7 +578,7 @@ BEGIN
 END
 $$;
 
--- Prolongs a node's leases of these rows, and its work on their destinations. Returns the rows that the node still leases.
+-- Prolongs a node's leases of these rows, and its work on their shares. Returns the rows that the node still leases.
 CREATE OR REPLACE FUNCTION renew(the_node text, the_until bigint, rows bigint[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
 DECLARE
     own bigint[];
@@ -499,7 +590,7 @@ BEGIN
     )
     SELECT array_agg(id) INTO own FROM renewed;
     UPDATE workers SET until = the_until WHERE node = the_node AND until < the_until
-        AND destination IN (SELECT destination FROM deliveries WHERE id = ANY (own));
+        AND share IN (SELECT share FROM deliveries WHERE id = ANY (own));
     RETURN coalesce(own, '{}');
 END
 $$;
@@ -514,13 +605,11 @@ BEGIN
 END
 $$;
 
--- Ends all leases of a node, at its start and at its end. It stays the worker of its destinations for 15 seconds: what it
--- sent last is only in its memory, so that another node could exceed the pace before.
-CREATE OR REPLACE FUNCTION release_leases(the_node text, now bigint) RETURNS void LANGUAGE plpgsql AS $$
+-- Ends all leases of a node, at its start and at its end.
+CREATE OR REPLACE FUNCTION release_leases(the_node text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM alone();
     PERFORM free(ARRAY (SELECT id FROM deliveries WHERE state = 2 AND lease_node = the_node));
-    UPDATE workers SET until = now + 15000 WHERE node = the_node AND until > now + 15000;
 END
 $$;
 
@@ -583,8 +672,9 @@ BEGIN
     IF NOT FOUND OR replaced_at(d.lane, the_id) IS NOT NULL THEN
         RETURN false;
     END IF;
+    -- Rows of an earlier version that were settled then have no share.
     UPDATE deliveries SET state = enter(d.lane, the_id), attempts = 0, due = a_at, fresh_since = a_at, settled_at = NULL,
-        started = false
+        started = false, share = coalesce(nullif(share, ''), destination)
     WHERE id = the_id;
     PERFORM note(a_at, a_who, a_action, a_object, a_fields);
     PERFORM pg_notify('forgebell_stored', d.destination);

@@ -1,9 +1,12 @@
 //! The ledger, and the removal of old rows.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 
 use super::connection::Connection;
+use super::outbox::MOST_BYTES;
 use super::rows::{self, RowState, bytes, moment, ms, select_holds};
 use super::{alerts, event_log, health, merge_requests, watches};
 use crate::store::columns::{
@@ -184,14 +187,46 @@ pub(super) async fn sweep(connection: &Connection, retention: Retention, limit: 
 pub(super) async fn quarantine(connection: &Connection, items: &[NewQuarantined]) -> Result<()> {
     const PUT: &str = "INSERT INTO quarantine (source, sender, id, reason, received_at, raw)
          SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bytea[])";
-    let sources: Vec<&str> = items.iter().map(|item| item.source).collect();
-    let senders: Vec<Option<&str>> = items.iter().map(|item| item.sender.as_deref()).collect();
-    let ids: Vec<Option<&str>> =
-        items.iter().map(|item| item.id.as_ref().map(crate::event::EventId::as_str)).collect();
-    let reasons: Vec<_> = items.iter().map(|item| rows::text(&item.reason)).collect();
-    let moments: Vec<i64> = items.iter().map(|item| ms(item.received_at)).collect();
-    let raws: Vec<&[u8]> = items.iter().map(|item| item.raw.as_ref()).collect();
-    connection.query(PUT, &[&sources, &senders, &ids, &reasons, &moments, &raws]).await.map(drop)
+    let (mut parts, mut bytes) = (vec![Vec::new()], 0);
+    for item in items {
+        if bytes > 0 && bytes + item.raw.len() > MOST_BYTES {
+            parts.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += item.raw.len();
+        parts.last_mut().expect("it has one at least").push(item);
+    }
+    let columns: Vec<_> = parts.iter().map(|part| QuarantineColumns::new(part)).collect();
+    let values: Vec<_> = columns.iter().map(QuarantineColumns::values).collect();
+    let calls: Vec<_> = values.iter().map(|values| (PUT, &values[..])).collect();
+    connection.all_or_none(&calls).await.map(drop)
+}
+
+/// The columns of items for quarantine.
+struct QuarantineColumns<'a> {
+    sources: Vec<&'a str>,
+    senders: Vec<Option<&'a str>>,
+    ids: Vec<Option<&'a str>>,
+    reasons: Vec<Cow<'a, str>>,
+    moments: Vec<i64>,
+    raws: Vec<&'a [u8]>,
+}
+
+impl<'a> QuarantineColumns<'a> {
+    fn new(items: &[&'a NewQuarantined]) -> Self {
+        Self {
+            sources: items.iter().map(|item| item.source).collect(),
+            senders: items.iter().map(|item| item.sender.as_deref()).collect(),
+            ids: items.iter().map(|item| item.id.as_ref().map(crate::event::EventId::as_str)).collect(),
+            reasons: items.iter().map(|item| rows::text(&item.reason)).collect(),
+            moments: items.iter().map(|item| ms(item.received_at)).collect(),
+            raws: items.iter().map(|item| item.raw.as_ref()).collect(),
+        }
+    }
+
+    fn values(&self) -> [&(dyn ToSql + Sync); 6] {
+        [&self.sources, &self.senders, &self.ids, &self.reasons, &self.moments, &self.raws]
+    }
 }
 
 pub(super) async fn quarantine_use(connection: &Connection) -> Result<Vec<QuarantineUse>> {

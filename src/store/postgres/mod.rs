@@ -1,8 +1,9 @@
 //! The store in PostgreSQL: for several nodes, or where a database is already operated.
 //!
 //! Each change is a function of the database (`functions.sql`, `alerts.sql`, `registry.sql`): one transaction and one round trip. Changes
-//! run one after another under one lock, as SQLite's writer runs them. The table `workers` says which node works a
-//! destination, because the pace of a destination is in one node's memory. [`connection`] reconnects after an outage; until
+//! run one after another under one lock, as SQLite's writer runs them. [`membership`] knows which nodes are alive. Shares fall
+//! to them by rendezvous hashing, and the table `workers` says which node works a share, because its pace is in one node's
+//! memory: another node to which it falls waits until the former one has none of its rows leased. [`connection`] reconnects after an outage; until
 //! then each call returns that the store is unavailable. [`outbox`], [`ledger`] and [`registry`] translate batches into
 //! arrays and rows into values. [`notifications`] tells a node what other nodes changed.
 //!
@@ -21,6 +22,7 @@ mod event_records;
 mod health;
 mod holds;
 mod ledger;
+mod membership;
 mod merge_requests;
 mod notifications;
 mod outbox;
@@ -34,11 +36,13 @@ mod unconfirmed_leases;
 mod watches;
 
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::columns::EventColumns;
@@ -46,35 +50,40 @@ use super::merge_requests::MergeRequests;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
-    AlertReport, Alerts, Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter,
-    DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, EventLog, HealthRecord, Hold, HoldKey,
-    Inbox, LatestWaits, Lease, Ledger, LoggedEvent, NewHealth, NewQuarantined, NewWatch, NodeId, NotedAlert,
-    Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined, Resend, Result, Retention, Settled,
-    SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
+    AlertReport, Alerts, AmongNodes, Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail,
+    DeliveryFilter, DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, EventLog, HealthRecord,
+    Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger, LoggedEvent, NewHealth, NewQuarantined, NewWatch,
+    NodeId, NotedAlert, Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined, Resend, Result,
+    Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::Secret;
 use connection::Connection;
+use membership::Membership;
 pub use notifications::{Listener, Notification};
 use rows::{ms, stored_event, text};
 use unconfirmed_leases::UnconfirmedLeases;
 
 /// The default of the client for TCP keepalive, which shows that the URL sets none.
 const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(2 * 60 * 60);
+/// What is sent and not confirmed for this time shows that the connection is lost.
+const LOST_AFTER: Duration = Duration::from_secs(8);
 
 /// A store in a PostgreSQL database, under the schema `forgebell`.
 pub struct Postgres {
     config: tokio_postgres::Config,
     tls: tls::Tls,
     /// For changes, which run one at a time in any case.
-    writer: Connection,
+    writer: Arc<Connection>,
     /// For the pipeline: short and frequent queries.
     reader: Connection,
     /// For people and gauges: queries that may read much.
     people: Connection,
     keys: Keyring,
     unconfirmed: UnconfirmedLeases,
+    /// This node among the others, where it has joined them.
+    membership: OnceLock<Arc<Membership>>,
 }
 
 impl Postgres {
@@ -111,13 +120,38 @@ impl Postgres {
         self.people.query(sql, values).await.unwrap()
     }
 
-    /// A listener for the changes of other nodes. It also reserves this node's name. If a former process of this node still
-    /// has the name, this waits up to `timeout` for the database to notice its end.
+    /// A listener for the changes of other nodes. It also reserves this node's name, and gives its signs of life while it
+    /// runs: it has joined the other nodes with the first. `lease` is how long this node's leases last. If a former process of
+    /// this node still has the name, this waits up to `timeout` for the database to notice its end.
     ///
     /// # Errors
     /// Another node has the name.
-    pub async fn listener(&self, node: &NodeId, timeout: Duration) -> Result<Listener> {
-        Listener::open(self.config.clone(), self.tls.clone(), node.clone(), timeout).await
+    pub async fn listener(&self, node: &NodeId, lease: Duration, timeout: Duration) -> Result<Listener> {
+        let membership = Arc::new(Membership::new(node.clone(), lease));
+        let writer = Arc::clone(&self.writer);
+        let own = Arc::clone(&membership);
+        let listener =
+            Listener::open(self.config.clone(), self.tls.clone(), writer, membership, timeout).await?;
+        // A store has one listener.
+        let _ = self.membership.set(own);
+        Ok(listener)
+    }
+
+    /// The moment by the clock that leases go by: the database's, where this is a node's store, and else the caller's.
+    fn lease_now(&self, now: Timestamp) -> i64 {
+        self.clock().unwrap_or_else(|| ms(now))
+    }
+
+    fn clock(&self) -> Option<i64> {
+        self.membership.get().and_then(|membership| membership.clock(Instant::now()))
+    }
+
+    /// The end of a lease that is given now, by the same clock.
+    fn lease_end(&self, lease: &Lease, lease_now: i64) -> i64 {
+        match self.membership.get() {
+            Some(membership) if membership.node == lease.node => membership.lease_end(lease_now),
+            _ => ms(lease.until),
+        }
     }
 
     fn connect(url: &Secret, ca_file: Option<&Path>, keys: Keyring) -> Result<Self> {
@@ -128,14 +162,18 @@ impl Postgres {
         config.connect_timeout(Duration::from_secs(10)).application_name("forgebell");
         if config.get_keepalives_idle() == DEFAULT_KEEPALIVE {
             // The database frees our name when it notices that we are gone. We have to notice it as soon.
-            config.keepalives_idle(Duration::from_secs(30));
-            config.keepalives_interval(Duration::from_secs(10)).keepalives_retries(3);
+            config.keepalives_idle(Duration::from_secs(5));
+            config.keepalives_interval(Duration::from_secs(2)).keepalives_retries(2);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(LOST_AFTER);
         }
         tls::require_for_remote(&mut config, url.expose());
         let tls = tls::connector(ca_file)?;
         let connection = || Connection::new(config.clone(), tls.clone());
-        let (writer, reader, people) = (connection(), connection(), connection());
-        Ok(Self { config, tls, writer, reader, people, keys, unconfirmed: UnconfirmedLeases::default() })
+        let (writer, reader, people) = (Arc::new(connection()), connection(), connection());
+        let unconfirmed = UnconfirmedLeases::default();
+        Ok(Self { config, tls, writer, reader, people, keys, unconfirmed, membership: OnceLock::new() })
     }
 }
 
@@ -185,7 +223,8 @@ impl Postgres {
     /// Calls a function that returns which of these rows the node still leases.
     async fn own(&self, sql: &'static str, lease: &Lease, rows: &[DeliveryId]) -> Result<Vec<DeliveryId>> {
         let ids: Vec<i64> = rows.iter().map(|row| row.0).collect();
-        let own = self.writer.row(sql, &[&&*lease.node.0, &ms(lease.until), &ids]).await?;
+        let until = self.lease_end(lease, self.clock().unwrap_or_default());
+        let own = self.writer.row(sql, &[&&*lease.node.0, &until, &ids]).await?;
         Ok(own.get::<_, Vec<i64>>(0).into_iter().map(DeliveryId).collect())
     }
 }
@@ -204,7 +243,9 @@ impl Outbox for Postgres {
 
     async fn waiting(&self, now: Timestamp, limit: usize) -> Result<Vec<(DestinationKey, Timestamp)>> {
         let most = i32::try_from(limit).unwrap_or(i32::MAX);
-        let found = self.reader.query("SELECT * FROM waiting($1, $2)", &[&ms(now), &most]).await?;
+        let node = self.membership.get().map(|membership| &*membership.node.0);
+        let values: connection::Values<'_> = &[&ms(now), &most, &node, &self.lease_now(now)];
+        let found = self.reader.query("SELECT * FROM waiting($1, $2, $3, $4)", values).await?;
         found.iter().map(|row| Ok((rows::shared(row, 0), rows::moment(row.get(1))?))).collect()
     }
 
@@ -225,8 +266,12 @@ impl Outbox for Postgres {
         self.own("SELECT start($1, $2, $3)", &lease, rows).await
     }
 
-    async fn release_leases(&self, by: &NodeId, now: Timestamp) -> Result<()> {
-        self.writer.query("SELECT release_leases($1, $2)", &[&&*by.0, &ms(now)]).await.map(drop)
+    async fn release_leases(&self, by: &NodeId, _now: Timestamp) -> Result<()> {
+        self.writer.query("SELECT release_leases($1)", &[&&*by.0]).await.map(drop)
+    }
+
+    fn among_nodes(&self) -> AmongNodes {
+        self.membership.get().map(|membership| membership.tell(Instant::now())).unwrap_or_default()
     }
 
     async fn holds(&self, now: Timestamp) -> Result<Vec<Hold>> {
@@ -342,8 +387,17 @@ impl Ledger for Postgres {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.reader.query("SELECT 1", &[]).await?;
-        self.writer.query("SELECT 1", &[]).await.map(drop)
+        if let Some(time) = self.membership.get().and_then(|own| own.cut_off_for(Instant::now())) {
+            let why = format!("PostgreSQL has not answered for {} s; no attempt starts", time.as_secs());
+            return Err(StoreError::Unavailable(why));
+        }
+        for connection in [&self.reader, &*self.writer] {
+            tokio::select! {
+                answer = connection.query("SELECT 1", &[]) => drop(answer?),
+                why = connection.until_slow() => return Err(why),
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,33 +1,39 @@
-//! Notifications of other nodes' changes, over a connection that also reserves this node's name.
+//! Notifications of other nodes' changes, over a connection that also reserves this node's name and carries its signs of life
+//! ([`super::membership`]).
 //!
 //! Notifications only save time. A node that gets none, because the connection is broken or a pooler drops `NOTIFY`, looks
 //! into the store every second anyway.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_postgres::AsyncMessage;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::connection::{TIMEOUT, failed, silent};
+use super::connection::{Connection, NOTICE_LOSS, TIMEOUT, failed, silent};
+use super::membership::{self, Membership, Sign};
 use super::tls::Tls;
-use crate::store::{DestinationKey, NodeId, Result, StoreError};
+use crate::store::{DestinationKey, Result, StoreError};
 
 /// The pause before the next attempt to connect.
-const RETRY_AFTER: Duration = Duration::from_secs(2);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long a node that ends says so.
+const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 
-/// If a node's machine loses its power, the database notices within a minute and frees the node's name.
-const BEGIN: &str =
-    "SET tcp_keepalives_idle TO 30; SET tcp_keepalives_interval TO 10; SET tcp_keepalives_count TO 3;
+/// Signs of life need not survive the database.
+const BEGIN: &str = "SET search_path TO forgebell; SET synchronous_commit TO off;
      LISTEN forgebell_stored; LISTEN forgebell_arrived; LISTEN forgebell_configured";
 
 /// The database's identity of a connection: its process and start time.
 type Session = (i32, SystemTime);
 
-const SESSION: &str = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+const SESSION: &str = "SELECT pid, backend_start, (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+     FROM pg_stat_activity WHERE pid = pg_backend_pid()";
 const NAME: &str = "SELECT pg_try_advisory_lock(1178752365, hashtext($1))";
 const END: &str =
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2";
@@ -45,9 +51,11 @@ pub enum Notification {
 
 /// Listens for notifications. It is opened with the store and runs beside it.
 pub struct Listener {
-    pub(super) config: tokio_postgres::Config,
-    pub(super) tls: Tls,
-    pub(super) node: NodeId,
+    config: tokio_postgres::Config,
+    tls: Tls,
+    /// Takes over from silent nodes.
+    writer: Arc<Connection>,
+    membership: Arc<Membership>,
     live: Option<Live>,
     /// The last connection of this listener that had the name. It may be broken without the database's knowledge.
     former: Option<Session>,
@@ -70,10 +78,11 @@ impl Listener {
     pub(super) async fn open(
         config: tokio_postgres::Config,
         tls: Tls,
-        node: NodeId,
+        writer: Arc<Connection>,
+        membership: Arc<Membership>,
         timeout: Duration,
     ) -> Result<Self> {
-        let mut listener = Self { config, tls, node, live: None, former: None };
+        let mut listener = Self { config, tls, writer, membership, live: None, former: None };
         let mut left = timeout;
         loop {
             match listener.connect().await {
@@ -93,20 +102,38 @@ impl Listener {
         }
     }
 
-    /// Sends notifications on until it is stopped. It reconnects after outages.
+    /// Sends notifications on and gives signs of life until it is stopped; takes over from nodes that are silent. It
+    /// reconnects after outages.
     ///
     /// # Errors
     /// During an outage another node took this node's name. Leases can't tell the two apart, so this node has to end.
     pub async fn run(
-        mut self,
+        self,
         notifications: mpsc::UnboundedSender<Notification>,
         stop: CancellationToken,
     ) -> Result<()> {
+        let (silent, silent_nodes) = mpsc::channel(1);
+        let taking_over = membership::take_over(Arc::clone(&self.writer), silent_nodes);
+        // It ends with the listening, which has the sender.
+        tokio::join!(self.listen(notifications, silent, stop), taking_over).0
+    }
+
+    async fn listen(
+        mut self,
+        notifications: mpsc::UnboundedSender<Notification>,
+        silent: mpsc::Sender<Sign>,
+        stop: CancellationToken,
+    ) -> Result<()> {
         while !stop.is_cancelled() {
-            if let Some(live) = self.live.take() {
+            if let Some(mut live) = self.live.take() {
                 tokio::select! {
-                    () = stop.cancelled() => return Ok(()),
-                    () = listen(live, &notifications) => warn!("notifications from PostgreSQL stopped; polling every second until the connection is back"),
+                    () = stop.cancelled() => {
+                        live.leave(&self.membership).await;
+                        return Ok(());
+                    }
+                    why = live.listen(&self.membership, &notifications, &silent) => {
+                        warn!(why, "the connection to PostgreSQL that carries notifications and signs of life broke; polling every second until it is back");
+                    }
                 }
             }
             tokio::select! {
@@ -124,7 +151,7 @@ impl Listener {
                     self.keep(live);
                 }
                 Err(error) => {
-                    warn!(%error, "cannot connect for notifications from PostgreSQL; trying again in two seconds");
+                    warn!(%error, "cannot connect for notifications from PostgreSQL; trying again in a second");
                 }
             }
         }
@@ -155,11 +182,13 @@ impl Listener {
 
     /// Reserves the node's name, unless another node has it.
     async fn take_name(&mut self, client: &tokio_postgres::Client) -> Result<Session> {
-        let node = &*self.node.0;
+        let node = &*self.membership.node.0;
+        client.batch_execute(NOTICE_LOSS).await.map_err(|error| failed(&error))?;
         client.batch_execute(BEGIN).await.map_err(|error| failed(&error))?;
         let is_ours = client.query_one(NAME, &[&node]).await.map_err(|error| failed(&error))?;
         if is_ours.get(0) {
             let session = client.query_one(SESSION, &[]).await.map_err(|error| failed(&error))?;
+            self.membership.set_clock(session.get(2), Instant::now());
             return Ok((session.get(0), session.get(1)));
         }
         if let Some((process, since)) = &self.former
@@ -181,20 +210,49 @@ async fn drain(connection: &mut Listening) {
     while connection.next().await.is_some_and(|message| message.is_ok()) {}
 }
 
-async fn listen(live: Live, notifications: &mpsc::UnboundedSender<Notification>) {
-    // The client is kept, because the connection ends with it.
-    let Live { client, mut connection, .. } = live;
-    while let Some(Ok(message)) = connection.next().await {
-        let AsyncMessage::Notification(note) = message else { continue };
+impl Live {
+    /// Passes notifications on and gives signs of life until the connection ends, and says why it did.
+    async fn listen(
+        &mut self,
+        membership: &Membership,
+        notifications: &mpsc::UnboundedSender<Notification>,
+        silent: &mpsc::Sender<Sign>,
+    ) -> String {
+        let Self { client, connection, .. } = self;
+        tokio::select! {
+            // The connection is polled first, since the answers to signs of life come over it.
+            biased;
+            why = pass_on(connection, notifications) => why,
+            error = membership::beat(client, membership, silent) => error.to_string(),
+        }
+    }
+
+    async fn leave(&mut self, membership: &Membership) {
+        let Self { client, connection, .. } = self;
+        tokio::select! {
+            () = membership::leave(client, &membership.node) => {}
+            () = drain(connection) => {}
+            () = tokio::time::sleep(LEAVE_WITHIN) => {}
+        }
+    }
+}
+
+/// Passes notifications on until the connection ends, and says why it did.
+async fn pass_on(connection: &mut Listening, notifications: &mpsc::UnboundedSender<Notification>) -> String {
+    loop {
+        let note = match connection.next().await {
+            Some(Ok(AsyncMessage::Notification(note))) => note,
+            Some(Ok(_)) => continue,
+            Some(Err(error)) => return failed(&error).to_string(),
+            None => return "PostgreSQL closed it".to_owned(),
+        };
         let notification = match (note.channel(), note.payload()) {
             ("forgebell_arrived", _) => Notification::Arrived,
             ("forgebell_configured", _) => Notification::Configured,
             (_, "") => continue,
             (_, destination) => Notification::Stored(destination.into()),
         };
-        if notifications.send(notification).is_err() {
-            return; // the receiver is gone
-        }
+        // Without a receiver the daemon is ending. The signs of life go on until it says so.
+        let _ = notifications.send(notification);
     }
-    drop(client);
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio_postgres::types::ToSql;
 
 use super::Postgres;
 use super::holds::KeyColumns;
@@ -14,8 +15,8 @@ use super::watches;
 use crate::integration::IntegrationId;
 use crate::store::columns::{EventColumns, key_of};
 use crate::store::{
-    Claim, Claimed, Delivery, DeliveryId, DestinationKey, Dispatched, Hold, HoldKey, Lane, NewState, NodeId,
-    Origin, Result, Settled, StoredEvent,
+    Claim, Claimed, Delivery, DeliveryId, DestinationKey, Dispatched, Hold, HoldKey, Lane, Lease, NewState,
+    NodeId, Origin, Result, Settled, StoredEvent,
 };
 
 /// The columns of a batch of events.
@@ -64,6 +65,7 @@ struct Rows<'a> {
     integration: Vec<Cow<'a, str>>,
     target: Vec<Cow<'a, str>>,
     destination: Vec<Cow<'a, str>>,
+    share: Vec<Cow<'a, str>>,
     lane: Vec<i64>,
     replaces: Vec<bool>,
     route_key: Vec<i64>,
@@ -71,7 +73,95 @@ struct Rows<'a> {
     lease_until: Vec<Option<i64>>,
 }
 
-const ENQUEUE: &str = "SELECT * FROM enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)";
+/// PostgreSQL takes messages of up to 1 GB. A batch of more bytes than this is written in several calls of one transaction. A
+/// single event may have more.
+pub(super) const MOST_BYTES: usize = if cfg!(test) { 64 << 10 } else { 32 << 20 };
+
+const ENQUEUE: &str = "SELECT * FROM enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)";
+
+/// The columns of a part of a batch that one call writes.
+#[derive(Default)]
+struct Batch<'a> {
+    events: Events<'a>,
+    rows: Rows<'a>,
+    seen: Seen,
+    /// The bytes of the events' JSON.
+    bytes: usize,
+}
+
+impl<'a> Batch<'a> {
+    /// The parts that fit into one message to PostgreSQL each: see [`MOST_BYTES`].
+    fn parts(batch: &'a [Dispatched], lease_end: impl Fn(&Lease) -> i64) -> Vec<Self> {
+        let mut parts = vec![Self::default()];
+        for dispatched in batch {
+            let bytes = dispatched.event.raw.len();
+            if parts.last().is_none_or(|part| part.bytes > 0 && part.bytes + bytes > MOST_BYTES) {
+                parts.push(Self::default());
+            }
+            if let Some(part) = parts.last_mut() {
+                part.add(dispatched, &lease_end);
+            }
+        }
+        parts
+    }
+
+    fn add(&mut self, dispatched: &'a Dispatched, lease_end: impl Fn(&Lease) -> i64) {
+        let Self { events, rows, seen, bytes } = self;
+        *bytes += dispatched.event.raw.len();
+        events.add(dispatched);
+        dispatched.seen.iter().for_each(|merge_request| seen.add(merge_request));
+        let place = i32::try_from(events.id.len()).unwrap_or(i32::MAX);
+        for delivery in &dispatched.deliveries {
+            rows.event.push(place);
+            let (integration, target) = (text(&delivery.integration.0), text(&delivery.target));
+            rows.route_key.push(key_of(&[&integration, &target]));
+            rows.integration.push(integration);
+            rows.target.push(target);
+            rows.destination.push(text(&delivery.destination));
+            rows.share.push(text(&delivery.share));
+            rows.lane.push(delivery.lane.0);
+            rows.replaces.push(delivery.replaces);
+            rows.lease_node.push(delivery.lease.as_ref().map(|lease| &*lease.node.0));
+            rows.lease_until.push(delivery.lease.as_ref().map(&lease_end));
+        }
+    }
+
+    /// The values of [`ENQUEUE`].
+    fn values<'v>(&'v self, now: &'v i64, lease_now: &'v i64) -> [&'v (dyn ToSql + Sync); 29] {
+        let Self { events, rows, seen, .. } = self;
+        [
+            &events.id,
+            &events.trigger,
+            &events.kind,
+            &events.project_id,
+            &events.project,
+            &events.subject,
+            &events.occurred_at,
+            &events.digest,
+            &events.raw,
+            &events.inbox,
+            &events.redelivered,
+            &rows.event,
+            &rows.integration,
+            &rows.target,
+            &rows.destination,
+            &rows.lane,
+            &rows.lease_node,
+            &rows.lease_until,
+            now,
+            &rows.replaces,
+            &rows.route_key,
+            &seen.project_id,
+            &seen.iid,
+            &seen.source_project_id,
+            &seen.branch_key,
+            &seen.state,
+            &seen.at,
+            &rows.share,
+            lease_now,
+        ]
+    }
+}
 
 impl Postgres {
     pub(super) async fn write(
@@ -79,60 +169,22 @@ impl Postgres {
         batch: &[Dispatched],
         now: Timestamp,
     ) -> Result<Vec<Vec<Option<Delivery>>>> {
-        let (mut events, mut rows, mut seen) = (Events::default(), Rows::default(), Seen::default());
-        for (place, dispatched) in (1..).zip(batch) {
-            events.add(dispatched);
-            dispatched.seen.iter().for_each(|merge_request| seen.add(merge_request));
-            for delivery in &dispatched.deliveries {
-                rows.event.push(place);
-                let (integration, target) = (text(&delivery.integration.0), text(&delivery.target));
-                rows.route_key.push(key_of(&[&integration, &target]));
-                rows.integration.push(integration);
-                rows.target.push(target);
-                rows.destination.push(text(&delivery.destination));
-                rows.lane.push(delivery.lane.0);
-                rows.replaces.push(delivery.replaces);
-                rows.lease_node.push(delivery.lease.as_ref().map(|lease| &*lease.node.0));
-                rows.lease_until.push(delivery.lease.as_ref().map(|lease| ms(lease.until)));
-            }
-        }
+        let lease_now = self.lease_now(now);
+        let parts = Batch::parts(batch, |lease| self.lease_end(lease, lease_now));
+        let now = ms(now);
+        let values: Vec<_> = parts.iter().map(|part| part.values(&now, &lease_now)).collect();
+        let calls: Vec<_> = values.iter().map(|values| (ENQUEUE, &values[..])).collect();
+        let leases = || parts.iter().flat_map(|part| part.rows.lease_until.iter().copied().flatten());
         self.release_unconfirmed().await?;
         let written = self
             .writer
-            .query(
-                ENQUEUE,
-                &[
-                    &events.id,
-                    &events.trigger,
-                    &events.kind,
-                    &events.project_id,
-                    &events.project,
-                    &events.subject,
-                    &events.occurred_at,
-                    &events.digest,
-                    &events.raw,
-                    &events.inbox,
-                    &events.redelivered,
-                    &rows.event,
-                    &rows.integration,
-                    &rows.target,
-                    &rows.destination,
-                    &rows.lane,
-                    &rows.lease_node,
-                    &rows.lease_until,
-                    &ms(now),
-                    &rows.replaces,
-                    &rows.route_key,
-                    &seen.project_id,
-                    &seen.iid,
-                    &seen.source_project_id,
-                    &seen.branch_key,
-                    &seen.state,
-                    &seen.at,
-                ],
-            )
+            .all_or_none(&calls)
             .await
-            .inspect_err(|error| self.unconfirmed.note_written(batch, error))?;
+            .inspect_err(|error| self.unconfirmed.note_written(batch, leases(), error))?;
+        let written: Vec<_> = written.into_iter().flatten().collect();
+        let shares = parts.iter().flat_map(|part| &part.rows.share);
+        let gained = written.iter().zip(shares).filter(|(row, _)| row.get(2));
+        self.note_gained(gained.map(|(_, share)| &**share));
         let mut written = written.into_iter();
         let each = batch.iter().map(|dispatched| {
             let deliveries = dispatched.deliveries.iter().zip(written.by_ref());
@@ -160,16 +212,18 @@ impl Postgres {
         let destinations: Vec<_> = claim.destinations.iter().map(|key| text(key)).collect();
         let most = i32::try_from(claim.portion.rows).unwrap_or(i32::MAX / 2);
         let bytes = rows::limit(claim.portion.bytes);
-        let (node, until, now) = (&*claim.lease.node.0, ms(claim.lease.until), ms(claim.now));
+        let (node, now, lease_now) = (&*claim.lease.node.0, ms(claim.now), self.lease_now(claim.now));
+        let until = self.lease_end(&claim.lease, lease_now);
         self.release_unconfirmed().await?;
         let found = self
             .writer
             .query(
-                "SELECT * FROM claim($1, $2, $3, $4, $5, $6)",
-                &[&destinations, &most, &bytes, &node, &until, &now],
+                "SELECT * FROM claim($1, $2, $3, $4, $5, $6, $7)",
+                &[&destinations, &most, &bytes, &node, &until, &now, &lease_now],
             )
             .await
-            .inspect_err(|error| self.unconfirmed.note_claimed(claim, error))?;
+            .inspect_err(|error| self.unconfirmed.note_claimed(claim, until, error))?;
+        self.note_gained(found.iter().filter_map(|row| row.get::<_, Option<&str>>(15)));
         let claimed = |destination: &DestinationKey| Claimed {
             destination: Arc::clone(destination),
             deliveries: Vec::new(),
@@ -259,7 +313,7 @@ impl Postgres {
         self.writer
             .query(
                 "SELECT settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-                               $20, $21, $22, $23, $24, $25, $26)",
+                               $20, $21, $22, $23, $24, $25, $26, $27)",
                 &[
                     &&*by.0,
                     &ids,
@@ -287,9 +341,17 @@ impl Postgres {
                     &strikes,
                     &made_by,
                     &fingerprints,
+                    &self.clock(),
                 ],
             )
             .await
             .map(drop)
+    }
+
+    /// These shares were another node's before.
+    fn note_gained<'a>(&self, shares: impl Iterator<Item = &'a str>) {
+        if let Some(membership) = self.membership.get() {
+            membership.gain(shares.map(Arc::from));
+        }
     }
 }

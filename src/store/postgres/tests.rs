@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Notification, Postgres};
+use super::{Listener, Notification, Postgres};
 use crate::event::{Event, EventId};
 use crate::integration::IntegrationId;
 use crate::settings::Secret;
@@ -16,9 +16,11 @@ use crate::store::registry::AuditEntry;
 use crate::store::seal::Keyring;
 use crate::store::suite::private_postgres::database;
 use crate::store::{
-    AttemptRecord, Claim, Delivery, Dispatched, Inbox, Lane, Lease, Ledger, NewDelivery, NewState, NodeId,
-    Origin, Outbox, Portion, Registry, Settled, StoreError,
+    AttemptRecord, Claim, Delivery, Dispatched, Inbox, Lane, Lease, Ledger, NewDelivery, NewQuarantined,
+    NewState, NodeId, Origin, Outbox, Portion, Quarantine, Registry, Settled, StoreError,
 };
+
+const LEASE: Duration = Duration::from_secs(60);
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + seconds).unwrap()
@@ -58,6 +60,7 @@ async fn write(store: &Postgres, id: &str, name: Option<&str>, now: Timestamp) -
         integration: IntegrationId::new("slack"),
         target: "".into(),
         destination: "hook".into(),
+        share: "hook".into(),
         lane: Lane(id.bytes().map(i64::from).sum()),
         replaces: false,
         lease: name.map(|name| lease(name, now)),
@@ -95,53 +98,190 @@ async fn deliver(store: &Postgres, name: &str, delivery: &Delivery, now: Timesta
     store.settle(&node(name), vec![settled]).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_destination_is_worked_by_one_node_at_a_time() {
-    let (store, _) = store().await;
-    let first = write(&store, "e1", Some("a"), at(0)).await;
-    assert!(first.leased, "no other node works on it");
-    let second = write(&store, "e2", Some("b"), at(1)).await;
-    assert!(!second.leased, "a works it");
-    assert_eq!(claim(&store, "b", at(2)).await, 0);
-    deliver(&store, "a", &first, at(3)).await;
-    assert_eq!(claim(&store, "b", at(4)).await, 0, "what a sent last is in a's memory");
-    assert_eq!(claim(&store, "a", at(10)).await, 1, "so a gets the other one's too");
-    deliver(&store, "a", &second, at(11)).await;
-    write(&store, "e3", None, at(12)).await;
-    assert_eq!(claim(&store, "b", at(69)).await, 0);
-    assert_eq!(claim(&store, "b", at(70)).await, 1, "a has not come for a lease's time");
-    assert_eq!(claim(&store, "a", at(71)).await, 0);
+/// Gives a sign of life of these nodes, which join with it.
+async fn beat(store: &Postgres, nodes: &[&str]) {
+    for node in nodes {
+        store.ask("SELECT b_beats FROM beat($1)", &[node]).await;
+    }
+}
+
+/// This store as that of a node.
+async fn listener(store: &Postgres, name: &str) -> Listener {
+    store.listener(&node(name), LEASE, Duration::ZERO).await.unwrap()
+}
+
+/// What other nodes do when this one is silent: how many rows they take over.
+async fn take_over(store: &Postgres, silent: &str) -> Option<i64> {
+    const TAKE_OVER: &str = "SELECT take_over($1, (SELECT beats FROM nodes WHERE name = $1))";
+    store.ask(TAKE_OVER, &[&silent]).await[0].get(0)
+}
+
+/// The node that the share of these tests falls to, and the other one.
+async fn by_share(store: &Postgres) -> (&'static str, &'static str) {
+    beat(store, &["a", "b"]).await;
+    let row = store.ask("SELECT node_of('hook')", &[]).await.remove(0);
+    if row.get::<_, &str>(0) == "a" { ("a", "b") } else { ("b", "a") }
 }
 
 #[tokio::test]
-async fn a_node_that_ends_frees_its_destinations_soon() {
+async fn a_share_is_worked_by_the_node_that_it_falls_to_alone() {
     let (store, _) = store().await;
-    write(&store, "e1", Some("a"), at(0)).await;
-    store.release_leases(&node("a"), at(1)).await.unwrap();
-    assert_eq!(claim(&store, "b", at(15)).await, 0, "the pace of what it sent last");
-    assert_eq!(claim(&store, "b", at(16)).await, 1);
+    let (mine, other) = by_share(&store).await;
+    assert!(!write(&store, "e1", Some(other), at(0)).await.leased, "it falls to the other node");
+    assert_eq!(claim(&store, other, at(1)).await, 0);
+    assert_eq!(claim(&store, mine, at(2)).await, 1);
+    assert!(write(&store, "e2", Some(mine), at(3)).await.leased);
+    assert!(!write(&store, "e3", Some("stranger"), at(4)).await.leased, "one that never gave a sign of life");
 }
 
 #[tokio::test]
-async fn renewing_keeps_what_a_node_has_rows_of() {
+async fn a_silent_node_is_taken_over_whatever_its_lease() {
     let (store, _) = store().await;
-    let first = write(&store, "e1", Some("a"), at(0)).await;
+    let (silent, other) = by_share(&store).await;
+    write(&store, "e1", Some(silent), at(0)).await;
     write(&store, "e2", None, at(0)).await;
-    store.renew(lease("a", at(50)), &[first.id]).await.unwrap();
-    assert_eq!(claim(&store, "b", at(100)).await, 0);
-    assert_eq!(claim(&store, "b", at(110)).await, 2);
+    assert_eq!(claim(&store, other, at(1)).await, 0);
+    assert_eq!(take_over(&store, silent).await, Some(1));
+    assert_eq!(take_over(&store, silent).await, None, "once");
+    assert_eq!(claim(&store, silent, at(1)).await, 0, "it may not work before it is back");
+    assert_eq!(claim(&store, other, at(1)).await, 2, "in their order, and at once");
+    beat(&store, &[silent]).await;
+    assert_eq!(store.renew(lease(silent, at(2)), &[]).await.unwrap(), []);
+    write(&store, "e3", None, at(2)).await;
+    assert_eq!(claim(&store, silent, at(2)).await, 0, "it falls to this node again, but the other has rows");
+}
+
+#[tokio::test]
+async fn a_node_that_gave_a_sign_of_life_meanwhile_is_not_taken_over() {
+    let (store, _) = store().await;
+    let (slow, _) = by_share(&store).await;
+    write(&store, "e1", Some(slow), at(0)).await;
+    let seen: i64 = store.ask("SELECT beats FROM nodes WHERE name = $1", &[&slow]).await[0].get(0);
+    beat(&store, &[slow]).await;
+    let taken: Option<i64> = store.ask("SELECT take_over($1, $2)", &[&slow, &seen]).await[0].get(0);
+    assert_eq!(taken, None);
+    assert_eq!(claim(&store, slow, at(61)).await, 1, "what it leased is its own until the lease lapses");
+}
+
+#[tokio::test]
+async fn where_a_node_joins_a_share_is_handed_over_when_its_rows_are_settled() {
+    let (store, url) = store().await;
+    let (joining, former) = by_share(&store).await;
+    store.ask("SELECT leave_nodes($1)", &[&joining]).await;
+    let first = write(&store, "e1", Some(former), at(0)).await;
+    assert!(first.leased, "the only node works everything");
+    // It was written in the past by the caller's clock, and has to last by the database's.
+    for lasting in ["UPDATE deliveries SET lease_until = 9e15", "UPDATE workers SET until = 9e15"] {
+        store.ask(lasting, &[]).await;
+    }
+    // The other one comes (back), with a process of its own.
+    let node = Postgres::open(&url, None, Keyring::none()).await.unwrap();
+    let _listener = listener(&node, joining).await;
+    beat(&store, &[joining]).await;
+    assert!(!write(&store, "e2", Some(former), at(1)).await.leased, "the former one gets no more");
+    assert_eq!(claim(&store, former, at(1)).await, 0);
+    assert_eq!(claim(&node, joining, at(1)).await, 0, "its rows are still under way");
+    deliver(&store, former, &first, at(2)).await;
+    assert_eq!(node.among_nodes().gained.len(), 0);
+    assert_eq!(claim(&node, joining, at(3)).await, 1);
+    assert_eq!(node.among_nodes().gained, ["hook".into()], "what the former one sent last is not known here");
+    write(&store, "e3", None, at(4)).await;
+    assert_eq!(claim(&node, joining, at(4)).await, 1);
+    assert_eq!(node.among_nodes().gained.len(), 0, "told once");
+}
+
+#[tokio::test]
+async fn shares_are_dealt_out_evenly_and_only_those_of_the_node_that_goes_move() {
+    let (store, _) = store().await;
+    beat(&store, &["one", "two", "three"]).await;
+    let dealt = async || -> Vec<(String, String)> {
+        let all = "SELECT 'share ' || n, node_of('share ' || n) FROM generate_series(1, 3000) AS n";
+        store.ask(all, &[]).await.iter().map(|row| (row.get(0), row.get(1))).collect()
+    };
+    let before = dealt().await;
+    for node in ["one", "two", "three"] {
+        let count = before.iter().filter(|(_, of)| of == node).count();
+        assert!((900..1100).contains(&count), "{node} has {count} of 3000");
+    }
+    store.ask("SELECT leave_nodes('two')", &[]).await;
+    for ((share, of), (_, now)) in before.iter().zip(dealt().await) {
+        assert!(of == "two" || *of == now, "{share} moved from {of} to {now}");
+    }
+}
+
+#[tokio::test]
+async fn leases_of_nodes_go_by_the_databases_clock() {
+    let (store, url) = store().await;
+    let (mine, _) = by_share(&store).await;
+    let node = Postgres::open(&url, None, Keyring::none()).await.unwrap();
+    let listener = listener(&node, mine).await;
+    let (told, _heard) = mpsc::unbounded_channel();
+    let stop = CancellationToken::new();
+    let using = async {
+        let now: i64 =
+            store.ask("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint", &[]).await[0].get(0);
+        // This node's clock is years behind.
+        let leased = write(&node, "e1", Some(mine), at(0)).await;
+        assert!(leased.leased);
+        let until: i64 = store.ask("SELECT lease_until FROM deliveries", &[]).await[0].get(0);
+        assert!((until - now - 60_000).abs() < 5_000, "{until}, and it is {now}");
+        // Another hour by this clock, and the lease is as long as it was.
+        assert_eq!(claim(&node, mine, at(3600)).await, 0);
+        assert_eq!(node.renew(lease(mine, at(3600)), &[leased.id]).await.unwrap(), [leased.id]);
+        stop.cancel();
+    };
+    let both = async { tokio::join!(listener.run(told, stop.clone()), using).0 };
+    tokio::time::timeout(Duration::from_secs(30), both).await.unwrap().unwrap();
+    let left = store.ask("SELECT 1 FROM nodes WHERE name = $1", &[&mine]).await;
+    assert!(left.is_empty(), "a node that ends says so");
+}
+
+#[tokio::test]
+async fn what_other_nodes_work_is_not_found_waiting() {
+    let (store, url) = store().await;
+    let (mine, other) = by_share(&store).await;
+    write(&store, "e1", None, at(0)).await;
+    let mut found = Vec::new();
+    for name in [mine, other] {
+        let node = Postgres::open(&url, None, Keyring::none()).await.unwrap();
+        let _listener = listener(&node, name).await;
+        found.push(node.waiting(at(1), 10).await.unwrap().len());
+    }
+    assert_eq!(found, [1, 0]);
+    assert_eq!(store.waiting(at(1), 10).await.unwrap().len(), 1, "a command sees all");
+}
+
+#[tokio::test]
+async fn a_statement_that_waits_for_a_lock_is_said_with_the_session_that_has_it() {
+    let (store, url) = store().await;
+    let (mut locker, connection) =
+        tokio_postgres::connect(url.expose(), tokio_postgres::NoTls).await.unwrap();
+    #[expect(clippy::disallowed_methods, reason = "it ends with the connection that it belongs to")]
+    tokio::spawn(connection);
+    let process: i32 = locker.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+    let lock = locker.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE forgebell.deliveries IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let asking = async {
+        let why = store.ping().await.unwrap_err().to_string();
+        assert!(why.contains("`enqueue`") && why.contains(&format!("process {process}")), "{why}");
+        lock.rollback().await.unwrap();
+    };
+    let both = async { tokio::join!(write(&store, "e1", None, at(0)), asking).0 };
+    tokio::time::timeout(Duration::from_secs(20), both).await.unwrap();
+    store.ping().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_second_node_of_the_same_name_is_refused() {
     let (store, url) = store().await;
-    let _first = store.listener(&node("a"), Duration::ZERO).await.unwrap();
+    let _first = store.listener(&node("a"), LEASE, Duration::ZERO).await.unwrap();
     let other = Postgres::open(&url, None, Keyring::none()).await.unwrap();
-    let Err(StoreError::Broken(why)) = other.listener(&node("a"), Duration::ZERO).await.map(drop) else {
+    let Err(StoreError::Broken(why)) = other.listener(&node("a"), LEASE, Duration::ZERO).await.map(drop)
+    else {
         panic!("two of a name")
     };
     assert!(why.contains("`a`") && why.contains("node.name"), "{why}");
-    assert!(other.listener(&node("b"), Duration::ZERO).await.is_ok());
+    assert!(other.listener(&node("b"), LEASE, Duration::ZERO).await.is_ok());
 }
 
 #[tokio::test]
@@ -150,7 +290,7 @@ async fn nodes_are_notified_of_the_writes_of_others() {
     let other = Postgres::open(&url, None, Keyring::none()).await.unwrap();
     let (told, mut heard) = mpsc::unbounded_channel();
     let stop = CancellationToken::new();
-    let listening = store.listener(&node("a"), Duration::ZERO).await.unwrap().run(told, stop.clone());
+    let listening = store.listener(&node("a"), LEASE, Duration::ZERO).await.unwrap().run(told, stop.clone());
     let told_of = async {
         write(&other, "e1", None, at(0)).await;
         assert_eq!(heard.recv().await, Some(Notification::Stored("hook".into())));
@@ -267,4 +407,52 @@ async fn nodes_that_start_together_migrate_the_schema_once() {
     for opened in futures_util::future::join_all(opening).await {
         opened.unwrap().ping().await.unwrap();
     }
+}
+
+/// A batch of this many events, of 40 KB each, whose last delivery goes to this target. Tests have a small limit.
+fn large_batch(events: usize, last_target: &str) -> Vec<Dispatched> {
+    let one = |n: usize| {
+        let delivery = NewDelivery {
+            integration: IntegrationId::new("slack"),
+            target: if n + 1 == events { last_target.into() } else { "".into() },
+            destination: "hook".into(),
+            share: "hook".into(),
+            lane: Lane(1),
+            replaces: false,
+            lease: Some(lease("a", at(0))),
+        };
+        Dispatched {
+            event: Arc::new(event(&format!("large-{n}"), &"x".repeat(40 << 10))),
+            origin: Origin::Broker { digest: None, redelivered: false },
+            deliveries: vec![delivery],
+            seen: None,
+            log: None,
+        }
+    };
+    (0..events).map(one).collect()
+}
+
+#[tokio::test]
+async fn a_batch_of_more_bytes_than_one_message_takes_is_written_whole_or_not_at_all() {
+    let (store, _) = store().await;
+    store.ask("ALTER TABLE deliveries ADD CHECK (target <> 'refused')", &[]).await;
+    let refused = store.enqueue(large_batch(7, "refused"), at(0)).await;
+    assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
+    assert_eq!(store.ask("SELECT id FROM events", &[]).await.len(), 0, "none of its parts is there");
+    let written = store.enqueue(large_batch(7, "taken"), at(0)).await.unwrap();
+    let ids: Vec<_> = written.iter().map(|of_event| of_event[0].as_ref().unwrap()).collect();
+    assert!(ids.iter().all(|delivery| delivery.leased));
+    assert!(ids.is_sorted_by_key(|delivery| delivery.id));
+    let again = store.enqueue(large_batch(7, "taken"), at(1)).await.unwrap();
+    assert!(again.iter().all(|of_event| of_event[0].is_none()));
+    let junk = |_| NewQuarantined {
+        source: "amqp",
+        sender: None,
+        id: None,
+        reason: "no".to_owned(),
+        received_at: at(0),
+        raw: vec![b'x'; 40 << 10].into(),
+    };
+    store.quarantine((0..7).map(junk).collect()).await.unwrap();
+    assert_eq!(store.list_quarantined(None, 100).await.unwrap().len(), 7);
 }

@@ -3,8 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::Postgres;
-use super::rows::ms;
-use crate::store::{Claim, Dispatched, Lease, NodeId, Result, StoreError};
+use crate::store::{Claim, Dispatched, NodeId, Result, StoreError};
 
 /// The calls that were not answered. There are no more than were under way when the connection broke, because these are
 /// settled before the next call.
@@ -22,27 +21,27 @@ struct Call {
 }
 
 impl UnconfirmedLeases {
-    /// Notes a failed write of a batch, which may have been made.
-    pub(super) fn note_written(&self, batch: &[Dispatched], error: &StoreError) {
-        let leases = || {
-            let deliveries = batch.iter().flat_map(|dispatched| &dispatched.deliveries);
-            deliveries.filter_map(|delivery| delivery.lease.as_ref())
-        };
-        let Some(Lease { node, .. }) = leases().next() else { return };
-        let mut until: Vec<_> = leases().map(|lease| ms(lease.until)).collect();
+    /// Notes a failed write of a batch, which may have been made. `until` are the ends of the deliveries' leases, as they were written.
+    pub(super) fn note_written(
+        &self,
+        batch: &[Dispatched],
+        until: impl Iterator<Item = i64>,
+        error: &StoreError,
+    ) {
+        let mut deliveries = batch.iter().flat_map(|dispatched| &dispatched.deliveries);
+        let Some(lease) = deliveries.find_map(|delivery| delivery.lease.as_ref()) else { return };
+        let node = &lease.node;
+        let mut until: Vec<_> = until.collect();
         until.dedup();
         let events = batch.iter().map(|dispatched| dispatched.event.id.to_string()).collect();
         self.note(Call { node: node.clone(), until, events, destinations: Vec::new() }, error);
     }
 
-    /// Notes a failed claim, which may have been made.
-    pub(super) fn note_claimed(&self, claim: &Claim, error: &StoreError) {
-        let Lease { node, until } = &claim.lease;
+    /// Notes a failed claim, which may have been made. `until` is the end of its leases, as it was written.
+    pub(super) fn note_claimed(&self, claim: &Claim, until: i64, error: &StoreError) {
+        let node = &claim.lease.node;
         let destinations = claim.destinations.iter().map(ToString::to_string).collect();
-        self.note(
-            Call { node: node.clone(), until: vec![ms(*until)], events: Vec::new(), destinations },
-            error,
-        );
+        self.note(Call { node: node.clone(), until: vec![until], events: Vec::new(), destinations }, error);
     }
 
     fn note(&self, call: Call, error: &StoreError) {

@@ -2,10 +2,10 @@
 //!
 //! A writer thread commits in groups ([`thread`]). Two readers, one for the pipeline and one for people, see what is committed
 //! and never wait for the writer. The operations are functions of a connection, in a file for each: [`inbox`], [`enqueue`],
-//! [`keep`], [`claim`], [`settle`], [`history`], [`leases`], [`holds`], [`ledger`], [`sweep`], [`quarantine`], [`registry`]. [`lanes`] keeps the
-//! order within lanes. [`segments`] has the JSON of delivered events.
-//! [`schema`] opens and migrates the file, [`key_file`] has the key beside it, [`place`] watches over both,
-//! and [`lock`] keeps others away. [`backup`] copies a store and puts a copy in its place.
+//! [`keep`], [`claim`], [`settle`], [`history`], [`leases`], [`holds`], [`ledger`], [`sweep`], [`quarantine`], [`registry`].
+//! [`lanes`] keeps the order within lanes. [`segments`] has the JSON of delivered events. [`schema`] opens and migrates the
+//! file, [`key_file`] has the key beside it, [`place`] watches over both, and [`lock`] keeps others away. [`backup`] copies a
+//! store and puts a copy in its place.
 
 mod alerts;
 mod backup;

@@ -48,6 +48,7 @@ pub(super) fn delivery() -> NewDelivery {
         integration: IntegrationId::new("slack"),
         target: "".into(),
         destination: "hook".into(),
+        share: "hook".into(),
         lane: Lane(1),
         replaces: false,
         lease: None,
@@ -207,17 +208,6 @@ impl<B: Backend> Case<B> {
         &self.backend
     }
 
-    /// From now on another node may work each destination, as after the time for which a node works it. Leases stay.
-    pub(super) async fn workers_end(&self) {
-        B::end_workers(&self.store).await;
-    }
-
-    /// The rows that a node gets of one destination that no other node works.
-    pub(super) async fn take_over(&self, name: &str, destination: &str, now: Timestamp) -> Vec<DeliveryId> {
-        self.workers_end().await;
-        self.claim(name, destination, now).await
-    }
-
     /// Sets project 42's integration, new or not, at second 0.
     pub(super) async fn set(&self, slug: &str, configuration: Configuration) -> StoredIntegration {
         let owner = ScopeKey::Project(42);
@@ -251,7 +241,6 @@ impl<B: Backend> Case<B> {
 
     /// The rows that a node gets of one destination, each with whether its attempt was started before.
     pub(super) async fn claim_started(&self, name: &str, now: Timestamp) -> Vec<(DeliveryId, bool)> {
-        self.workers_end().await;
         let (destinations, portion) = (vec!["hook".into()], Portion::rows(100));
         let claim = Claim { destinations, portion, lease: lease(name, now), now };
         let claimed = self.store.claim(claim).await.unwrap().remove(0).deliveries;

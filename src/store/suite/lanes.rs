@@ -31,9 +31,9 @@ pub(super) async fn a_row_of_a_lane_that_another_node_works_on_waits_for_it<B: B
     let case = Case::<B>::new().await;
     let first = case.write("e1", delivery().leased("a", at(0)), at(0)).await;
     let second = case.write("e2", delivery(), at(1)).await;
-    assert_eq!(case.take_over("b", "hook", at(2)).await, []);
+    assert_eq!(case.claim("b", "hook", at(2)).await, []);
     case.end("a", first, NewState::Delivered, at(3)).await;
-    assert_eq!(case.take_over("b", "hook", at(4)).await, [second]);
+    assert_eq!(case.claim("b", "hook", at(4)).await, [second]);
 }
 
 pub(super) async fn a_node_may_have_the_next_of_a_lane_it_works_on<B: Backend>() {
@@ -48,7 +48,6 @@ pub(super) async fn a_node_may_have_the_next_of_a_lane_it_works_on<B: Backend>()
 pub(super) async fn a_lease_is_refused_where_an_earlier_row_waits<B: Backend>() {
     let case = Case::<B>::new().await;
     let leased = async |id: &str, lane: i64, name: &str, now| {
-        case.workers_end().await;
         let new = delivery().lane(lane).leased(name, at(now));
         let written = case.write_all(id, vec![new], at(now)).await.remove(0).unwrap();
         (written.id, written.leased)
@@ -62,7 +61,7 @@ pub(super) async fn a_lease_is_refused_where_an_earlier_row_waits<B: Backend>() 
     case.end("a", first, NewState::Waiting(at(30)), at(3)).await;
     let (refused, granted) = leased("e5", 1, "a", 4).await;
     assert!(!granted, "the first waits for its retry");
-    let got = case.take_over("a", "hook", at(30)).await;
+    let got = case.claim("a", "hook", at(30)).await;
     assert_eq!((got.first(), got.last()), (Some(&first), Some(&refused)), "it is not lost, but in its place");
 }
 
@@ -89,7 +88,7 @@ pub(super) async fn what_the_limit_left_of_a_lane_is_claimed_next<B: Backend>() 
         case.end("a", *id, NewState::Delivered, at(10)).await;
     }
     assert_eq!(case.waiting(at(10)).await, [("hook".to_owned(), at(2))]);
-    assert_eq!(case.take_over("b", "hook", at(11)).await, ids[2..]);
+    assert_eq!(case.claim("b", "hook", at(11)).await, ids[2..]);
     case.store.release(&super::fixtures::node("b"), &ids[3..4]).await.unwrap();
     assert_eq!(case.claim("b", "hook", at(12)).await, ids[3..4]);
 }
@@ -168,6 +167,6 @@ pub(super) async fn what_was_replaced_under_way_does_not_return_after_a_crash<B:
 
     let newest = case.write("e4", delivery().lane(2).replacing(), at(3)).await;
     case.end("a", newer, NewState::Delivered, at(4)).await;
-    assert_eq!(case.take_over("b", "hook", at(62)).await, [newest], "the lease of the older row lapsed");
+    assert_eq!(case.claim("b", "hook", at(62)).await, [newest], "the lease of the older row lapsed");
     assert_eq!(stands(&case, lapsed).await, replaced());
 }

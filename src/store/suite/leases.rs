@@ -10,9 +10,9 @@ pub(super) async fn a_leased_row_is_not_handed_out_twice<B: Backend>() {
     let case = Case::<B>::new().await;
     let id = case.write("e1", delivery(), at(0)).await;
     case.write("e2", delivery().lane(2).leased("b", at(0)), at(0)).await;
-    assert_eq!(case.take_over("a", "hook", at(1)).await, [id]);
+    assert_eq!(case.claim("a", "hook", at(1)).await, [id]);
     for name in ["a", "b"] {
-        assert_eq!(case.take_over(name, "hook", at(2)).await, []);
+        assert_eq!(case.claim(name, "hook", at(2)).await, []);
     }
 }
 
@@ -21,22 +21,20 @@ pub(super) async fn leases_lapse<B: Backend>() {
     let claimed = case.write("e1", delivery(), at(0)).await;
     let written = case.write("e2", delivery().lane(2).leased("a", at(0)), at(0)).await;
     assert_eq!(case.claim("a", "hook", at(0)).await, [claimed]);
-    assert_eq!(case.take_over("b", "hook", at(59)).await, []);
+    assert_eq!(case.claim("b", "hook", at(59)).await, []);
     assert_eq!(case.claim("b", "hook", at(60)).await, [claimed, written]);
 }
 
 pub(super) async fn renewed_leases_last<B: Backend>() {
     let case = Case::<B>::new().await;
     let id = case.write("e1", delivery().leased("a", at(0)), at(0)).await;
-    case.workers_end().await;
     let other = case.write("e2", delivery().lane(2).leased("b", at(0)), at(0)).await;
-    case.workers_end().await;
     let unknown = case.write("e3", delivery().lane(3).leased("a", at(0)), at(0)).await;
     let own = case.store.renew(lease("a", at(50)), &[other, id, DeliveryId(-1)]).await.unwrap();
     assert_eq!(own, [id], "only the node's own");
-    assert_eq!(case.take_over("c", "hook", at(100)).await, [other, unknown], "and only those it knows of");
+    assert_eq!(case.claim("c", "hook", at(100)).await, [other, unknown], "and only those it knows of");
     case.store.renew(lease("a", at(10)), &[id]).await.unwrap();
-    assert_eq!(case.take_over("c", "hook", at(109)).await, [], "never shortened");
+    assert_eq!(case.claim("c", "hook", at(109)).await, [], "never shortened");
     assert_eq!(case.claim("c", "hook", at(110)).await, [id]);
 }
 
@@ -44,7 +42,6 @@ pub(super) async fn a_started_row_stays_marked_until_it_waits_or_is_resent<B: Ba
     let case = Case::<B>::new().await;
     let id = case.write("e1", delivery().leased("a", at(0)), at(0)).await;
     let other = case.write("e2", delivery().lane(2), at(0)).await;
-    case.workers_end().await;
     let started = case.store.start(lease("a", at(50)), &[other, id]).await.unwrap();
     assert_eq!(started, [id], "only a row that the node leases may be attempted");
     assert_eq!(case.claim_started("b", at(109)).await, [(other, false)], "the lease was prolonged");
@@ -71,7 +68,7 @@ pub(super) async fn what_is_given_back_is_as_due_as_it_was<B: Backend>() {
     case.store.release(&node("a"), &[later, id]).await.unwrap();
     assert_eq!(case.waiting(at(1)).await, [("hook".to_owned(), at(0))]);
     assert_eq!(
-        case.take_over("b", "hook", at(1)).await,
+        case.claim("b", "hook", at(1)).await,
         [id, later],
         "in order, even if they were returned in another order"
     );
@@ -81,7 +78,7 @@ pub(super) async fn nobody_gives_back_what_another_holds<B: Backend>() {
     let case = Case::<B>::new().await;
     let id = case.write("e1", delivery().leased("a", at(0)), at(0)).await;
     case.store.release(&node("b"), &[id]).await.unwrap();
-    assert_eq!(case.take_over("c", "hook", at(1)).await, []);
+    assert_eq!(case.claim("c", "hook", at(1)).await, []);
 }
 
 pub(super) async fn recovery_ends_what_a_former_life_left_behind<B: Backend>() {
@@ -89,9 +86,9 @@ pub(super) async fn recovery_ends_what_a_former_life_left_behind<B: Backend>() {
     let id = case.write("e1", delivery().leased("a", at(0)), at(0)).await;
     let later = case.write("e2", delivery(), at(0)).await;
     let case = case.reopened().await;
-    assert_eq!(case.take_over("b", "hook", at(1)).await, [], "the lease outlives the process");
+    assert_eq!(case.claim("b", "hook", at(1)).await, [], "the lease outlives the process");
     case.store.release_leases(&node("a"), at(1)).await.unwrap();
-    assert_eq!(case.take_over("b", "hook", at(1)).await, [id, later]);
+    assert_eq!(case.claim("b", "hook", at(1)).await, [id, later]);
 }
 
 pub(super) async fn a_settlement_after_the_lease_was_lost_is_recorded<B: Backend>() {
@@ -100,9 +97,9 @@ pub(super) async fn a_settlement_after_the_lease_was_lost_is_recorded<B: Backend
     case.store.release_leases(&node("a"), at(1)).await.unwrap();
     // No other node has the row, so the settlement decides its state.
     case.end("a", id, NewState::Waiting(at(90)), at(2)).await;
-    assert_eq!(case.take_over("b", "hook", at(89)).await, []);
+    assert_eq!(case.claim("b", "hook", at(89)).await, []);
     case.end("a", id, NewState::Failed, at(89)).await;
-    assert_eq!(case.take_over("b", "hook", at(100)).await, []);
+    assert_eq!(case.claim("b", "hook", at(100)).await, []);
     let detail = case.store.delivery(id).await.unwrap().unwrap();
     assert_eq!((detail.line.state, detail.attempts.len()), (State::Failed, 2));
 }
@@ -113,7 +110,7 @@ pub(super) async fn a_late_word_does_not_end_anothers_lease<B: Backend>() {
     assert_eq!(case.claim("b", "hook", at(60)).await, [id]);
     for (state, now) in [(NewState::Waiting(at(62)), 61), (NewState::Failed, 62)] {
         case.end("a", id, state, at(now)).await;
-        assert_eq!(case.take_over("c", "hook", at(now + 1)).await, []);
+        assert_eq!(case.claim("c", "hook", at(now + 1)).await, []);
     }
     let detail = case.store.delivery(id).await.unwrap().unwrap();
     assert_eq!((detail.line.state, detail.attempts.len()), (State::Waiting, 2), "but it is on record");

@@ -24,9 +24,6 @@ mod tokens;
 mod upgrade;
 mod watches;
 
-use jiff::Timestamp;
-
-use super::columns::moment;
 use super::postgres::Postgres;
 use super::seal::Keyring;
 use super::sqlite::Sqlite;
@@ -45,9 +42,6 @@ enum Former {
 /// A kind of store, and how tests make one.
 trait Backend: Sized {
     type Store: Store;
-
-    /// Whether nodes share such a store. Then only one node at a time works a destination.
-    const IS_SHARED: bool;
 
     /// A place without a store. What is created there is removed when this is dropped.
     fn make() -> Self;
@@ -72,12 +66,6 @@ trait Backend: Sized {
     /// All stored bytes that could contain a secret.
     async fn bytes(&self) -> Vec<u8>;
 
-    /// The node that works a destination, and until when. `None` where no node does, or where nodes share no such store.
-    async fn worker(store: &Self::Store, destination: &str) -> Option<(String, Timestamp)>;
-
-    /// No node works a destination any more, as after the time for which it does. Leases stay.
-    async fn end_workers(store: &Self::Store);
-
     /// Copies an integration's secrets to another one, as a person could who has the store and no key.
     async fn move_secrets(&self, from: i64, to: i64);
 }
@@ -92,8 +80,6 @@ impl SqliteBackend {
 
 impl Backend for SqliteBackend {
     type Store = Sqlite;
-
-    const IS_SHARED: bool = false;
 
     fn make() -> Self {
         Self(tempfile::tempdir().unwrap())
@@ -132,12 +118,6 @@ impl Backend for SqliteBackend {
         files.flat_map(|file| std::fs::read(file).unwrap()).collect()
     }
 
-    async fn worker(_: &Sqlite, _: &str) -> Option<(String, Timestamp)> {
-        None
-    }
-
-    async fn end_workers(_: &Sqlite) {}
-
     async fn move_secrets(&self, from: i64, to: i64) {
         const MOVE: &str = "UPDATE integrations SET secrets = (SELECT secrets FROM integrations WHERE id = ?1) WHERE id = ?2";
         let moved = rusqlite::Connection::open(self.path()).unwrap().execute(MOVE, [from, to]).unwrap();
@@ -160,8 +140,6 @@ impl PostgresBackend {
 
 impl Backend for PostgresBackend {
     type Store = Postgres;
-
-    const IS_SHARED: bool = true;
 
     fn make() -> Self {
         Self(Secret::new(private_postgres::database()))
@@ -197,16 +175,6 @@ impl Backend for PostgresBackend {
         rows.iter()
             .flat_map(|row| [row.get::<_, Vec<u8>>(0), row.get::<_, String>(1).into_bytes()].concat())
             .collect()
-    }
-
-    async fn worker(store: &Postgres, destination: &str) -> Option<(String, Timestamp)> {
-        const WORKER: &str = "SELECT node::text, until FROM workers WHERE destination = $1";
-        let found = store.ask(WORKER, &[&destination]).await;
-        found.first().map(|row| (row.get(0), moment(row.get(1)).unwrap()))
-    }
-
-    async fn end_workers(store: &Postgres) {
-        store.ask("DELETE FROM workers", &[]).await;
     }
 
     async fn move_secrets(&self, from: i64, to: i64) {

@@ -266,29 +266,20 @@ impl<B: Backend> Run<B> {
 
     async fn enqueue(&mut self, n: usize, new: NewDelivery, leased_by: Option<usize>) {
         self.model.lapse(self.now);
-        let may_work = [self.may_work(0, &new.destination).await, self.may_work(1, &new.destination).await];
         let new = NewDelivery { lease: leased_by.map(|by| self.lease(by)), ..new };
         let written =
             self.case.write_all(&format!("e{n}"), vec![new.clone()], self.now).await.remove(0).unwrap();
         let mut row = Row { id: written.id, new, open: true, delivered: false, due: self.now, lease: None };
         let granted = leased_by.filter(|by| {
-            may_work[*by]
-                && self
-                    .model
-                    .earlier(&row)
-                    .all(|earlier| earlier.lease.is_some_and(|(holder, _)| holder == *by))
+            self.model.earlier(&row).all(|earlier| earlier.lease.is_some_and(|(holder, _)| holder == *by))
         });
         assert_eq!(written.leased, granted.is_some(), "{row:?}");
-        if let Some(by) = granted {
-            self.is_the_worker(by, &row.new.destination).await;
-        }
         row.lease = granted.map(|by| (by, self.lease(by).until));
         self.model.rows.push(row);
     }
 
     async fn claim(&mut self, by: usize, destination: &str, portion: Portion) -> usize {
         self.model.lapse(self.now);
-        let may_work = self.may_work(by, destination).await;
         let lease = self.lease(by);
         let claim = crate::store::Claim {
             destinations: vec![destination.into()],
@@ -308,39 +299,9 @@ impl<B: Backend> Run<B> {
             assert!(self.model.may_go(&self.model.rows[n], by, destination, self.now), "{id} of {got:?}");
             self.model.rows[n].lease = Some((by, lease.until));
         }
-        if !may_work {
-            assert_eq!(got, [], "another node works {destination}");
-            return 0;
-        }
-        if !got.is_empty() {
-            self.is_the_worker(by, destination).await;
-        }
         let left = self.model.rows.iter().find(|row| self.model.may_go(row, by, destination, self.now));
         assert!(is_full(got.len()) || left.is_none(), "got {got:?}, and {left:?} could have gone");
         got.len()
-    }
-
-    /// Whether the store may lease rows of this destination to a node: no other node works it.
-    async fn may_work(&self, by: usize, destination: &str) -> bool {
-        let worker = B::worker(&self.case.store, destination).await;
-        worker.is_none_or(|(node, until)| node == NODES[by] || until <= self.now)
-    }
-
-    /// Checks, where nodes share the store, that this node works the destination for about as long as its new lease, and that
-    /// no other node has a lease there, except one about to end.
-    async fn is_the_worker(&self, by: usize, destination: &str) {
-        if !B::IS_SHARED {
-            return;
-        }
-        let slack = SignedDuration::from_secs(5);
-        let (worker, until) = B::worker(&self.case.store, destination).await.expect("a node works it");
-        assert_eq!(worker, NODES[by]);
-        assert!(until + slack >= self.lease(by).until, "until {until}");
-        let anothers = |row: &&Row| {
-            *row.new.destination == *destination
-                && row.lease.is_some_and(|(holder, until)| holder != by && until > self.now + slack)
-        };
-        assert!(self.model.rows.iter().find(anothers).is_none(), "another node has rows of {destination}");
     }
 
     async fn settle(&mut self, by: usize, row: usize, outcome: &Outcome) {

@@ -195,8 +195,8 @@ pub(super) async fn a_resent_letter_goes_before_the_later_ones_of_its_lane<B: Ba
     let waiting = case.write("e2", delivery(), at(1)).await;
     assert!(case.store.resend(old, audit("delivery.retry", at(2))).await.unwrap().is_done());
     assert_eq!(case.claim_some("a", "hook", Portion::rows(1), at(3)).await, (vec![old], true));
-    assert_eq!(case.take_over("b", "hook", at(3)).await, []);
-    assert_eq!(case.take_over("a", "hook", at(3)).await, [waiting]);
+    assert_eq!(case.claim("b", "hook", at(3)).await, []);
+    assert_eq!(case.claim("a", "hook", at(3)).await, [waiting]);
 }
 
 pub(super) async fn what_is_on_its_way_is_not_resent<B: Backend>() {

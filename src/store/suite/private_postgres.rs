@@ -43,6 +43,37 @@ impl Postgres {
         Self::start(name, Some(identity))
     }
 
+    /// A separate server, which a test may end. `name` is the name of its folder.
+    pub fn alone(name: &str) -> Self {
+        Self::start(name, None)
+    }
+
+    /// Ends it as a crash of its machine does, and starts it again with its data.
+    pub fn crash_and_restart(&self) {
+        self.crash();
+        self.launch(self.folder.join("data"), Vec::new());
+    }
+
+    /// Ends it without a farewell: what is not on disk is lost.
+    fn crash(&self) {
+        let file = self.folder.join("data/postmaster.pid");
+        let id = std::fs::read_to_string(&file).expect("it runs").lines().next().map(str::to_owned);
+        let id = id.expect("the file names the process");
+        // QUIT ends all its processes at once, without a checkpoint.
+        let sent = Command::new("kill").args(["-QUIT", &id]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "PostgreSQL can be ended");
+        let until = std::time::Instant::now() + PATIENCE;
+        while file.exists() {
+            assert!(std::time::Instant::now() < until, "PostgreSQL does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Runs SQL in a database of this server, as its owner.
+    pub fn sql(&self, database: &str, sql: &str) {
+        self.run_in(database, sql);
+    }
+
     /// A new, empty database: its URL.
     pub fn database(&self) -> String {
         let name = format!("t{}", self.databases.fetch_add(1, Ordering::Relaxed));
@@ -128,9 +159,13 @@ impl Postgres {
     }
 
     fn run(&self, sql: &str) {
+        self.run_in("postgres", sql);
+    }
+
+    fn run_in(&self, database: &str, sql: &str) {
         let port = self.port.to_string();
         let told = Command::new(self.bin.join("psql"))
-            .args(["-qX", "-h", "127.0.0.1", "-p", &port, "-U", "forgebell", "-d", "postgres", "-c", sql])
+            .args(["-qX", "-h", "127.0.0.1", "-p", &port, "-U", "forgebell", "-d", database, "-c", sql])
             .output()
             .expect("psql runs");
         assert!(told.status.success(), "{sql}: {}", String::from_utf8_lossy(&told.stderr));

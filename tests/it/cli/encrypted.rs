@@ -71,7 +71,10 @@ async fn notifications_of_other_nodes_arrive_over_tls() {
     let ca_file = desk.file("ca.pem");
     let open = async || Store::open(&Secret::new(url.as_str()), Some(&ca_file), Keyring::none()).await;
     let (one, two) = (open().await.expect("it opens"), open().await.expect("it opens"));
-    let listener = one.listener(&NodeId("one".into()), Duration::ZERO).await.expect("the name is free");
+    let listener = one
+        .listener(&NodeId("one".into()), Duration::from_secs(60), Duration::ZERO)
+        .await
+        .expect("the name is free");
     let (told, mut heard) = mpsc::unbounded_channel();
     let stop = CancellationToken::new();
     let hearing = tokio::spawn(listener.run(told, stop.clone()));

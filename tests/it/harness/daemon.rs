@@ -33,8 +33,7 @@ pub struct Home {
 impl Home {
     /// A daemon's home with these integrations. Retries come quickly, and loopback may be called.
     pub fn new(provisioning: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let home = Self { folder, settings: Vec::new(), postgres: None };
+        let home = Self::bare();
         home.provision(provisioning);
         home.with(&[
             "wire.allow_networks=127.0.0.0/8",
@@ -43,6 +42,12 @@ impl Home {
             "retry.max=200ms",
             "delivery.shutdown_timeout=5s",
         ])
+    }
+
+    /// A daemon's home with the settings that are shipped.
+    pub fn bare() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self { folder, settings: Vec::new(), postgres: None }
     }
 
     /// More settings, `section.key=value`.
@@ -85,6 +90,16 @@ impl Home {
         self.folder.path()
     }
 
+    /// The settings of a daemon in this home, `section.key=value`.
+    pub fn options(&self) -> Vec<String> {
+        let mut settings = vec![format!("store.path={}", self.database().display())];
+        if self.provisioning().exists() {
+            settings.push(format!("provision.files={}", self.provisioning().display()));
+        }
+        settings.extend(self.settings.iter().cloned());
+        settings
+    }
+
     /// The configuration that a daemon in this home has.
     pub fn config(&self) -> Config {
         self.config_with([])
@@ -92,12 +107,7 @@ impl Home {
 
     /// The same with these settings over it, `section.key=value`, as a reload reads them.
     pub fn config_with(&self, changes: impl IntoIterator<Item = String>) -> Config {
-        let mut settings = vec![
-            format!("store.path={}", self.database().display()),
-            format!("provision.files={}", self.provisioning().display()),
-        ];
-        settings.extend(self.settings.iter().cloned());
-        settings.extend(changes);
+        let settings = self.options().into_iter().chain(changes).collect();
         // Neither the machine's file nor its environment: a test has the same settings everywhere.
         let sources = Sources { file: None, environment: Vec::new(), options: settings };
         Config::load(sources).unwrap_or_else(|errors| panic!("the settings of a test are wrong: {errors}"))

@@ -116,7 +116,10 @@ async fn a_node_whose_own_connection_still_has_its_name_goes_on() {
     let (port, cut) = half_a_cable(server).await;
     let through = database.replace(&format!(":{server}/"), &format!(":{port}/"));
     let store = Postgres::open(&Secret::new(through), None, Keyring::none()).await.expect("it opens");
-    let listener = store.listener(&NodeId("one".into()), Duration::ZERO).await.expect("the name is free");
+    let listener = store
+        .listener(&NodeId("one".into()), Duration::from_secs(60), Duration::ZERO)
+        .await
+        .expect("the name is free");
     let (told, mut heard) = mpsc::unbounded_channel();
     let stop = CancellationToken::new();
     let listening = tokio::spawn(listener.run(told, stop.clone()));

@@ -104,6 +104,7 @@ impl Api {
             integration: slack(42),
             target: "#ops".into(),
             destination: self.destination(),
+            share: self.destination(),
             lane: Lane(1),
             replaces: false,
             lease: None,

@@ -210,6 +210,7 @@ async fn delivered(api: &Api, integration: &str) -> i64 {
         integration: IntegrationId::new(integration),
         target: "#ops".into(),
         destination: "slack:1".into(),
+        share: "slack:1".into(),
         lane: Lane(1),
         replaces: false,
         lease: None,

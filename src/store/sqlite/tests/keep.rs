@@ -30,6 +30,7 @@ fn to(target: &str, lane: i64) -> NewDelivery {
         integration: IntegrationId::new("slack"),
         target: target.into(),
         destination: "hook".into(),
+        share: "hook".into(),
         lane: Lane(lane),
         replaces: false,
         lease: None,

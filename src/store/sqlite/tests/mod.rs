@@ -35,6 +35,7 @@ async fn write_large(store: &Sqlite, id: &str, size: usize) -> Result<()> {
         integration: IntegrationId::new("slack"),
         target: "".into(),
         destination: "hook".into(),
+        share: "hook".into(),
         lane: Lane(1),
         replaces: false,
         lease: None,
