@@ -95,8 +95,11 @@ pub fn page(shown: &[Shown]) -> String {
         }
         html.push_str("</div>\n");
         if !event.unheard.is_empty() {
-            let _ =
-                writeln!(html, "<p class=\"unheard\">Not heard by {}.</p>", esc(&event.unheard.join(", ")));
+            let _ = writeln!(
+                html,
+                "<p class=\"unheard\">Nothing is sent to {}.</p>",
+                esc(&event.unheard.join(", "))
+            );
         }
         if event.has_unlinked_references {
             let _ = writeln!(

@@ -360,7 +360,7 @@ fn the_page_of_everything_has_every_message_and_no_script() {
     let wanted = shown.iter().find(|event| event.kind == "issue" && event.title.contains("opened issue #17"));
     assert!(wanted.is_some_and(|event| event.messages.iter().all(|message| message.unwanted.is_none())));
     assert!(page.contains("<p class=\"unwanted\">Would not be sent: "));
-    assert!(page.contains("<p class=\"unheard\">Not heard by "));
+    assert!(page.contains("<p class=\"unheard\">Nothing is sent to "));
     // A section begins with the message, or with the event where there is no message.
     assert!(page.contains("<h2>Ada Lovelace (ada) opened issue #17 "), "{page}");
     assert!(page.contains("<h2>job event of acme/rocket (42)"), "{page}");
