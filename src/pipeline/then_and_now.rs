@@ -168,6 +168,7 @@ mod tests {
             integration: IntegrationId::new("42:slack"),
             target: target.into(),
             destination: "hook".into(),
+            share: "hook".into(),
             lane: Lane(1),
             replaces: false,
             lease: None,

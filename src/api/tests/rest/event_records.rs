@@ -23,6 +23,7 @@ async fn logged() -> (Api, String) {
         integration: IntegrationId::new("42:slack"),
         target: "#ops".into(),
         destination: "slack:1".into(),
+        share: "slack:1".into(),
         lane: Lane(1),
         replaces: false,
         lease: None,
