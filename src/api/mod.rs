@@ -53,7 +53,7 @@ use crate::pipeline::test_send::TestSender;
 use crate::settings::Secret;
 use crate::store::merge_requests::MergeRequests;
 use crate::store::registry::Registry;
-use crate::store::{Alerts, DestinationKey, Inbox, Ledger, Outbox, Quarantine, Watches};
+use crate::store::{Alerts, DestinationKey, EventRecords, Inbox, Ledger, Outbox, Quarantine, Watches};
 
 use error::ApiError;
 pub use event_refusals::EventRefusals;
@@ -112,6 +112,7 @@ pub struct State {
     /// Puts messages into quarantine, within its bounds.
     pub junk: Arc<BoundedQuarantine>,
     pub ledger: Arc<dyn Ledger>,
+    pub event_records: Arc<dyn EventRecords>,
     /// Notified when an event was put into the inbox.
     pub arrived: Arc<Notify>,
     /// Whether the broker is connected, and why not; `None` where none is configured.

@@ -10,29 +10,46 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use bytes::Bytes;
 use clap::ValueHint;
+use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::deliveries::{event_id, moment};
+use super::events;
 use super::options::Options;
 use super::table::{Table, printable};
 use super::{say, say_json, state};
 use crate::api::resources::Explanation;
 use crate::catalog::Snapshot;
+use crate::config::Config;
 use crate::daemon;
 use crate::event::{Event, EventId};
 use crate::integration::Integration;
 use crate::pipeline::dispatch::{Verdict, verdicts};
-use crate::pipeline::explain::{heed, muted, named, why_nothing};
+use crate::pipeline::explain::heed;
+use crate::pipeline::reasons::{muted, named, why_nothing};
+use crate::pipeline::then_and_now::{ThenAndNow, compare};
+use crate::store::{EventRecord, Store};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example:\n  \
     forgebell explain payloads/push.json\n  \
+    forgebell explain --project acme/rocket --at 14:03\n  \
     curl … | forgebell explain --json -\n\n\
     Exit codes: 0 explained; 1 an event could not be decoded, or the configuration is wrong.")]
 pub(super) struct Args {
     /// Webhook payloads (JSON); `-` reads standard input
-    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(required_unless_present_any = ["event", "at"], value_name = "FILE", value_hint = ValueHint::FilePath)]
     files: Vec<PathBuf>,
+    /// An event of the event log, by its id: what became of it then, and what would become of it now
+    #[arg(long, value_name = "ID", value_parser = event_id, conflicts_with_all = ["files", "at"])]
+    event: Option<EventId>,
+    /// The events of the event log that came in this minute: `14:03`, or `2026-11-24 14:03`
+    #[arg(long, value_name = "TIME", value_parser = moment, conflicts_with = "files")]
+    at: Option<Timestamp>,
+    /// With `--at`: only events of this project or group, by its full path
+    #[arg(long, value_name = "PATH", requires = "at")]
+    project: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -41,6 +58,10 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCode> {
     let config = options.config_for(&["store", "secrets"])?;
     let now = daemon::now();
+    if args.event.is_some() || args.at.is_some() {
+        let asked = events::Asked { event: args.event, at: args.at, project: args.project };
+        return events::explain(&config, asked, args.json, now).await;
+    }
     let (snapshot, holds) = state::view(&config, now).await?;
     // A store that can't be read was reported.
     let store = if state::is_there(&config.store) { state::open(&config.store).await.ok() } else { None };
@@ -77,6 +98,47 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
         say_json(&explained)?;
     }
     Ok(code)
+}
+
+/// What would become of a logged event by the settings of now.
+pub(super) enum Now {
+    Compared(Vec<ThenAndNow>),
+    /// Why that can't be said.
+    Unknown(String),
+}
+
+impl Now {
+    pub(super) fn compared(&self) -> Option<&[ThenAndNow]> {
+        match self {
+            Self::Compared(both) => Some(both),
+            Self::Unknown(_) => None,
+        }
+    }
+}
+
+/// Compares what became of a logged event with what would become of it now.
+pub(super) async fn by_todays_settings(
+    store: &dyn Store,
+    config: &Config,
+    record: &EventRecord,
+    raw: Option<Bytes>,
+    now: Timestamp,
+) -> anyhow::Result<Now> {
+    let Some(raw) = raw else {
+        return Ok(Now::Unknown(
+            "what would become of it now is not known, because its JSON is not kept: `forgebell explain FILE` answers for the \
+             JSON in a file"
+                .to_owned(),
+        ));
+    };
+    let event = match Event::decode(record.id.clone(), record.occurred_at, raw) {
+        Ok(event) => event,
+        Err(error) => return Ok(Now::Unknown(format!("this version does not understand it: {error}"))),
+    };
+    let (snapshot, holds) = state::view(config, now).await?;
+    let mut verdicts = verdicts(&event, &snapshot, &holds, now);
+    heed(&mut verdicts, &event, &config.operator, store, now).await?;
+    Ok(Now::Compared(compare(record, &verdicts)))
 }
 
 /// What `--json` prints for one file.
@@ -222,7 +284,6 @@ pub(super) fn every_payload() -> Vec<Event> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use serde_json::Value as Json;
 
     use super::*;

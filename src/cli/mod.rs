@@ -11,6 +11,7 @@ mod backup;
 mod check;
 mod deliveries;
 mod demo;
+mod events;
 mod events_client;
 mod explain;
 mod export;
@@ -83,6 +84,9 @@ enum Command {
     Preview(preview::Args),
     /// Show which integrations an event would reach, and why it would not reach the others
     Explain(explain::Args),
+    /// Show what came and what became of it
+    #[command(subcommand)]
+    Events(events::Command),
     /// List integrations with their state; show, test and resume them
     #[command(subcommand)]
     Integrations(integrations::Command),
@@ -160,6 +164,7 @@ impl Cli {
             Command::Send(args) => send::run(args, options).await,
             Command::Preview(args) => preview::run(&args, options).await,
             Command::Explain(args) => explain::run(args, options).await,
+            Command::Events(command) => events::run(command, options).await,
             Command::Integrations(command) => integrations::run(command, options).await,
             Command::Deliveries(command) => deliveries::run(command, options).await,
             Command::Quarantine(command) => quarantine::run(command, options).await,

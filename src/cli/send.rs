@@ -28,7 +28,7 @@ use crate::daemon;
 use crate::event::{Event, Trigger, sample};
 use crate::integration::{Integration, rules};
 use crate::pipeline::attempt::{Outgoing, Report, attempt};
-use crate::pipeline::explain::named;
+use crate::pipeline::reasons::named;
 use crate::pipeline::retry::Outcome;
 use crate::pipeline::trace::{masked, request_json};
 use crate::provision;

@@ -24,7 +24,7 @@ use crate::pipeline::parts;
 use crate::pipeline::standing::Part;
 use crate::pipeline::test_send::TestSender;
 use crate::store::merge_requests::MergeRequests;
-use crate::store::{Alerts, Inbox, Ledger, Outbox, Quarantine, Registry, Store, Watches};
+use crate::store::{Alerts, EventRecords, Inbox, Ledger, Outbox, Quarantine, Registry, Store, Watches};
 use crate::{api, metrics, store};
 
 /// How long an answer of the mail relay or the forge is shown again.
@@ -86,6 +86,7 @@ pub(super) fn http_state(config: &Config, components: Components) -> store::Resu
         quarantine: Arc::clone(&store) as Arc<dyn Quarantine>,
         junk,
         ledger: Arc::clone(&store) as Arc<dyn Ledger>,
+        event_records: Arc::clone(&store) as Arc<dyn EventRecords>,
         outbox: Arc::clone(&store) as Arc<dyn Outbox>,
         watches: Arc::clone(&store) as Arc<dyn Watches>,
         alerts: Arc::clone(&store) as Arc<dyn Alerts>,

@@ -132,6 +132,37 @@ pub const PATH_MAX_BYTES: usize = 1024;
 /// among each other too.
 const SUBJECT_MAX_CHARS: usize = 1024;
 
+/// Every kind of event: see [`Event::kind`].
+pub const KINDS: [&str; 27] = [
+    "push",
+    "tag_push",
+    "issue",
+    "work_item",
+    "incident",
+    "merge_request",
+    "note",
+    "pipeline",
+    "job",
+    "wiki_page",
+    "deployment",
+    "alert",
+    "vulnerability",
+    "group_mention",
+    "release",
+    "feature_flag",
+    "emoji",
+    "milestone",
+    "access_token",
+    "member",
+    "group",
+    "archive_trace",
+    "user",
+    "key",
+    "repository_update",
+    "member_approval",
+    "deploy_token",
+];
+
 /// Something that happened in a forge.
 #[derive(Clone, Debug)]
 pub struct Event {

@@ -17,7 +17,8 @@
 //! - [`standing`] says what is wrong now, purely; [`addresses`] which addresses are dead; [`parts`] asks the broker, the mail relay and
 //!   the forge whether they answer.
 //! - [`live`] has values that a reload of the settings replaces.
-//! - [`explain`] says what dispatch would do, [`trace`] shows what went over the wire, and [`quarantine`] tries again what
+//! - [`explain`] says what dispatch would do, [`reasons`] has the words for why not, [`then_and_now`] compares what became of
+//!   an event with that, [`trace`] shows what went over the wire, and [`quarantine`] tries again what
 //!   could not be decoded.
 //!
 //! Deliberately absent: SQL, HTTP, and retries by sleeping. What waits is a row with a due time.
@@ -42,6 +43,7 @@ mod outbox_writer;
 pub mod parts;
 mod probe_watch;
 pub mod quarantine;
+pub mod reasons;
 pub mod rendered;
 pub mod resume;
 pub mod retry;
@@ -51,6 +53,7 @@ pub mod standing;
 pub mod status_poller;
 pub mod store_calls;
 pub mod test_send;
+pub mod then_and_now;
 pub mod trace;
 mod unwritten;
 

@@ -24,12 +24,14 @@ pub struct LoggedEvent {
     pub event: Arc<Event>,
     pub received_at: Timestamp,
     pub line: LogLine,
+    /// Whether its JSON is kept too, so that people can ask what would become of it now. A store may do without.
+    pub keeps_json: bool,
 }
 
 /// The log of events that lead to no delivery. Those that lead to some are logged when these are written.
 #[async_trait]
 pub trait EventLog: Send + Sync {
-    /// Writes events without their JSON. Their ids do not become known: a repeat is looked at by the settings of its own time.
-    /// An event whose id is there already stays as it is.
+    /// Writes events. Their ids do not become known: a repeat is looked at by the settings of its own time. An event of which
+    /// deliveries were made stays as it is.
     async fn log_events(&self, events: Vec<LoggedEvent>) -> Result<()>;
 }

@@ -1,11 +1,12 @@
 //! The durable state: events, deliveries, holds, attempts, quarantined bytes, and the configuration by people.
 //!
-//! There are ten traits, so that each part of the pipeline can use only what it needs. Their methods take batches.
+//! There are eleven traits, so that each part of the pipeline can use only what it needs. Their methods take batches.
 //!
 //! - [`Inbox`]: events that came over HTTP, until they are dispatched.
 //! - [`Outbox`]: deliveries, until they are settled.
 //! - [`FirstAttempts`]: events whose deliveries are attempted before a row is written.
 //! - [`EventLog`]: events that lead to no delivery, which people read.
+//! - [`EventRecords`]: what came and what became of it, as people read it.
 //! - [`Quarantine`]: bytes that could not be decoded, with the reason.
 //! - [`Ledger`]: deliveries and attempts, which people read and resend.
 //! - [`Watches`]: builds whose outcome is asked for.
@@ -51,6 +52,7 @@
 mod alerts;
 mod columns;
 mod event_log;
+mod event_records;
 mod first_attempts;
 mod health;
 mod holds;
@@ -83,6 +85,7 @@ use crate::settings::Secret;
 
 pub use alerts::{AlertChange, AlertReport, Alerts, NotedAlert};
 pub use event_log::{EventLog, LogLine, LoggedEvent};
+pub use event_records::{EventFilter, EventRecord, EventRecords, EventsOf, NotTold, Told};
 pub use first_attempts::{Asked, Fate, FirstAttempts, Kept, KeptDelivery, Known};
 pub use health::{HealthRecord, NewHealth};
 pub use holds::{Hold, HoldCause, HoldKey};
@@ -531,11 +534,21 @@ pub struct Quarantined {
 
 /// All of a store.
 pub trait Store:
-    Inbox + Outbox + EventLog + Quarantine + Ledger + Watches + MergeRequests + Alerts + Registry
+    Inbox + Outbox + EventLog + EventRecords + Quarantine + Ledger + Watches + MergeRequests + Alerts + Registry
 {
 }
 
-impl<T: Inbox + Outbox + EventLog + Quarantine + Ledger + Watches + MergeRequests + Alerts + Registry> Store
-    for T
+impl<
+    T: Inbox
+        + Outbox
+        + EventLog
+        + EventRecords
+        + Quarantine
+        + Ledger
+        + Watches
+        + MergeRequests
+        + Alerts
+        + Registry,
+> Store for T
 {
 }

@@ -185,7 +185,10 @@ fn tags() -> Vec<Tag> {
         ),
         tag(COMMANDS, "What a chat service calls when a slash command is typed."),
         tag(PROJECTS, "What is known of the forge's projects and groups."),
-        tag(EVENTS, "Which integrations would deliver an event; and messages that are not events."),
+        tag(
+            EVENTS,
+            "What came and what became of it; which integrations would deliver an event; and messages that are not events.",
+        ),
         tag(STATUS, "What is held, switched off or given up, and how the daemon's parts are."),
         tag(AUDIT, "Every change, with who made it."),
         tag(ABOUT, "Who asks, which version answers, and this document."),

@@ -5,6 +5,7 @@
 
 mod commit_status;
 mod delivery;
+mod event;
 mod external_tracker;
 mod flags;
 mod integration;
@@ -24,6 +25,7 @@ use crate::store::Quarantined as StoredQuarantined;
 use crate::store::registry::{AuditLine, StoredGroup, StoredProject, Visibility};
 pub use commit_status::CommitStatus;
 pub use delivery::{Attempt, Delivery, DeliveryDetail, Hold, Step};
+pub use event::{Comparison, Decision, LoggedDelivery, LoggedEvent, LoggedEventDetail, LoggedVerdict};
 pub use external_tracker::{ExternalIssue, ExternalTracker};
 pub use integration::{
     DeadAddress, FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead,

@@ -12,7 +12,7 @@ use crate::event::{Event, Trigger};
 use crate::integration::Integration;
 use crate::pipeline::attempt::Report;
 use crate::pipeline::dispatch::Verdict as Decision;
-use crate::pipeline::explain::{muted, reasons, why_nothing};
+use crate::pipeline::reasons::{muted, reasons, why_nothing};
 use crate::pipeline::retry::Outcome;
 use crate::pipeline::test_send::{self, ProbeReport, TestReport};
 use crate::pipeline::trace::{answer_json, quotable, request_json};

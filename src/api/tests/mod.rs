@@ -185,6 +185,7 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         quarantine: store.clone(),
         junk: junk(store.clone()),
         ledger: store.clone(),
+        event_records: store.clone(),
         arrived: Arc::default(),
         broker: Arc::new(|| None),
         last_reload: None.into(),

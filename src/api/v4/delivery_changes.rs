@@ -33,7 +33,7 @@ const ENDED: &str = "it has ended already";
 
 /// Send a delivery again
 ///
-/// A delivery that is still waiting, or that a newer one replaced, is answered with 422.
+/// A delivery that is still waiting, that a newer one replaced, or whose event's JSON is not kept, is answered with 422.
 #[utoipa::path(
     post, path = "/{slug}/deliveries/{delivery_id}/retry", operation_id = "retry{Level}Delivery",
     responses(

@@ -17,6 +17,7 @@ mod commands;
 mod commit_statuses;
 pub(super) mod deliveries;
 pub(super) mod delivery_changes;
+mod event_records;
 pub(super) mod explain;
 mod external_tracker;
 pub(super) mod extract;
@@ -174,6 +175,7 @@ pub(super) fn routes() -> Vec<Mounted> {
         projects::routes(),
         commit_statuses::routes(),
         external_tracker::routes(),
+        event_records::routes(),
         explain::routes(),
         quarantine::routes(),
         status::routes(),

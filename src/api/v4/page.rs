@@ -27,35 +27,35 @@ impl PageRequest {
     /// # Errors
     /// `before` or `per_page` is not a positive number.
     pub(super) fn read(params: &Params) -> Result<Self, ApiError> {
-        let mut complaints = Vec::new();
-        let mut number = |name: &str| {
-            let read = params.integer(name).and_then(|number| match number {
-                Some(number) if number < 1 => Err(Invalid),
-                number => Ok(number),
-            });
-            read.unwrap_or_else(|Invalid| {
-                complaints.push(format!("{name} is invalid"));
-                None
-            })
-        };
-        let (before, per_page) = (number("before"), number("per_page"));
-        if !complaints.is_empty() {
-            return Err(ApiError::InvalidParams(complaints));
+        match (positive(params, "before"), size(params)) {
+            (Ok(before), Ok(limit)) => Ok(Self { before, limit }),
+            (before, limit) => {
+                let complaints = [before.err(), limit.err()];
+                Err(ApiError::InvalidParams(complaints.into_iter().flatten().collect()))
+            }
         }
-        let limit = usize::try_from(per_page.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX).min(MAX_SIZE);
-        Ok(Self { before, limit })
     }
 
     /// The page with these items, each with its id; it names the next page where this one is full.
     pub(super) fn of<T>(self, uri: &Uri, items: impl Iterator<Item = (i64, T)>) -> Page<T> {
         let (ids, items): (Vec<i64>, Vec<T>) = items.unzip();
-        let last = ids.last().filter(|_| items.len() >= self.limit);
-        let filters = others(uri.query().unwrap_or_default());
-        let next = last.map(|last| {
-            format!("<{}?{filters}before={last}&per_page={}>; rel=\"next\"", uri.path(), self.limit)
-        });
-        Page { items, next }
+        let last = ids.last().map(ToString::to_string);
+        Page::of(uri, self.limit, items, last.as_deref())
     }
+}
+
+/// How many items a page has, or what is wrong with that.
+pub(super) fn size(params: &Params) -> Result<usize, String> {
+    let per_page = positive(params, "per_page")?.unwrap_or(DEFAULT_SIZE);
+    Ok(usize::try_from(per_page).unwrap_or(usize::MAX).min(MAX_SIZE))
+}
+
+fn positive(params: &Params, name: &str) -> Result<Option<i64>, String> {
+    let read = params.integer(name).and_then(|number| match number {
+        Some(number) if number < 1 => Err(Invalid),
+        number => Ok(number),
+    });
+    read.map_err(|Invalid| format!("{name} is invalid"))
 }
 
 /// The parameters of a query that do not name a page, as they were sent, and ready for more.
@@ -73,6 +73,18 @@ pub(super) struct Page<T> {
     items: Vec<T>,
     /// The value of the `Link` header.
     next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// The page with these items. `last` is what the last of them is called; it names the next page where this one is full.
+    pub(super) fn of(uri: &Uri, limit: usize, items: Vec<T>, last: Option<&str>) -> Self {
+        let filters = others(uri.query().unwrap_or_default());
+        let next = last.filter(|_| items.len() >= limit).map(|last| {
+            let last: String = url::form_urlencoded::byte_serialize(last.as_bytes()).collect();
+            format!("<{}?{filters}before={last}&per_page={limit}>; rel=\"next\"", uri.path())
+        });
+        Self { items, next }
+    }
 }
 
 impl<T: Serialize> IntoResponse for Page<T> {
@@ -97,12 +109,15 @@ impl IntoParams for PageRequest {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let number = || ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
         let before = "Only items with ids below this number: the page after the one that ended with it.";
-        let per_page = "How many items a page has; more than 100 count as 100.";
-        vec![
-            query_parameter("before", before, number()),
-            query_parameter("per_page", per_page, number().default(Some(DEFAULT_SIZE.into()))),
-        ]
+        vec![query_parameter("before", before, number()), size_parameter()]
     }
+}
+
+/// The description of `per_page`.
+pub(super) fn size_parameter() -> Parameter {
+    let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
+    let per_page = "How many items a page has; more than 100 count as 100.";
+    query_parameter("per_page", per_page, number.default(Some(DEFAULT_SIZE.into())))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The parameters in a request's path: `id`, `slug`, `delivery_id`, `sha`, `reference`.
+//! The parameters in a request's path: `id`, `slug`, `delivery_id`, `event_id`, `sha`, `reference`.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -30,6 +30,10 @@ impl PathParams {
 
     pub(in crate::api) fn reference(&self) -> &str {
         self.text("reference")
+    }
+
+    pub(super) fn event_id(&self) -> &str {
+        self.text("event_id")
     }
 
     /// A number from one up; `None` where the text is not such a number.
@@ -75,6 +79,7 @@ pub(in crate::api) fn described(path: &str, name: &str) -> (&'static str, Parame
         (_, "reference") => {
             ("issue", "The issue as people call it, `ABC-12`; `#12` is written as `%2312`.", text())
         }
+        (_, "event_id") => ("event", "The event's id, percent-encoded.", text()),
         (_, "delivery_id") => ("delivery", "The delivery's number.", number()),
         _ => panic!("{{{name}}} in {path} has no description"),
     };

@@ -96,7 +96,7 @@ fn days_back(word: &str, today: civil::Date) -> Option<i64> {
 }
 
 /// Reads an event's id.
-pub(super) fn event_id(text: &str) -> Result<EventId, String> {
+pub(in crate::cli) fn event_id(text: &str) -> Result<EventId, String> {
     EventId::new(text).ok_or_else(|| "an event's id is 1 to 200 printable characters".to_owned())
 }
 
@@ -142,7 +142,7 @@ pub(super) async fn check_names(
     Ok(())
 }
 
-fn known_integration(snapshot: &Snapshot, id: &IntegrationId) -> anyhow::Result<()> {
+pub(in crate::cli) fn known_integration(snapshot: &Snapshot, id: &IntegrationId) -> anyhow::Result<()> {
     if snapshot.integration(id).is_some() {
         return Ok(());
     }
@@ -156,7 +156,7 @@ fn known_integration(snapshot: &Snapshot, id: &IntegrationId) -> anyhow::Result<
     bail!("there is no integration `{id}`; `forgebell check` lists them")
 }
 
-fn known_project(snapshot: &Snapshot, path: &str) -> anyhow::Result<()> {
+pub(in crate::cli) fn known_project(snapshot: &Snapshot, path: &str) -> anyhow::Result<()> {
     let scopes = [Scope::ProjectPath(path.to_owned()), Scope::Group(path.to_owned())];
     let is_known = scopes.iter().any(|scope| snapshot.known(scope).is_some());
     let is_configured = || {

@@ -15,8 +15,8 @@ use super::options::Options;
 use super::table::{Table, age, cut, printable, wrapped};
 use super::{complain, say, say_json, state};
 use change::{CancelArgs, RetryArgs, cancel, retry};
-pub(super) use filter::moment;
-use filter::{FilterArgs, check_names, event_id};
+use filter::{FilterArgs, check_names};
+pub(super) use filter::{event_id, known_integration, known_project, moment};
 
 use crate::adapters;
 use crate::api::resources;

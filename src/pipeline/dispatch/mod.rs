@@ -227,7 +227,9 @@ impl Dispatcher {
                         sorted.discard.push(number);
                     }
                     if let Some(line) = log {
-                        sorted.logged.push(LoggedEvent { event: Arc::clone(&event), received_at, line });
+                        let keeps_json = self.kept.history && line.verdicts.is_some();
+                        let event = Arc::clone(&event);
+                        sorted.logged.push(LoggedEvent { event, received_at, line, keeps_json });
                     }
                     if seen.is_some() {
                         let dispatched =

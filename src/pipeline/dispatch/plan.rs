@@ -18,6 +18,7 @@ use crate::pipeline::build_watch::watch_of;
 use crate::pipeline::holds::HoldSet;
 use crate::pipeline::open_requests::seen;
 use crate::pipeline::probe_watch::probe_of;
+use crate::pipeline::reasons::{muted, reasons, why_nothing};
 use crate::pipeline::source::Inbound;
 use crate::store::merge_requests::SeenMergeRequest;
 use crate::store::registry::Mute;
@@ -210,12 +211,10 @@ impl Verdict {
     /// Why the integration is not told, or not of all; `None` where it is.
     fn why_not(&self) -> Option<String> {
         match self {
-            Self::Sends { left_out, .. } if left_out.is_empty() => None,
-            Self::Sends { left_out, .. } => Some(left_out.join("; ")),
+            Self::Sends { deliveries, left_out } if deliveries.is_empty() => Some(why_nothing(left_out)),
+            Self::Sends { left_out, .. } => reasons(left_out),
             Self::Not(why) => Some(why.to_string()),
-            Self::Muted { target, mute } => {
-                Some(format!("`{target}` is muted until {:.0}, by {}", mute.until, mute.by))
-            }
+            Self::Muted { target, mute } => Some(muted(target, mute)),
             Self::SwitchedOff { why, .. } => {
                 Some(format!("it waits, because the integration is switched off: {why}"))
             }

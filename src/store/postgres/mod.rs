@@ -18,6 +18,7 @@
 mod alerts;
 mod connection;
 mod event_log;
+mod event_records;
 mod health;
 mod holds;
 mod ledger;

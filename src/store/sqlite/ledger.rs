@@ -110,7 +110,7 @@ pub(super) fn detail(
 }
 
 /// The JSON of the event of this number, from its row or its file; `None` where it is not kept any more.
-fn json(connection: &Connection, segments: &Mutex<Segments>, seq: i64) -> Result<Option<Bytes>> {
+pub(super) fn json(connection: &Connection, segments: &Mutex<Segments>, seq: i64) -> Result<Option<Bytes>> {
     let mut statement = prepare(connection, "SELECT raw FROM bodies WHERE event = ?1")?;
     if let Some(raw) = statement.query_row([seq], |row| blob(row, 0)).optional()? {
         return Ok(Some(raw));

@@ -11,6 +11,7 @@ mod alerts;
 mod backup;
 mod claim;
 mod enqueue;
+mod event_records;
 mod health;
 mod history;
 mod holds;
@@ -272,11 +273,20 @@ impl FirstAttempts for Sqlite {
 #[async_trait]
 impl EventLog for Sqlite {
     async fn log_events(&self, events: Vec<LoggedEvent>) -> Result<()> {
-        let row =
-            |LoggedEvent { event, received_at, line }| EventRow::new(&event, received_at, None, Some(line));
+        let row = |LoggedEvent { event, received_at, line, keeps_json }| {
+            (EventRow::new(&event, received_at, None, Some(line)), keeps_json)
+        };
         let events: Vec<_> = events.into_iter().map(row).collect();
+        let segments = Arc::clone(&self.segments);
         let write = move |connection: &rusqlite::Connection| {
-            events.iter().try_for_each(|event| event.insert_unwanted(connection)).map_err(StoreError::from)
+            let mut segments = segments.lock().unwrap_or_else(PoisonError::into_inner);
+            for (event, keeps_json) in &events {
+                // What can't be kept there is no reason to keep no line.
+                let location = keeps_json.then(|| segments.append(&event.event.raw).ok()).flatten();
+                event.insert_unwanted(connection, location)?;
+            }
+            let _ = segments.write();
+            Ok(())
         };
         self.writer.call(write).await
     }

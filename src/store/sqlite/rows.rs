@@ -69,9 +69,23 @@ impl EventRow {
         change(connection, sql, params![seq, source, verdicts, segment, position]).map(drop)
     }
 
-    /// Writes the event for the event log alone. One whose id is there stays as it is.
-    pub(super) fn insert_unwanted(&self, connection: &Connection) -> rusqlite::Result<()> {
-        self.insert_row(connection, false, None).map(drop)
+    /// Writes the event for the event log alone, with the place of its JSON, where that is kept. One whose id is there stays as
+    /// it is, unless it came over HTTP and leads to no delivery.
+    pub(super) fn insert_unwanted(
+        &self,
+        connection: &Connection,
+        location: Option<Location>,
+    ) -> rusqlite::Result<()> {
+        if self.insert_row(connection, false, location)? {
+            return Ok(());
+        }
+        let (source, verdicts) = self.log_columns();
+        let (segment, position) = location_columns(location);
+        let of_inbox = "UPDATE events SET source = ?2, verdicts = ?3, segment = ?4, position = ?5
+             WHERE id = ?1 AND source IS NULL
+               AND (seq IN (SELECT seq FROM inbox) OR seq IN (SELECT seq FROM discarded))";
+        change(connection, of_inbox, params![self.event.id.as_str(), source, verdicts, segment, position])
+            .map(drop)
     }
 
     fn insert_row(

@@ -5,6 +5,7 @@
 
 mod alerts;
 mod configured;
+mod event_records;
 mod events;
 mod extremes;
 mod fixtures;
@@ -279,6 +280,13 @@ macro_rules! promises {
                     quarantine_keeps_the_bytes_and_the_reason,
                     quarantine_is_listed_newest_first_in_pages,
                     the_use_of_the_quarantine_is_known_for_each_sender,
+                }
+                event_records::{
+                    events_are_listed_newest_first_with_what_became_of_them,
+                    events_are_filtered_by_what_people_ask_for,
+                    events_are_listed_in_pages,
+                    the_json_of_a_told_event_is_shown,
+                    an_event_over_http_that_leads_to_nothing_is_logged,
                 }
                 people::{
                     the_list_shows_newest_first_in_pages,

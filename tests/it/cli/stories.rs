@@ -295,3 +295,118 @@ async fn only_failures_of_main() {
     desk.happens("last", pipeline("failed", "master")).await;
     assert_eq!(hook.wait_for(2).await.len(), 2, "nothing else was told meanwhile");
 }
+
+/// A token of the slash commands.
+const TOKEN: &str = "5IwL2wSO9Zyl5pS7tGEcrx9Z";
+
+/// The id of the newest event in the log.
+async fn newest(desk: &Desk) -> (String, String) {
+    let list = desk.run(&["events", "list", "--limit", "1", "--json"]).await.ends_with(0).json();
+    let text = |name: &str| list[0][name].as_str().unwrap_or_else(|| panic!("{list}")).to_owned();
+    (text("id"), text("received_at"))
+}
+
+#[tokio::test]
+async fn why_did_nothing_come_yesterday() {
+    const YESTERDAY: &str = "Why did nothing come yesterday?";
+    const SINCE_TUESDAY: &str = "Why did this channel hear nothing since Tuesday?";
+    const BOTH: &str =
+        "What became of the event of 14:03, for each integration, by the rules of then and of now?";
+    let (_receiver, hook) = hook().await;
+    let only_main =
+        integration("slack", &hook.url(), "channel = \"#ops\"\nbranches_to_be_notified = \"default\"");
+    let desk = Desk::new(&only_main);
+    let daemon = desk.serve().await;
+    desk.happens("to-topic", of_rocket(PUSH, |json| json["ref"] = json!("refs/heads/topic"))).await;
+    let is_logged = |ran: &Ran| ran.out.contains("to-topic");
+    let came = desk.until_asked(YESTERDAY, "the event is logged", is_logged).await.ends_with(0).out;
+    assert!(came.contains("told to none of 1 integration") && came.contains("refs/heads/topic"), "{came}");
+    let silent = desk.asked(SINCE_TUESDAY, &[]).await.ends_with(0).out;
+    assert!(silent.contains("to-topic") && silent.contains("`topic`"), "{silent}");
+
+    // The test can't choose the time of day: the moment of the event stands in place of the page's.
+    let (id, at) = newest(&desk).await;
+    assert_eq!(id, "to-topic");
+    let minute = at.get(..16).expect("a moment has minutes").to_owned() + "Z";
+    let ours = [("14:03", minute.as_str())];
+    let both = desk.asked(BOTH, &ours).await.ends_with(0).out;
+    assert!(both.contains("`topic`") && both.contains("the same"), "{both}");
+    assert!(both.contains("the same would become of it now"), "{both}");
+    let all = only_main.replace("\"default\"", "\"all\"");
+    assert_ne!(all, only_main);
+    desk.write("integrations.toml", all);
+    signal(&daemon, "HUP");
+    let both = desk.asked(BOTH, &ours).await.ends_with(0).out;
+    assert!(
+        both.contains("told #ops") && both.contains("1 of 1 integration would do something else now"),
+        "{both}"
+    );
+    let by_id = desk.run(&["explain", "--event", "to-topic"]).await.ends_with(0).out;
+    assert_eq!(by_id.lines().last(), both.lines().last());
+
+    eventually("the new settings apply", PATIENCE, async || {
+        desk.log().contains("reloaded the integrations").then_some(())
+    })
+    .await;
+    desk.happens("again", of_rocket(PUSH, |json| json["ref"] = json!("refs/heads/topic"))).await;
+    hook.wait_for(1).await;
+    let told = eventually("the event is logged", PATIENCE, async || {
+        let list = desk.asked(YESTERDAY, &[]).await.ends_with(0).out;
+        list.contains("1 delivered").then_some(list)
+    })
+    .await;
+    assert!(told.contains("again"), "{told}");
+    assert!(!desk.asked(SINCE_TUESDAY, &[]).await.out.contains("again"), "what was told is left out");
+    for (option, name) in [("--project", "acme/rokcet"), ("--integration", "acme/rocket:slcak")] {
+        let unknown = desk.run(&["events", "list", option, name]).await.ends_with(1);
+        assert!(unknown.err.contains(name), "{option}: {}", unknown.err);
+    }
+    desk.run(&["explain", "--event", "never"]).await.ends_with(1);
+    desk.run(&["events", "show", "never"]).await.ends_with(1);
+}
+
+#[tokio::test]
+async fn quiet_for_an_hour() {
+    const QUIET: &str = "Quiet for an hour";
+    let (_receiver, hook) = hook().await;
+    let commands = format!(
+        "[[integration]]\nproject = \"acme/rocket\"\nadapter = \"slack-slash-commands\"\ntoken = \"{TOKEN}\"\n"
+    );
+    let desk = Desk::new(&(integration("slack", &hook.url(), "channel = \"#ops\"") + &commands));
+    let _daemon = desk.serve().await;
+    desk.happens("before", push()).await;
+    hook.wait_for(1).await;
+    let typed = Section::of(QUIET).block("text");
+    let (command, text) = typed.split_once(' ').expect("a command and its words");
+    let type_in = async |text: &str| {
+        let form = [
+            ("token", TOKEN),
+            ("channel_name", "ops"),
+            ("channel_id", "C0"),
+            ("user_name", "ada"),
+            ("user_id", "U0"),
+            ("command", command),
+            ("text", text),
+        ];
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let path = "/api/v4/projects/acme%2Frocket/integrations/slack_slash_commands/trigger";
+        let request =
+            crate::harness::client().post(format!("http://127.0.0.1:{}{path}", desk.port)).body(body);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.send().await.expect("the daemon answers");
+        assert_eq!(answer.status().as_u16(), 200);
+    };
+    type_in(text).await;
+    desk.happens("meanwhile", push()).await;
+    let muted = desk
+        .until_asked(QUIET, "the event is logged", |ran| ran.out.contains("meanwhile"))
+        .await
+        .ends_with(0)
+        .out;
+    assert!(muted.contains("#ops is muted by @ada until"), "{muted}");
+    type_in("unmute").await;
+    desk.happens("after", push()).await;
+    hook.wait_for(2).await;
+    let shown = desk.run(&["explain", "--event", "meanwhile"]).await.ends_with(0).out;
+    assert!(shown.contains("told #ops"), "{shown}");
+}

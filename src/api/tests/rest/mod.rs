@@ -4,6 +4,7 @@ mod access;
 mod alerts;
 mod bodies;
 mod describe;
+mod event_records;
 mod holds;
 mod integrations;
 mod others;

@@ -242,7 +242,7 @@ async fn a_sweep_removes_history_and_the_events_of_the_log() {
     let store = store(&folder);
     let id = told(&store, "e1").await;
     let line = LogLine { source: "amqp", verdicts: Some("[]".to_owned()) };
-    let logged = LoggedEvent { event: Arc::new(event("e2", 0)), received_at: now(), line };
+    let logged = LoggedEvent { event: Arc::new(event("e2", 0)), received_at: now(), line, keeps_json: false };
     store.log_events(vec![logged]).await.unwrap();
     assert_eq!(known(&store, "e2").await, Known::New, "the log makes no id known");
     let retention = |seconds| Retention {
@@ -264,7 +264,7 @@ async fn an_event_that_only_the_log_had_may_be_delivered_when_it_comes_again() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder);
     let line = LogLine { source: "amqp", verdicts: None };
-    let logged = LoggedEvent { event: Arc::new(event("e1", 0)), received_at: now(), line };
+    let logged = LoggedEvent { event: Arc::new(event("e1", 0)), received_at: now(), line, keeps_json: false };
     store.log_events(vec![logged.clone(), logged]).await.unwrap();
     let id = told(&store, "e1").await;
     assert_eq!(state(&store, id).await, Some(State::Delivered));
