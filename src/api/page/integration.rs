@@ -81,8 +81,8 @@ impl About {
             if let Some(resolved) = applies.and_then(|applies| applies.resolved.as_ref().ok()) {
                 let id = snapshot.id_at(&self.scope, slug);
                 let integration = resolved.integration(id, self.scope.name(), "".into());
-                let named = integration.channels.per_trigger.into_values().flatten();
-                channels.extend(integration.channels.default.into_iter().chain(named));
+                let named = integration.channels.per_trigger.values().flatten().cloned();
+                channels.extend(integration.channels.default.iter().cloned().chain(named));
             }
             Known {
                 stored_secrets: own.map(|own| own.secrets.keys().cloned().collect()).unwrap_or_default(),

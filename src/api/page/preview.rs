@@ -112,8 +112,8 @@ async fn of_delivery(viewer: &Viewer, id: DeliveryId) -> Result<Shown, ApiError>
         .map_err(|why| ApiError::Unprocessable(why.to_string()))?;
     let links = state.catalog.links(&event);
     let about = About { viewer, entry, integration: &integration, event: &event, links: &links };
-    let secrets = integration.settings.secrets();
-    let drawn = about.drawn(&line.target, None, Some(secrets));
+    let secrets = integration.settings.secret_settings().secrets();
+    let drawn = about.drawn(&line.target, None, Some(&secrets));
     Ok(Shown {
         messages: vec![drawn],
         ..Shown::new(&format!("delivery #{id}"), &words(&event), &event, &links)
