@@ -150,12 +150,12 @@ impl Bench {
         if contender != Contender::Alertmanager {
             self.broker.fill(&queue, events).await?;
         }
-        self.sink.expect(self.deliverable(events, load.health), load.copies).await?;
+        self.sink.expect(Self::deliverable(events, load.health), load.copies).await?;
         let running = self.start(contender, &queue, load)?;
         Ok(Session { running, queue, load, feeding: peers::feed(contender, self.alerts_port, events) })
     }
 
-    fn deliverable(&self, events: &[Event], health: Health) -> usize {
+    fn deliverable(events: &[Event], health: Health) -> usize {
         let is_told = |event: &&Event| event.wanted && !health.is_dead(event.lane.0);
         events.iter().filter(is_told).count()
     }
@@ -173,7 +173,7 @@ impl Bench {
         let mut session = self.begin(contender, load, &warm_up).await?;
         self.done(&mut session.running).await.with_context(|| format!("the {contender} is stuck"))?;
         let first = self.sink.take().await?;
-        self.sink.expect(self.deliverable(&events, load.health), load.copies).await?;
+        self.sink.expect(Self::deliverable(&events, load.health), load.copies).await?;
         let before = session.running.usage()?;
         let published = self.broker.trickle(&session.queue, &events, rate).await?;
         self.done(&mut session.running).await.with_context(|| format!("the {contender} lags"))?;

@@ -130,8 +130,8 @@ mod tests {
 
     #[test]
     fn the_requests_secrets_are_masked_in_failures() {
-        let url = "https://user:pass1@a.example/hooks/0123456789abcdefghij?token=abcdef%2B12";
         const FIELDS: &[Field] = &[Field::new::<Secret>("token", "", "", None)];
+        let url = "https://user:pass1@a.example/hooks/0123456789abcdefghij?token=abcdef%2B12";
         let given = [("token".to_owned(), Value::Text("a s3tting".to_owned()))].into();
         let of_settings = SecretSettings::of(FIELDS, &given);
         let said = |body: &str| -> String {

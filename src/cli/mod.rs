@@ -155,7 +155,7 @@ impl Cli {
     async fn run(self) -> anyhow::Result<ExitCode> {
         let options = &self.options;
         match self.command {
-            Command::Serve(args) => serve::run(args, options).await,
+            Command::Serve(args) => Box::pin(serve::run(args, options)).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Check(args) => check::run(args, options).await,
             Command::Status(args) => status::run(args, options).await,

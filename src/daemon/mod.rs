@@ -47,6 +47,7 @@ use crate::pipeline::live::Live;
 use crate::pipeline::test_send::TestSender;
 use crate::store::{EventLog, Inbox, Ledger, NodeId, Outbox, Quarantine, Store, Watches};
 use crate::wire::Wire;
+use crate::wire::pace::Pace;
 use crate::{api, metrics, provision};
 use broker::{Broker, BrokerStates};
 use clock_watch::{ClockWatch, shorten_waits};
@@ -117,27 +118,13 @@ pub async fn run(
     let attempts = attempter(&config, &tests, &catalog, &holds, &clock, &store);
     let arrived = Arc::new(Notify::new());
     let max_age = attempts.max_age.clone();
-    let (of_broker, broker_settings) = watch::channel(config.amqp.clone());
     let commands = Live::new(Commands::new(&config.amqp, &config.commands));
-    let live = live_settings(&config, &tests, wire, max_age, &http, &catalog, of_broker, &commands);
+    let (live, broker_settings) = live_settings(&config, &tests, wire, max_age, &http, &catalog, &commands);
     let poller = status_poller(&config, &attempts, &tests.pace, &store, &arrived);
-    let leaving = node.clone();
-    let condition = Condition::default();
     let of_dispatch = attempts.clone();
-    let events_in_hand = EventsInHand::default();
-    let (deliverer, handle) = Deliverer::new(Deps {
-        config: delivery(&config),
-        policy: policy(&config),
-        node,
-        outbox: Arc::clone(&store) as Arc<dyn Outbox>,
-        event_log: Arc::clone(&store) as Arc<dyn EventLog>,
-        events_in_hand: events_in_hand.clone(),
-        in_hand: usize::from(config.amqp.prefetch) / 4 * 3,
-        attempts,
-        pace: Arc::clone(&tests.pace),
-        condition: condition.clone(),
-        tasks: tasks.clone(),
-    });
+    let deps = deps(&config, &store, node.clone(), attempts, &tests.pace, &tasks);
+    let (condition, events_in_hand) = (deps.condition.clone(), deps.events_in_hand.clone());
+    let (deliverer, handle) = Deliverer::new(deps);
     let stop_delivering = CancellationToken::new();
     let mut delivering = tasks.spawn(deliverer.run(stop_delivering.clone()));
 
@@ -153,15 +140,17 @@ pub async fn run(
     let stop_rest = CancellationToken::new();
     // Its announcements go to the inbox, so it stops with the sources.
     tasks.spawn(poller.run(stop_sources.clone()));
-    let (deliverer, catalog_of_peers) = (handle.clone(), Arc::clone(&catalog));
-    let peer_events = PeerEvents { deliverer, arrived: Arc::clone(&arrived), catalog: catalog_of_peers };
+    let peer_events = PeerEvents {
+        deliverer: handle.clone(),
+        arrived: Arc::clone(&arrived),
+        catalog: Arc::clone(&catalog),
+    };
     // It ends with delivering, so that the other nodes need not wait for this one's last attempts.
     let mut forwarding = tasks.spawn(peers::forward(peers, peer_events, stop_delivering.clone()));
     let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
     let held = Held { holds: holds.clone(), catalog: Arc::clone(&catalog) };
-    let maintenance =
-        maintenance(ledger, held, config.store.clone(), clock.clone(), metrics.clone(), stop_rest.clone());
-    tasks.spawn(maintenance);
+    let (of_store, stop) = (config.store.clone(), stop_rest.clone());
+    tasks.spawn(maintenance(ledger, held, of_store, clock.clone(), metrics.clone(), stop));
     tasks.spawn(clock_watch(&config, &store, &handle, &clock).run(stop_rest.clone()));
     let on_change = end_holds(&store, &catalog, &handle, &clock);
     let watcher = config_watcher(live, &catalog, on_change, &clock, changes, &shutdown);
@@ -205,15 +194,20 @@ pub async fn run(
     }
     stop_delivering.cancel();
     let _ = delivering.await;
-    release_leases(&*store, &leaving, clock.now()).await;
+    release_leases(&*store, &node, clock.now()).await;
     stop_rest.cancel();
+    until_ended(http_server, &tasks).await;
+    info!("stopped");
+    Ok(())
+}
+
+/// Waits for the last parts.
+async fn until_ended<E: std::fmt::Display>(http_server: JoinHandle<Result<(), E>>, tasks: &TaskTracker) {
     if let Ok(Err(error)) = http_server.await {
         warn!(%error, "the HTTP server ended with an error");
     }
     tasks.close();
     tasks.wait().await;
-    info!("stopped");
-    Ok(())
 }
 
 /// The settings that a reload changes, and where they are in use.
@@ -224,10 +218,10 @@ fn live_settings(
     max_age: Live<BTreeMap<String, Duration>>,
     http: &Live<api::Config>,
     catalog: &Arc<CachedCatalog>,
-    broker: watch::Sender<amqp::Config>,
     commands: &Live<Option<Commands>>,
-) -> LiveSettings {
-    LiveSettings {
+) -> (LiveSettings, watch::Receiver<amqp::Config>) {
+    let (broker, of_broker) = watch::channel(config.amqp.clone());
+    let live = LiveSettings {
         started: config.clone(),
         current: config.clone(),
         operator: tests.operator.clone(),
@@ -238,6 +232,31 @@ fn live_settings(
         catalog: Arc::clone(catalog),
         broker,
         commands: commands.clone(),
+    };
+    (live, of_broker)
+}
+
+/// What the deliverer works with.
+fn deps(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    node: NodeId,
+    attempts: Attempter,
+    pace: &Arc<Pace>,
+    tasks: &TaskTracker,
+) -> Deps {
+    Deps {
+        config: delivery(config),
+        policy: policy(config),
+        node,
+        outbox: Arc::clone(store) as Arc<dyn Outbox>,
+        event_log: Arc::clone(store) as Arc<dyn EventLog>,
+        events_in_hand: EventsInHand::default(),
+        in_hand: usize::from(config.amqp.prefetch) / 4 * 3,
+        attempts,
+        pace: Arc::clone(pace),
+        condition: Condition::default(),
+        tasks: tasks.clone(),
     }
 }
 

@@ -47,11 +47,14 @@ pub(super) trait Body: DeserializeOwned {
     fn decoded(self, frame: &Frame) -> Result<Decoded, String>;
 }
 
+/// The frame of a payload, with its body, or why that can't be read.
+type FrameAndBody = (Frame, Result<Decoded, String>);
+
 /// Reads payloads of one kind.
 #[derive(Clone, Copy)]
 pub(super) struct Reader {
     /// Both at once; `None` where something can't be read.
-    whole: fn(&str) -> Option<(Frame, Result<Decoded, String>)>,
+    whole: fn(&str) -> Option<FrameAndBody>,
     /// The body alone.
     body: fn(&str, &Frame) -> Result<Decoded, String>,
 }
@@ -164,13 +167,12 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Shared<'_, A> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
         while let Some(Name(name)) = self.map.next_key()? {
-            match FRAME_FIELDS.iter().position(|field| *field == name) {
-                Some(field) => self.read_field(field)?,
-                None => {
-                    let name: CowStrDeserializer<'_, A::Error> = name.into_deserializer();
-                    return seed.deserialize(name).map(Some);
-                }
+            if let Some(field) = FRAME_FIELDS.iter().position(|field| *field == name) {
+                self.read_field(field)?;
+                continue;
             }
+            let name: CowStrDeserializer<'_, A::Error> = name.into_deserializer();
+            return seed.deserialize(name).map(Some);
         }
         Ok(None)
     }

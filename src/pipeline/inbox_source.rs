@@ -21,6 +21,9 @@ const READ_EVERY: Duration = Duration::from_secs(1);
 /// The most JSON of one batch, in bytes. A batch is in memory until it is dispatched.
 const BATCH_BYTES: usize = 16 << 20;
 
+/// What a read of the inbox brought: events with their numbers.
+type Read = Result<Vec<(i64, StoredEvent)>, StoreError>;
+
 /// Takes events out of the inbox, oldest first.
 pub struct InboxSource {
     inbox: Arc<dyn Inbox>,
@@ -31,7 +34,7 @@ pub struct InboxSource {
     /// The number of the last event that was read. Events up to it stay in the inbox until what became of them is on disk.
     last_read: i64,
     /// A read that was not waited for: it goes on with the next call, so that frequent acknowledgements can't starve it.
-    reading: Option<BoxFuture<'static, Result<Vec<(i64, StoredEvent)>, StoreError>>>,
+    reading: Option<BoxFuture<'static, Read>>,
 }
 
 impl InboxSource {

@@ -77,7 +77,7 @@ pub fn now(verdicts: &[(Arc<Integration>, Verdict)]) -> BTreeMap<IntegrationId, 
         };
         match (decided.get_mut(&id), found) {
             // Of several mutes the first is named; what goes to other targets goes before them.
-            (Some(Decided::Tells(_)), Decided::Not(_)) | (Some(Decided::Not(_)), Decided::Not(_)) => {}
+            (Some(Decided::Tells(_) | Decided::Not(_)), Decided::Not(_)) => {}
             (_, found) => drop(decided.insert(id, found)),
         }
     }

@@ -7,6 +7,7 @@
     reason = "the bans are for the daemon; tests have clocks and tasks of their own"
 )]
 
+#[expect(dead_code, reason = "tests/long uses the rest of it")]
 mod harness;
 
 mod alerts;

@@ -171,12 +171,11 @@ async fn the_kubernetes_manifest_starts_a_daemon() {
     let mut container = Container::new(&image, free_port());
     for variable in main["env"].as_array().expect("variables") {
         let name = variable["name"].as_str().expect("a name");
-        match variable["value"].as_str() {
-            Some(value) => container.variable(name, value),
-            None => {
-                assert_eq!(variable["valueFrom"]["fieldRef"]["fieldPath"], "metadata.name");
-                container.variable(name, "forgebell-0");
-            }
+        if let Some(value) = variable["value"].as_str() {
+            container.variable(name, value);
+        } else {
+            assert_eq!(variable["valueFrom"]["fieldRef"]["fieldPath"], "metadata.name");
+            container.variable(name, "forgebell-0");
         }
     }
     // The secret, as the comment's command makes it.
@@ -206,7 +205,9 @@ async fn the_kubernetes_manifest_starts_a_daemon() {
                     volume["secret"]["secretName"].as_str().expect("a name")
                 ))
             );
-            keys.iter().for_each(|(key, content)| container.secret(&format!("{at}/{key}"), content));
+            for (key, content) in &keys {
+                container.secret(&format!("{at}/{key}"), content);
+            }
         }
     }
     let words: Vec<&str> = main["args"].as_array().expect("words").iter().filter_map(Value::as_str).collect();

@@ -43,7 +43,7 @@ async fn refusal(home: &Home) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let (_reload, reloads) = mpsc::channel(1);
     let ended = daemon::run(home.config(), listener, reloads, CancellationToken::new());
-    let ended = tokio::time::timeout(PATIENCE, ended).await.expect("it does not run");
+    let ended = Box::pin(tokio::time::timeout(PATIENCE, ended)).await.expect("it does not run");
     format!("{:#}", ended.expect_err("it does not start"))
 }
 
@@ -66,7 +66,7 @@ async fn a_second_daemon_over_a_symbolic_link_is_refused() {
     for path in ["file.db", "folder/forgebell.db"] {
         let path = links.path().join(path);
         let second = home(&service).with(&[&format!("store.path={}", path.display())]);
-        let why = refusal(&second).await;
+        let why = Box::pin(refusal(&second)).await;
         assert!(why.contains("another forgebell works with") && why.contains("store.path"), "{why}");
     }
     running.stop().await;
@@ -123,7 +123,7 @@ async fn a_key_without_its_database_keeps_a_daemon_from_starting_with_an_empty_s
     let home = home(&service);
     home.start().await.stop().await;
     std::fs::remove_file(database(&home)).expect("it is deleted");
-    let why = refusal(&home).await;
+    let why = Box::pin(refusal(&home)).await;
     assert!(why.contains("forgebell.db is missing or empty") && why.contains("remove the key"), "{why}");
     assert!(!database(&home).exists(), "no empty store takes its place");
     std::fs::remove_file(home.path().join("forgebell.db.key")).expect("a person decides");

@@ -82,7 +82,7 @@ pub(super) fn attachment(message: &Message, markup: Markup) -> Option<Attachment
         text,
         title,
         title_link,
-        ts: message.ended_at.filter(|_| message.self_contained_parts).map(|at| at.as_second()),
+        ts: message.ended_at.filter(|_| message.self_contained_parts).map(jiff::Timestamp::as_second),
     })
 }
 

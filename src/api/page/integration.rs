@@ -307,7 +307,7 @@ fn actions(about: &About, known: &Known, integration: &Integration) -> Markup {
     let can_be_muted = matches!(about.scope, ResolvedScope::Project { id: Some(id), .. } if id > 0)
         && about.entry.can_deliver();
     let own =
-        [("".to_owned(), "the address's own".to_owned())].into_iter().filter(|_| known.channels.is_empty());
+        [(String::new(), "the address's own".to_owned())].into_iter().filter(|_| known.channels.is_empty());
     let channels: Vec<(String, String)> =
         own.chain(known.channels.iter().map(|name| (name.clone(), name.clone()))).collect();
     let channels: Vec<(&str, &str)> =

@@ -61,7 +61,7 @@ impl Lately {
             let bar = BARS - 1 - usize::try_from(twelfth).unwrap_or(0).min(BARS - 1);
             match line.state {
                 State::Delivered => {
-                    (lately.delivered, lately.bars[bar].0) = (lately.delivered + 1, lately.bars[bar].0 + 1)
+                    (lately.delivered, lately.bars[bar].0) = (lately.delivered + 1, lately.bars[bar].0 + 1);
                 }
                 State::Failed | State::Expired => {
                     (lately.failed, lately.bars[bar].1) = (lately.failed + 1, lately.bars[bar].1 + 1);
@@ -81,7 +81,7 @@ impl Lately {
     /// How many a minute, with one digit after the point where that says something.
     fn per_minute(&self) -> String {
         let tenths = self.all() * 600 / usize::try_from(self.span.as_secs().max(1)).unwrap_or(1);
-        if tenths >= 100 || tenths % 10 == 0 {
+        if tenths >= 100 || tenths.is_multiple_of(10) {
             (tenths / 10).to_string()
         } else {
             format!("{}.{}", tenths / 10, tenths % 10)

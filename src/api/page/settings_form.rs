@@ -56,7 +56,9 @@ impl Problems {
         };
         match error {
             ApiError::InvalidSettings(errors) => {
-                errors.iter().for_each(|error| add(&error.field, &error.problem));
+                for error in errors {
+                    add(&error.field, &error.problem);
+                }
             }
             ApiError::InvalidParams(complaints) => {
                 for complaint in complaints {

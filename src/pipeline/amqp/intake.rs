@@ -125,7 +125,8 @@ impl Intake {
     /// The messages up to this one are acknowledged.
     pub(super) fn acknowledged(&self, last: u64) {
         let mut state = self.0.lock();
-        while let Some((_, bytes)) = state.taken.pop_front_if(|(tag, _)| *tag <= last) {
+        while let Some((_, bytes)) = state.taken.front().copied().filter(|(tag, _)| *tag <= last) {
+            state.taken.pop_front();
             state.unacknowledged -= bytes;
         }
     }

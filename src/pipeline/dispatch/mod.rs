@@ -111,7 +111,9 @@ impl Dispatcher {
                 () = stop.cancelled() => break,
                 _ = finished.recv_many(&mut ended, IN_HAND) => {}
                 batch = source.next(BATCH), if watermark.len() < IN_HAND => {
-                    batch.iter().for_each(|inbound| watermark.took(inbound.receipt));
+                    for inbound in &batch {
+                        watermark.took(inbound.receipt);
+                    }
                     if self.dispatch(&worked, batch, &stop).await.is_err() {
                         break;
                     }
@@ -268,18 +270,15 @@ impl Dispatcher {
                 continue;
             }
             let permits = self.memory_permits(&wanted).filter(|_| known == Known::New);
-            match (self.outbox.first_attempts(), permits) {
-                (Some(first), Some(permits)) => {
-                    // Rows get their ids when they are written, and the ids of a lane follow the order of its events.
-                    written.extend(self.write_rows(source, std::mem::take(&mut rows), sorted, stop).await?);
-                    let kept = self.in_hand(first, wanted);
-                    log_in_hand(source, &kept);
-                    fresh.push(Fresh { kept, permits });
-                }
-                _ => {
-                    self.deliverer.hand_over(std::mem::take(&mut fresh));
-                    rows.push(wanted);
-                }
+            if let (Some(first), Some(permits)) = (self.outbox.first_attempts(), permits) {
+                // Rows get their ids when they are written, and the ids of a lane follow the order of its events.
+                written.extend(self.write_rows(source, std::mem::take(&mut rows), sorted, stop).await?);
+                let kept = self.in_hand(first, wanted);
+                log_in_hand(source, &kept);
+                fresh.push(Fresh { kept, permits });
+            } else {
+                self.deliverer.hand_over(std::mem::take(&mut fresh));
+                rows.push(wanted);
             }
         }
         self.deliverer.hand_over(fresh);

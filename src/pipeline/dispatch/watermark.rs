@@ -43,8 +43,9 @@ impl Watermark {
     /// The last message before which nothing is unfinished; `None` where the first one is. These messages are forgotten here.
     pub(super) fn pass(&mut self) -> Option<Receipt> {
         let mut passed = None;
-        while let Some(first) = self.messages.pop_front_if(|first| first.finished) {
+        while let Some(first) = self.messages.front().filter(|first| first.finished) {
             passed = Some(first.receipt);
+            self.messages.pop_front();
         }
         passed
     }

@@ -215,7 +215,7 @@ impl Connection {
 
     async fn obtain<'l>(&self, live: &'l mut Option<Live>) -> Result<&'l mut Live> {
         if live.as_ref().is_none_or(|live| live.client.is_closed()) {
-            *live = Some(self.connect().await?);
+            *live = Some(Box::pin(self.connect()).await?);
         }
         live.as_mut().ok_or_else(missing)
     }

@@ -308,7 +308,9 @@ impl Postgres {
         let mut lines = event_log::Lines::default();
         for dispatched in batch {
             let wanted = !dispatched.deliveries.is_empty();
-            dispatched.log.iter().for_each(|line| lines.add(&dispatched.event, line, now, wanted));
+            if let Some(line) = &dispatched.log {
+                lines.add(&dispatched.event, line, now, wanted);
+            }
         }
         if let Err(error) = lines.write(&self.writer).await {
             warn!(%error, "cannot write the event log");
@@ -320,7 +322,9 @@ impl Postgres {
 impl EventLog for Postgres {
     async fn log_events(&self, events: Vec<LoggedEvent>) -> Result<()> {
         let mut lines = event_log::Lines::default();
-        events.iter().for_each(|logged| lines.add(&logged.event, &logged.line, logged.received_at, false));
+        for logged in &events {
+            lines.add(&logged.event, &logged.line, logged.received_at, false);
+        }
         lines.write(&self.writer).await
     }
 }

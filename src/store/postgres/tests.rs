@@ -230,7 +230,7 @@ async fn leases_of_nodes_go_by_the_databases_clock() {
         assert_eq!(node.renew(lease(mine, at(3600)), &[leased.id]).await.unwrap(), [leased.id]);
         stop.cancel();
     };
-    let both = async { tokio::join!(listener.run(told, stop.clone()), using).0 };
+    let both = Box::pin(async { tokio::join!(listener.run(told, stop.clone()), using).0 });
     tokio::time::timeout(Duration::from_secs(30), both).await.unwrap().unwrap();
     let left = store.ask("SELECT 1 FROM nodes WHERE name = $1", &[&mine]).await;
     assert!(left.is_empty(), "a node that ends says so");
@@ -300,7 +300,7 @@ async fn nodes_are_notified_of_the_writes_of_others() {
         assert_eq!(heard.recv().await, Some(Notification::Configured));
         stop.cancel();
     };
-    let both = async { tokio::join!(listening, told_of).0 };
+    let both = Box::pin(async { tokio::join!(listening, told_of).0 });
     tokio::time::timeout(Duration::from_secs(30), both).await.unwrap().unwrap();
 }
 

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use super::rows::{self, RowState, change, ms, prepare};
 use super::segments::Location;
+use crate::event::EventId;
 use crate::store::columns::{LineRow, TableRow as _, key_of, signed};
 use crate::store::{
     AttemptRecord, DeliveryFilter, DeliveryId, DeliveryLine, Lane, NewDelivery, Result, State, StoredAttempt,
@@ -87,7 +88,7 @@ pub(super) fn list(connection: &Connection, filter: &DeliveryFilter) -> Result<V
             ":state": filter.state.and_then(RowState::of).map(|state| state.0),
             ":integration": filter.integration.as_ref().map(|integration| &integration.0),
             ":project": filter.project,
-            ":event": filter.event.as_ref().map(crate::event::EventId::as_str),
+            ":event": filter.event.as_ref().map(EventId::as_str),
             ":since": filter.since.map(ms),
             ":until": filter.until.map(ms),
             ":limit": rows::limit(filter.limit),
@@ -154,10 +155,12 @@ pub(super) fn make_row(connection: &Connection, id: DeliveryId) -> Result<()> {
     Ok(())
 }
 
-/// Where the JSON of the event of this number lies, if it is in a file.
-pub(super) fn location(connection: &Connection, seq: i64) -> Result<Option<Location>> {
-    let sql = "SELECT segment, position FROM events WHERE seq = ?1 AND segment IS NOT NULL";
-    let read = |row: &Row<'_>| Ok(Location { segment: row.get(0)?, position: row.get(1)? });
+/// Where the JSON of the event of this number lies, if it is in a file, and the event's id.
+pub(super) fn location(connection: &Connection, seq: i64) -> Result<Option<(Location, EventId)>> {
+    let sql = "SELECT segment, position, id FROM events WHERE seq = ?1 AND segment IS NOT NULL";
+    let read = |row: &Row<'_>| {
+        Ok((Location { segment: row.get(0)?, position: row.get(1)? }, rows::event_id(row, 2)?))
+    };
     Ok(prepare(connection, sql)?.query_row([seq], read).optional()?)
 }
 

@@ -78,9 +78,10 @@ fn keep_one(connection: &Connection, segments: &mut Segments, by: &NodeId, kept:
         merge_requests::remember(connection, seen)?;
     }
     let needs_rows = kept.deliveries.iter().any(|delivery| ended_well(&delivery.fate).is_none());
-    let location = match needs_rows || !kept.history {
-        true => None,
-        false => Some(segments.append(&kept.event.raw).map_err(|error| failed_to_append(&error))?),
+    let location = if needs_rows || !kept.history {
+        None
+    } else {
+        Some(segments.append(&kept.event.id, &kept.event.raw).map_err(|error| failed_to_append(&error))?)
     };
     let (seq, is_known) = number_of(connection, kept, location)?;
     for delivery in &kept.deliveries {
@@ -93,12 +94,15 @@ fn keep_one(connection: &Connection, segments: &mut Segments, by: &NodeId, kept:
             None => insert_row(connection, by, seq, kept, delivery)?,
         }
     }
-    match (is_known, needs_rows, &kept.origin) {
-        (true, ..) | (_, true, Origin::Inbox(_)) => Ok(()),
-        (_, true, Origin::Broker { .. }) => Ok(insert_body(connection, seq, &kept.event.raw)?),
-        (_, false, Origin::Inbox(_)) => Ok(delete_body(connection, seq)?),
-        (_, false, Origin::Broker { .. }) => Ok(()),
+    if is_known {
+        return Ok(());
     }
+    match (needs_rows, &kept.origin) {
+        (true, Origin::Broker { .. }) => insert_body(connection, seq, &kept.event.raw)?,
+        (false, Origin::Inbox(_)) => delete_body(connection, seq)?,
+        (true, Origin::Inbox(_)) | (false, Origin::Broker { .. }) => {}
+    }
+    Ok(())
 }
 
 /// The event's number, and whether it was written before, by another way.

@@ -115,8 +115,8 @@ pub(super) fn json(connection: &Connection, segments: &Mutex<Segments>, seq: i64
     if let Some(raw) = statement.query_row([seq], |row| blob(row, 0)).optional()? {
         return Ok(Some(raw));
     }
-    let Some(location) = history::location(connection, seq)? else { return Ok(None) };
-    Ok(segments.lock().unwrap_or_else(PoisonError::into_inner).read(location))
+    let Some((location, id)) = history::location(connection, seq)? else { return Ok(None) };
+    Ok(segments.lock().unwrap_or_else(PoisonError::into_inner).read(location, &id))
 }
 
 /// The hold that keeps a delivery longest.

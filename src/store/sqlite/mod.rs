@@ -282,7 +282,8 @@ impl EventLog for Sqlite {
             let mut segments = segments.lock().unwrap_or_else(PoisonError::into_inner);
             for (event, keeps_json) in &events {
                 // What can't be kept there is no reason to keep no line.
-                let location = keeps_json.then(|| segments.append(&event.event.raw).ok()).flatten();
+                let location =
+                    keeps_json.then(|| segments.append(&event.event.id, &event.event.raw).ok()).flatten();
                 event.insert_unwanted(connection, location)?;
             }
             let _ = segments.write();

@@ -13,6 +13,8 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
+use crate::event::EventId;
+
 /// A file that has this size is followed by a new one.
 const SEGMENT_BYTES: u64 = 64 << 20;
 /// Before each JSON: its length and its checksum, of 4 bytes each.
@@ -54,7 +56,7 @@ impl Segments {
     }
 
     /// Puts a JSON behind the others. It is in the file after [`Segments::write`].
-    pub(super) fn append(&mut self, json: &[u8]) -> Result<Location> {
+    pub(super) fn append(&mut self, id: &EventId, json: &[u8]) -> Result<Location> {
         let full = |current: &Current, buffered| current.length + buffered >= SEGMENT_BYTES;
         if self.current.as_ref().is_none_or(|current| full(current, self.buffer.len() as u64)) {
             self.write()?;
@@ -64,7 +66,7 @@ impl Segments {
         let length = u32::try_from(json.len()).map_err(|_| ErrorKind::FileTooLarge)?;
         let position = current.length + self.buffer.len() as u64;
         self.buffer.extend_from_slice(&length.to_le_bytes());
-        self.buffer.extend_from_slice(&crc32fast::hash(json).to_le_bytes());
+        self.buffer.extend_from_slice(&checksum(id, json).to_le_bytes());
         self.buffer.extend_from_slice(json);
         Ok(Location { segment: current.number, position: i64::try_from(position).unwrap_or(i64::MAX) })
     }
@@ -87,20 +89,20 @@ impl Segments {
         Ok(())
     }
 
-    /// The JSON at this place; `None` where the file is gone or damaged.
-    pub(super) fn read(&self, at: Location) -> Option<Bytes> {
+    /// The JSON of this event at this place; `None` where the file is gone or damaged, or another event's.
+    pub(super) fn read(&self, at: Location, id: &EventId) -> Option<Bytes> {
         let file = File::open(self.path(at.segment)).ok()?;
         let position = u64::try_from(at.position).ok()?;
         let mut header = [0; HEADER];
         file.read_exact_at(&mut header, position).ok()?;
-        let [a, b, c, d, checksum @ ..] = header;
+        let [a, b, c, d, expected @ ..] = header;
         let length = u32::from_le_bytes([a, b, c, d]) as usize;
         if length > LONGEST || file.metadata().ok()?.len() < position + (HEADER + length) as u64 {
             return None;
         }
         let mut json = vec![0; length];
         file.read_exact_at(&mut json, position + HEADER as u64).ok()?;
-        (crc32fast::hash(&json) == u32::from_le_bytes(checksum)).then(|| json.into())
+        (checksum(id, &json) == u32::from_le_bytes(expected)).then(|| json.into())
     }
 
     /// Removes the files to which nothing was appended since this moment. Returns how many.
@@ -144,11 +146,23 @@ impl Segments {
     }
 }
 
+/// The event's id is in it: a database that was restored without its files names places that other events have by then.
+fn checksum(id: &EventId, json: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(id.as_str().as_bytes());
+    hasher.update(json);
+    hasher.finalize()
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    fn id(name: &str) -> EventId {
+        EventId::new(name).unwrap()
+    }
 
     fn segments(folder: &Path) -> Segments {
         Segments::beside(&folder.join("forgebell.db"))
@@ -158,50 +172,52 @@ mod tests {
     fn what_was_appended_is_read_again_also_by_the_next_process() {
         let folder = tempfile::tempdir().unwrap();
         let mut first = segments(folder.path());
-        let one = first.append(b"{\"a\":1}").unwrap();
-        let two = first.append(b"").unwrap();
+        let one = first.append(&id("1"), b"{\"a\":1}").unwrap();
+        let two = first.append(&id("2"), b"").unwrap();
         first.write().unwrap();
         let mut next = segments(folder.path());
-        let three = next.append(b"third").unwrap();
+        let three = next.append(&id("3"), b"third").unwrap();
         next.write().unwrap();
         assert_ne!(one.segment, three.segment, "the end of a former file may be damaged");
-        for (at, json) in [(one, &b"{\"a\":1}"[..]), (two, b""), (three, b"third")] {
-            assert_eq!(next.read(at).as_deref(), Some(json));
+        for (at, name, json) in [(one, "1", &b"{\"a\":1}"[..]), (two, "2", b""), (three, "3", b"third")] {
+            assert_eq!(next.read(at, &id(name)).as_deref(), Some(json));
         }
+        assert_eq!(next.read(one, &id("2")), None, "the place is another event's");
     }
 
     #[test]
     fn damaged_and_missing_files_cost_their_events_only() {
         let folder = tempfile::tempdir().unwrap();
         let mut segments = segments(folder.path());
-        let one = segments.append(b"first").unwrap();
-        let two = segments.append(b"second").unwrap();
+        let one = segments.append(&id("1"), b"first").unwrap();
+        let two = segments.append(&id("2"), b"second").unwrap();
         segments.write().unwrap();
         let path = segments.path(one.segment);
         let mut bytes = fs::read(&path).unwrap();
         bytes[HEADER] ^= 1;
         fs::write(&path, &bytes).unwrap();
-        assert_eq!(segments.read(one), None);
-        assert_eq!(segments.read(two).as_deref(), Some(&b"second"[..]));
+        assert_eq!(segments.read(one, &id("1")), None);
+        assert_eq!(segments.read(two, &id("2")).as_deref(), Some(&b"second"[..]));
         fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
-        assert_eq!(segments.read(two), None, "its end is cut off");
-        assert_eq!(segments.read(Location { segment: 99, position: 0 }), None);
-        assert_eq!(segments.read(Location { position: 1 << 40, ..one }), None);
+        assert_eq!(segments.read(two, &id("2")), None, "its end is cut off");
+        assert_eq!(segments.read(Location { segment: 99, position: 0 }, &id("1")), None);
+        assert_eq!(segments.read(Location { position: 1 << 40, ..one }, &id("1")), None);
     }
 
     #[test]
     fn old_files_are_removed_and_the_current_one_stays() {
         let folder = tempfile::tempdir().unwrap();
         let mut former = segments(folder.path());
-        let old = former.append(b"old").unwrap();
+        let old = former.append(&id("1"), b"old").unwrap();
         former.write().unwrap();
         let mut segments = segments(folder.path());
-        let new = segments.append(b"new").unwrap();
+        let new = segments.append(&id("2"), b"new").unwrap();
         segments.write().unwrap();
         assert_eq!(segments.sweep(SystemTime::UNIX_EPOCH).unwrap(), 0);
-        let later = SystemTime::now() + Duration::from_secs(60);
+        let later =
+            fs::metadata(segments.path(new.segment)).unwrap().modified().unwrap() + Duration::from_secs(60);
         assert_eq!(segments.sweep(later).unwrap(), 1);
-        assert_eq!(segments.read(old), None);
-        assert!(segments.read(new).is_some());
+        assert_eq!(segments.read(old, &id("1")), None);
+        assert!(segments.read(new, &id("2")).is_some());
     }
 }

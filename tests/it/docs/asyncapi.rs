@@ -31,7 +31,8 @@ async fn read(messages: &[Value]) -> Value {
         .kill_on_drop(true)
         .spawn()
         .expect("there is Node");
-    let lines: String = messages.iter().map(|message| format!("{message}\n")).collect();
+    let lines: Vec<String> = messages.iter().map(ToString::to_string).collect();
+    let lines = lines.join("\n") + "\n";
     let mut stdin = node.stdin.take().expect("it is piped");
     let written = async move {
         stdin.write_all(lines.as_bytes()).await.expect("the script reads");

@@ -133,7 +133,7 @@ impl Home {
         let stop = shutdown.clone();
         runtime.spawn(async move {
             let listener = TcpListener::from_std(listener).expect("a listener that is non-blocking already");
-            let _ = ended.send(daemon::run(config, listener, reloads, stop).await);
+            let _ = ended.send(Box::pin(daemon::run(config, listener, reloads, stop)).await);
         });
         let mut daemon = Daemon {
             base: format!("http://{address}"),

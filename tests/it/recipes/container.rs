@@ -147,7 +147,9 @@ impl Container {
         // The port is published elsewhere, and the stand-ins for services are on loopback.
         let listen = self.base.trim_start_matches("http://");
         let options = [format!("http.listen={listen}"), "wire.allow_networks=127.0.0.0/8".to_owned()];
-        options.iter().for_each(|option| _ = command.args(["-o", option]));
+        for option in options {
+            command.args(["-o", option.as_str()]);
+        }
         command.args(words).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").stdin(Stdio::null());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
