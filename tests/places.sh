@@ -68,8 +68,9 @@ adapter slack_slash_commands SlackSlashCommands
 } | naming '\b(only_status_changes|notify_only_when_pipeline_status_changes)\b' |
   count 6 'a shared setting (notify_only_when_pipeline_status_changes)'
 
-# An API route: the file of the handler that declares it, and what names the handler or the path elsewhere.
-code_in src/api | naming '\{delivery_id\}/retry|\bretry\{Level\}Delivery\b|\bdelivery_changes::retry\b' |
+# An API route: the file of the handler that declares it, and what names the handler or the path elsewhere. The page for people
+# has routes of its own.
+code_in src/api | grep -v '^src/api/page/' | naming '\{delivery_id\}/retry|\bretry\{Level\}Delivery\b|\bdelivery_changes::retry\b' |
   count 2 'an API route (retry of a delivery)'
 
 # A kind of event: what names it outside of the adapters, and the files that are named after it. Where GitLab's own objects

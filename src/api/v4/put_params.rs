@@ -141,7 +141,7 @@ pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
         .collect()
 }
 
-/// Whether a `PUT` of `alerts`, which was [read](read), asks for another token.
+/// Whether a `PUT` of `alerts`, which was [read], asks for another token.
 pub(in crate::api) fn resets_token(params: &Params) -> bool {
     params.boolean(RESET_TOKEN) == Ok(Some(true))
 }

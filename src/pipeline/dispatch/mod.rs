@@ -1,6 +1,6 @@
 //! Dispatch: an event becomes deliveries.
 //!
-//! A batch comes from a source and is planned ([`plan`], pure). Where the store allows it, the deliveries of an event are
+//! A batch comes from a source and is planned ([`mod@plan`], pure). Where the store allows it, the deliveries of an event are
 //! attempted before a row is written: the event is handed to the deliverer, and its message is acknowledged when what became
 //! of it is on disk. Otherwise rows are written first ([`write`]). [`watermark`] says which messages may be acknowledged.
 //!

@@ -271,7 +271,7 @@ pub fn verdicts(
 }
 
 /// What is asked after an event that an integration takes. The build that a delivery triggers is not among it: see
-/// [`super::attempt`].
+/// [`attempt`](crate::pipeline::attempt).
 fn watches(
     integration: &Integration,
     event: &Event,
