@@ -52,7 +52,7 @@
 //! # What there is not
 //!
 //! There is no `util` and no `common`: a helper is in the file of its first user until a second module needs it. Below
-//! `pipeline` nothing reads the clock: `now` is a parameter. The HTTP client does not retry, and no task sleeps with a
+//! `pipeline` nothing reads the clock: `now` is a parameter. Only `wire` and the PostgreSQL store measure durations. The HTTP client does not retry, and no task sleeps with a
 //! message in hand: what must wait is a row in the store. The metrics recorder and the logger are the only global state.
 
 pub mod adapters;

@@ -11,7 +11,7 @@ use clap::ValueHint;
 use jiff::Timestamp;
 
 use super::options::Options;
-use super::{audit, complain, say, state};
+use super::{command_audit, complain, say, state};
 use crate::catalog::{Actor, CachedCatalog, Change, ConfiguredAt, Snapshot, UrlPolicy};
 use crate::daemon;
 use crate::provision::{self, Provisioned};
@@ -121,7 +121,7 @@ async fn end_holds(
 }
 
 async fn carry_out(catalog: &CachedCatalog, step: &Step) -> anyhow::Result<()> {
-    let actor = Actor(audit::COMMAND_LINE.to_owned());
+    let actor = Actor(command_audit::COMMAND_LINE.to_owned());
     let now = daemon::now();
     match &step.deed {
         Deed::Project(project) => {

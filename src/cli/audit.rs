@@ -14,7 +14,7 @@ use crate::catalog::{self, ResolvedScope, Snapshot};
 use crate::daemon;
 use crate::integration::Scope;
 use crate::store::Store;
-use crate::store::registry::{AuditEntry, AuditLine};
+use crate::store::registry::AuditLine;
 
 /// Lines that are read at once.
 const PAGE: usize = 500;
@@ -108,15 +108,6 @@ fn objects(name: &Name, snapshot: &Snapshot) -> Vec<String> {
     };
     let names = |scope: &Scope| [format!("{scope} {slug}"), catalog::integration_id(scope, slug).to_string()];
     scopes.iter().flat_map(names).collect()
-}
-
-/// The actor of a command's changes.
-pub(super) const COMMAND_LINE: &str = "command line";
-
-/// The audit entry of a command.
-pub(super) fn entry(action: &'static str, object: String, fields: &[&str], now: Timestamp) -> AuditEntry {
-    let fields = fields.iter().map(ToString::to_string).collect();
-    AuditEntry { at: now, who: COMMAND_LINE.to_owned(), action, object, fields }
 }
 
 fn table(lines: &[AuditLine], now: Timestamp) -> String {

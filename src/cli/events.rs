@@ -8,9 +8,9 @@ use clap::builder::PossibleValuesParser;
 use jiff::{SignedDuration, Timestamp};
 
 use super::deliveries::{event_id, known_integration, known_project, moment};
-use super::explain::{Now, by_todays_settings};
 use super::options::Options;
 use super::table::{Table, age, cut, printable};
+use super::todays_settings::{Now, by_todays_settings};
 use super::{say, say_json, state};
 use crate::api::resources;
 use crate::config::Config;

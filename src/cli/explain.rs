@@ -21,15 +21,12 @@ use super::table::{Table, printable};
 use super::{say, say_json, state};
 use crate::api::resources::Explanation;
 use crate::catalog::Snapshot;
-use crate::config::Config;
 use crate::daemon;
 use crate::event::{Event, EventId};
 use crate::integration::Integration;
 use crate::pipeline::dispatch::{Verdict, verdicts};
 use crate::pipeline::explain::heed;
 use crate::pipeline::reasons::{muted, named, why_nothing};
-use crate::pipeline::then_and_now::{ThenAndNow, compare};
-use crate::store::{EventRecord, Store};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example:\n  \
@@ -98,47 +95,6 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
         say_json(&explained)?;
     }
     Ok(code)
-}
-
-/// What would become of a logged event by the settings of now.
-pub(super) enum Now {
-    Compared(Vec<ThenAndNow>),
-    /// Why that can't be said.
-    Unknown(String),
-}
-
-impl Now {
-    pub(super) fn compared(&self) -> Option<&[ThenAndNow]> {
-        match self {
-            Self::Compared(both) => Some(both),
-            Self::Unknown(_) => None,
-        }
-    }
-}
-
-/// Compares what became of a logged event with what would become of it now.
-pub(super) async fn by_todays_settings(
-    store: &dyn Store,
-    config: &Config,
-    record: &EventRecord,
-    raw: Option<Bytes>,
-    now: Timestamp,
-) -> anyhow::Result<Now> {
-    let Some(raw) = raw else {
-        return Ok(Now::Unknown(
-            "what would become of it now is not known, because its JSON is not kept: `forgebell explain FILE` answers for the \
-             JSON in a file"
-                .to_owned(),
-        ));
-    };
-    let event = match Event::decode(record.id.clone(), record.occurred_at, raw) {
-        Ok(event) => event,
-        Err(error) => return Ok(Now::Unknown(format!("this version does not understand it: {error}"))),
-    };
-    let (snapshot, holds) = state::view(config, now).await?;
-    let mut verdicts = verdicts(&event, &snapshot, &holds, now);
-    heed(&mut verdicts, &event, &config.operator, store, now).await?;
-    Ok(Now::Compared(compare(record, &verdicts)))
 }
 
 /// What `--json` prints for one file.

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::options::Options;
 use super::table::{Table, age, cut, printable, wrapped};
-use super::{audit, complain, say, say_json, state};
+use super::{command_audit, complain, say, say_json, state};
 use crate::adapters::{self, Entry, ProjectLinks};
 use crate::api::{Probed, health_of, integration_object, probed, resources};
 use crate::catalog::{Configured, ResolvedScope, Snapshot};
@@ -396,7 +396,7 @@ async fn tested(
     now: Timestamp,
 ) -> anyhow::Result<ExitCode> {
     if let Some(store) = store {
-        store.note(audit::entry("integration.test", integration.to_string(), &[], now)).await?;
+        store.note(command_audit::entry("integration.test", integration.to_string(), &[], now)).await?;
     }
     if args.json {
         say_json(test)?;
@@ -485,7 +485,7 @@ async fn resume(config: &Config, args: &ResumeArgs, now: Timestamp) -> anyhow::R
         let changed: Vec<_> = ids.iter().map(|id| (id.clone(), None)).collect();
         store.end_outdated_holds(&changed, now).await?;
         let ended = before.saturating_sub(held_by(&store.holds(now).await?, &ids, now));
-        store.note(audit::entry("integration.resume", own.to_string(), &[], now)).await?;
+        store.note(command_audit::entry("integration.resume", own.to_string(), &[], now)).await?;
         results.push(resources::Resumed { integration: own.to_string(), ended });
     }
     if args.json {

@@ -9,6 +9,7 @@ mod apply;
 mod audit;
 mod backup;
 mod check;
+mod command_audit;
 mod deliveries;
 mod demo;
 mod events;
@@ -31,6 +32,7 @@ mod serve;
 mod state;
 mod status;
 mod table;
+mod todays_settings;
 mod token;
 
 use std::ffi::OsString;

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::options::Options;
 use super::table::{Table, age, cut, printable};
-use super::{audit, say, say_json, state};
+use super::{command_audit, say, say_json, state};
 use crate::api::resources::{self, QuarantinedDetail};
 use crate::daemon;
 use crate::event::EventId;
@@ -100,7 +100,7 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
         }
         Command::Drop(args) => {
             each(&args.numbers, args.json, async |number| {
-                let audit = audit_entry("quarantine.drop", number, audit::COMMAND_LINE, now);
+                let audit = audit_entry("quarantine.drop", number, command_audit::COMMAND_LINE, now);
                 let dropped = store.remove_quarantined(number, audit).await?;
                 Ok(if dropped { Ok("dropped".to_owned()) } else { Err(NOT_THERE.to_owned()) })
             })
@@ -146,7 +146,7 @@ async fn retry<S: Inbox + Quarantine + ?Sized>(
     number: i64,
     now: Timestamp,
 ) -> anyhow::Result<Result<String, String>> {
-    Ok(match quarantine::retry(store, store, number, audit::COMMAND_LINE, now).await? {
+    Ok(match quarantine::retry(store, store, number, command_audit::COMMAND_LINE, now).await? {
         Retried::NotThere => Err(NOT_THERE.to_owned()),
         Retried::NotUnderstood(why) => Err(format!("still not understood: {why}")),
         Retried::Understood(kind) => {

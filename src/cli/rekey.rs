@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::options::Options;
-use super::{audit, say, say_json, state, token};
+use super::{command_audit, say, say_json, state, token};
 use crate::daemon;
 use crate::store::registry::StoredIntegration;
 use crate::store::seal::Keyring;
@@ -31,7 +31,8 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, options: &Options) -> anyhow::Result<ExitCode> {
     let config = options.config_for(&["store", "secrets"])?;
     let store = state::open_with(&config.store, Keyring::new(&config.secrets)).await?;
-    let note = |action| audit::entry(action, "all integrations".to_owned(), &["secrets"], daemon::now());
+    let note =
+        |action| command_audit::entry(action, "all integrations".to_owned(), &["secrets"], daemon::now());
     let given_up =
         if args.give_up { store.drop_undecryptable(note("secrets.give_up")).await? } else { Vec::new() };
     // Where the only key is lost, there may be no secret left that needs one.

@@ -159,7 +159,7 @@ mod tests {
         let store: Config = toml::from_str(&format!(
             "path = {path:?}\nretention_settled = '1h'\nretention_dead_letters = '1h'\nretention_quarantine = '1h'\n\
              quarantine_messages = 9\nquarantine_bytes = 9\n\
-             sweep_every = '1h'"
+             history = true\nevent_log = true\nsweep_every = '1h'"
         ))
         .unwrap();
         let (opened, ()) = tokio::join!(open_soon(&store), async {

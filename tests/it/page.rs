@@ -122,7 +122,7 @@ struct Verdict {
 #[tokio::test]
 async fn every_page_passes_the_judge_of_accessibility_in_light_dark_and_narrow() {
     let case = Case::new().await;
-    assert_eq!(case.daemon.send("odd", b"{\"object_kind\":\"push\"}".to_vec()).await.0, 202);
+    assert_eq!(case.daemon.send("odd", b"{\"object_kind\":\"push\"}".to_vec()).await.0, 400);
     let delivery = case.home.deliveries(Some(State::Failed)).await[0].id;
     let quarantined = case.home.quarantined().await;
     let quarantined = quarantined.first().expect("what is no event is in quarantine").number;

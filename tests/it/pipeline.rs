@@ -158,9 +158,7 @@ async fn after_an_outage_the_whole_lane_follows_the_first_success(forge: Forge) 
     ]);
     let daemon = home.start().await;
     for n in 0..WAITING {
-        forge
-            .send(&daemon, &format!("step-{n}"), merge_request(7, "update", &format!("step {n} of it")))
-            .await;
+        forge.send(&daemon, &format!("step-{n}"), merge_request(7, "open", &format!("step {n} of it"))).await;
     }
     let failed = hook.wait_for(6).await.len();
     let back = Instant::now();

@@ -65,7 +65,7 @@ fn every_flag_switches_its_event_at_every_adapter() {
             flags += 1;
         }
     }
-    assert!(flags > 250, "{flags}");
+    assert!(flags > 200, "{flags}");
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn labels_are_filtered_at_every_adapter_that_offers_it() {
         assert_eq!(passes("~frontend", "match_any"), Err("labels"), "{slug}");
         count += 1;
     }
-    assert!(count > 3, "{count}");
+    assert_eq!(count, 2, "Slack and Mattermost");
 }
 
 #[test]

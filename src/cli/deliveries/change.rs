@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::filter::{FilterArgs, check_names};
 use super::state_of;
 use crate::api::resources::Step;
-use crate::cli::{audit, say, say_json};
+use crate::cli::{command_audit, say, say_json};
 use crate::config::Config;
 use crate::pipeline::holds::HoldSet;
 use crate::store::{
@@ -88,7 +88,7 @@ pub(super) async fn retry(
     };
     let mut steps = Steps { json: args.json, results: Vec::new() };
     for id in &ids {
-        let note = audit::entry("delivery.retry", format!("delivery {id}"), &[], now);
+        let note = command_audit::entry("delivery.retry", format!("delivery {id}"), &[], now);
         let resend = store.resend(*id, note).await?;
         let result = match resend {
             Resend::Done => {
@@ -120,7 +120,7 @@ pub(super) async fn cancel(
     };
     let mut steps = Steps { json: args.json, results: Vec::new() };
     for id in &ids {
-        let note = audit::entry("delivery.cancel", format!("delivery {id}"), &[], now);
+        let note = command_audit::entry("delivery.cancel", format!("delivery {id}"), &[], now);
         let (done, result) = match store.cancel(*id, note).await? {
             Cancel::Done => (true, "cancelled"),
             Cancel::UnderWay => (false, "is being sent now; try again if it fails"),

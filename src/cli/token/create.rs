@@ -7,7 +7,7 @@ use clap::ArgGroup;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use serde::Serialize;
 
-use super::super::{audit, complain, say, say_json};
+use super::super::{command_audit, complain, say, say_json};
 use super::{TokenObject, allows, place};
 use crate::adapters::alerts::endpoint;
 use crate::config::Config;
@@ -113,7 +113,7 @@ pub(super) async fn run(
         expires_at,
     };
     let object = format!("token {} for {place}", args.name);
-    let note = audit::entry("token.create", object, &["name", "reach", "right", "expires_at"], now);
+    let note = command_audit::entry("token.create", object, &["name", "reach", "right", "expires_at"], now);
     let made = store.create_token(new, note).await?;
     if args.alerts {
         switch_on_alerts(store, reach, now).await?;
@@ -144,7 +144,8 @@ async fn switch_on_alerts(
         ..present.as_ref().map(|present| present.configuration.clone()).unwrap_or_default()
     };
     let made_from = present.map(|present| present.revision);
-    let note = audit::entry("integration.update", format!("{project} {}", endpoint::SLUG), &["active"], now);
+    let note =
+        command_audit::entry("integration.update", format!("{project} {}", endpoint::SLUG), &["active"], now);
     // Where someone else sets it at this moment, it is as that person wants it.
     store.put_integration(project, endpoint::SLUG, configuration, made_from.into(), note).await?;
     Ok(())
@@ -180,7 +181,7 @@ async fn project_of(
         bail!("--project: {id} is not the number of a project");
     }
     if store.project(id).await?.is_none() {
-        let note = audit::entry("project.create", format!("project {id}"), &[], now);
+        let note = command_audit::entry("project.create", format!("project {id}"), &[], now);
         store.override_project(ProjectCorrection::of(id), note).await?;
     }
     Ok(ScopeKey::Project(id))

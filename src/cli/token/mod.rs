@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::options::Options;
 use super::quarantine::each;
 use super::table::{Table, age, cut};
-use super::{audit, say, say_json, state};
+use super::{command_audit, say, say_json, state};
 use crate::api::resources::Moment;
 use crate::daemon;
 use crate::store::registry::{Right, ScopeKey, StoredToken};
@@ -76,7 +76,7 @@ async fn revoke(store: &dyn Store, number: i64, now: Timestamp) -> anyhow::Resul
     let Some(token) = tokens.iter().find(|token| token.id == number) else {
         return Ok(Err("there is no such token".to_owned()));
     };
-    let note = audit::entry("token.revoke", format!("token {} ({number})", token.name), &[], now);
+    let note = command_audit::entry("token.revoke", format!("token {} ({number})", token.name), &[], now);
     let revoked = store.revoke_token(number, note).await?;
     Ok(if revoked {
         Ok(format!("{} is revoked", token.name))

@@ -6,6 +6,8 @@ use crate::store::{Result, StoreError};
 
 /// The program's own part, created at each start.
 const FUNCTIONS: &str = concat!(
+    include_str!("nodes.sql"),
+    "\n",
     include_str!("functions.sql"),
     "\n",
     include_str!("alerts.sql"),

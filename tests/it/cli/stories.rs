@@ -139,7 +139,7 @@ async fn the_broker_went_away() {
     let _daemon = desk.serve().await;
     let push = desk.write("push.json", push());
     desk.until_asked("The broker went away", "the broker answers", |ran| ran.code == Some(0)).await;
-    desk.run(&["publish", "--to", "amqp", &push, "--id", "before"]).await.ends_with(0);
+    desk.run(&["publish", "--to", "broker", &push, "--id", "before"]).await.ends_with(0);
     hook.wait_for(1).await;
     broker.save_queues().await;
 
@@ -155,7 +155,7 @@ async fn the_broker_went_away() {
     broker.start_again().await;
     let is_well = |ran: &Ran| ran.out.lines().last() == Some("ok");
     desk.until_asked(WHAT_IS_WRONG, "it connected again", is_well).await.ends_with(0);
-    desk.run(&["publish", "--to", "amqp", &push, "--id", "after"]).await.ends_with(0);
+    desk.run(&["publish", "--to", "broker", &push, "--id", "after"]).await.ends_with(0);
     hook.wait_for(3).await;
 }
 
@@ -262,8 +262,10 @@ async fn each_other_question_of_the_night_has_its_command() {
     desk.run(&["integrations", "test", "acme/rocket:slack"]).await.ends_with(0);
     let changes = desk.asked("Who changed this?", &[]).await.ends_with(0).out;
     assert!(changes.contains("integration.test") && !changes.contains("delivery.retry"), "{changes}");
-    let planned = desk.asked("What would this change do?", &[]).await.ends_with(0).out;
-    assert!(planned.contains("slack") && planned.contains("#ops"), "{planned}");
+    desk.write("change.toml", integration("mattermost", &hook.url(), "channel = \"night\""));
+    let planned = desk.asked("What would this change do?", &[("integrations.toml", "change.toml")]).await;
+    let planned = planned.ends_with(0).out;
+    assert!(planned.contains("mattermost"), "{planned}");
     assert!(!planned.contains("deepsecret"), "{planned}");
 }
 
