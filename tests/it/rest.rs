@@ -236,6 +236,7 @@ async fn what_is_set_for_a_path_is_told_of_the_projects_first_event() {
         assert_eq!(daemon.send(id, payload("push.json")).await.0, 202);
         hook.wait_for(count).await;
     }
+    home.until(State::Delivered, 2).await;
     let (status, project) = admin.ask("GET", "/projects/mike%2Fdiaspora", None).await;
     assert_eq!((status, &project["id"]), (200, &json!(15)));
     let (status, by_number) = admin.ask("GET", "/projects/15/integrations/slack/deliveries", None).await;

@@ -124,7 +124,7 @@ impl Container {
             root=$1; program=$2; entry=$3; user=$4; shift 4
             for folder in usr/lib; do mount --rbind "/$folder" "$root/$folder"; done
             for link in bin lib lib64 sbin; do
-                if [ -L "/$link" ] && [ ! -e "$root/$link" ]; then ln -s "$(readlink "/$link")" "$root/$link"; fi
+                if [ -L "/$link" ]; then ln -sfn "$(readlink "/$link")" "$root/$link"; fi
             done
             if [ -d /usr/lib64 ]; then mkdir -p "$root/usr/lib64"; mount --rbind /usr/lib64 "$root/usr/lib64"; fi
             mount --rbind /dev "$root/dev"
