@@ -2,7 +2,7 @@
 //!
 //! A batch comes from a source and is planned ([`mod@plan`], pure). Where the store allows it, the deliveries of an event are
 //! attempted before a row is written: the event is handed to the deliverer, and its message is acknowledged when what became
-//! of it is on disk. Otherwise rows are written first ([`write`]). [`watermark`] says which messages may be acknowledged.
+//! of it is on disk. Otherwise rows are written first ([`mod@write`]). [`watermark`] says which messages may be acknowledged.
 //!
 //! What does not decode goes to quarantine with its reason, and is acknowledged too: never in a redelivery loop, never gone. So
 //! does an event of which the store does not take a value. While the store is away, nothing is acknowledged.
