@@ -182,7 +182,7 @@ impl Secrets {
 
     /// Takes in every way to write a text: as it is, in JSON, in an address or form, in HTML.
     fn add_as(&mut self, text: &str, found: Found) {
-        if text.is_empty() || text == "/" {
+        if text.is_empty() {
             return;
         }
         let in_form: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
@@ -449,6 +449,14 @@ mod tests {
         }
         let words = "a message of this program's own with a=a in it";
         assert_eq!(a.mask(words.to_owned()), words, "positions are masked already");
+    }
+
+    #[test]
+    fn a_secret_of_one_sign_is_masked_where_credentials_stand() {
+        for sign in ["/", "=", ":"] {
+            let masked = secrets(&[sign]).mask_echo(format!("no such token={sign}\n"));
+            assert_eq!(masked, format!("no such token={}\n", Secret::MASK));
+        }
     }
 
     #[test]
