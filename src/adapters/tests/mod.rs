@@ -635,8 +635,9 @@ fn credentials_are_never_shown() {
                 // For some, a 200 is a success with any body.
                 let Answer::Failed(said) = answer(entry, status, &[], &quoted) else { continue };
                 hides(&said.to_string());
-                // The excerpt ends within the address.
-                for padding in 140..200 {
+                // The excerpt ends within the address. Where it ends does not depend on the status.
+                let paddings = if status == 400 { 140..200 } else { 0..0 };
+                for padding in paddings {
                     let quoted = format!("{} /{path}", "x".repeat(padding));
                     let why = failure(answer(entry, status, &[], &quoted)).to_string();
                     hides(&why);

@@ -21,11 +21,11 @@ fn nothings(instead_of: &Json) -> [Json; 3] {
     }
 }
 
-/// The paths of all values of a payload, except those that determine its kind.
+/// The paths of all values of a payload, except those that determine its kind. Of a list, the first item stands for all.
 fn places(of: &Json, path: &str, found: &mut Vec<String>) {
     let inner: Vec<(String, &Json)> = match of {
         Json::Object(parts) => parts.iter().map(|(name, part)| (name.clone(), part)).collect(),
-        Json::Array(items) => items.iter().enumerate().map(|(n, item)| (n.to_string(), item)).collect(),
+        Json::Array(items) => items.first().map(|item| ("0".to_owned(), item)).into_iter().collect(),
         _ => Vec::new(),
     };
     for (name, part) in inner {
