@@ -363,7 +363,7 @@ pub trait Status: Adapter {
 #[derive(Clone, Copy, Debug)]
 pub struct BuiltCommit<'a> {
     pub sha: &'a str,
-    /// The branch or tag, without `refs/…/`. Of a merge request it is the source branch.
+    /// The branch or tag, without `refs/…/`. Of a merge request it is the source branch, also a fork's.
     pub ref_name: &'a str,
     /// The project's full path.
     pub project: &'a str,

@@ -49,9 +49,10 @@ pub struct NewWatch {
     /// The project's full path.
     pub project: String,
     pub sha: String,
-    /// The branch or tag, without `refs/…/`.
+    /// The branch or tag, without `refs/…/`; of a fork's merge request the hidden ref that it has in the project.
     pub ref_name: String,
-    /// The event's `project` object as JSON: an announced result is an event of the same project.
+    /// The event's `project` object as JSON: an announced result is an event of the same project. `pipeline::build_watch`
+    /// adds the branch of a fork.
     pub project_json: Bytes,
     pub since: Timestamp,
     /// When to ask first.

@@ -1,9 +1,10 @@
 //! The event that tells people what became of a build.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::digest::Digest;
 use crate::event::{Event, EventId};
+use crate::pipeline::build_watch::project_of;
 use crate::store::{SettledWatch, Watch};
 
 /// The event for a result; `None` as long as the build has not ended. `service` is the build service's name for people.
@@ -13,7 +14,7 @@ use crate::store::{SettledWatch, Watch};
 pub fn announcement(watch: &Watch, settled: &SettledWatch, service: &str) -> Option<Event> {
     let seen = settled.seen.as_ref().filter(|seen| seen.state.is_final() && settled.again.is_none())?;
     let state = seen.state.name();
-    let project: Value = serde_json::from_slice(&watch.project_json).ok()?;
+    let project = project_of(watch)?;
     // GitLab has a status for pipelines that passed although jobs failed only in the words for people.
     let (status, detailed) = match state {
         "success-with-warnings" => ("success", "passed with warnings"),

@@ -28,7 +28,7 @@ use self::turns::{Due, Turn, Turns};
 use super::attempt::{End, run};
 use super::holds::Holds;
 use super::live::Live;
-use super::{Clock, after, store_calls};
+use super::{Clock, after, build_watch, store_calls};
 use crate::adapters::contract::BuiltCommit;
 use crate::adapters::{self, Entry, OperatorSettings};
 use crate::call::{CommitStatus, Failure};
@@ -231,7 +231,8 @@ impl StatusPoller {
         if let Some(until) = self.must_wait(&asked.pace(&integration.settings)) {
             return Answered::Early(until);
         }
-        let commit = BuiltCommit { sha: &watch.sha, ref_name: &watch.ref_name, project: &watch.project };
+        let branch = build_watch::built_branch(watch);
+        let commit = BuiltCommit { sha: &watch.sha, ref_name: &branch, project: &watch.project };
         let end = match asked.status(&integration.settings, &commit) {
             Ok(call) => run(&*self.transport, call, asked.calls).await.end,
             Err(failure) => End::Failed(failure),

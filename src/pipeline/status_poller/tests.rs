@@ -102,6 +102,23 @@ fn a_failed_build_is_a_failed_pipeline_of_its_branch() {
 }
 
 #[test]
+fn a_build_of_a_forks_merge_request_is_not_told_as_one_of_the_projects_branch() {
+    let project_json = r#"{"id":7,"name":"Web","path_with_namespace":"acme/web","default_branch":"main",
+        "web_url":"https://forge.example/acme/web","forgebell_branch_of_fork":"main"}"#;
+    let ref_name = "refs/merge-requests/5/head".to_owned();
+    let watch = Watch { ref_name, project_json: project_json.into(), ..watch() };
+    let event = announcement(&watch, &settled(&said(BuildState::Failed), 65), "Drone").expect("it is final");
+    let Payload::Pipeline(pipeline) = &event.payload else { panic!("not a pipeline: {event:?}") };
+    assert_eq!(
+        (pipeline.ref_name.as_str(), pipeline.merge_request_iid()),
+        ("refs/merge-requests/5/head", Some(5))
+    );
+    assert!(!String::from_utf8_lossy(&event.raw).contains("branch_of_fork"));
+    let message = crate::message::compose(&event).expect("pipelines have messages");
+    assert_eq!(message.title.expect("it has one").text, "Drone build of !5 failed");
+}
+
+#[test]
 fn an_announcement_has_one_id_for_each_final_state_of_a_commit() {
     let id = |state, sha: &str| {
         let watch = Watch { sha: sha.to_owned(), ..watch() };

@@ -1,5 +1,6 @@
 //! What both kinds of mail do: heads, recipients, replies, sizes. `diffs` is about what pushes show.
 
+mod builds;
 mod diffs;
 
 use std::time::Duration;
