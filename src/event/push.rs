@@ -70,8 +70,8 @@ impl Push {
         Some(said.max(self.commits.len() as u64)).filter(|count| *count > 0)
     }
 
-    /// Whether the forge says that no commits were pushed. Where it does not say how many, a ref that points elsewhere now
-    /// has commits that may be new.
+    /// Whether the forge says that no commits were pushed. Where it does not say how many, a ref that points elsewhere
+    /// now has commits that may be new.
     pub fn brings_no_commits(&self) -> bool {
         let is_said = self.total_commits_count.is_some();
         self.commit_count().is_none() && (is_said || self.before == self.after)

@@ -64,7 +64,7 @@ fn built(event: &Event) -> Option<Built<'_>> {
             let project = event.project.as_ref().map(|project| project.id);
             let sha = &request.last_commit.as_ref()?.id;
             let branch = request.source_branch.as_str();
-            // A fork's branch may have the name of one of the project's own. In the project, its commits are on this ref.
+            // A fork's branch may have the name of one of the project's own. The project has its commits on this ref.
             let hidden = || format!("refs/merge-requests/{}/head", request.iid).into();
             let is_of_fork = request.source_project_id.is_some_and(|source| Some(source) != project);
             Some(match is_of_fork {

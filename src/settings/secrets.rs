@@ -244,7 +244,7 @@ fn map_texts(json: Json, change: &impl Fn(String) -> String) -> Json {
     }
 }
 
-/// What separates secrets in one setting: Buildkite's two tokens have a colon between them, Flowdock's many have commas.
+/// What separates secrets in one setting: Buildkite's tokens have a colon between them, Flowdock's many have commas.
 const SEPARATORS: [char; 2] = [':', ','];
 
 /// The secrets that a setting consists of, each of which is sent alone. An address is one secret.

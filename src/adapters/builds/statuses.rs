@@ -80,8 +80,8 @@ pub(super) fn json(response: &HttpResponse) -> Option<Json> {
     (response.status == 200).then(|| serde_json::from_slice(&response.body).ok()).flatten()
 }
 
-/// The same as [`by_word`], of a service whose 404 is a build that it does not know yet. From others a 404 may as well be a
-/// wrong token's.
+/// The same as [`by_word`], of a service whose 404 is a build that it does not know yet. From others a 404 may as well
+/// be a wrong token's.
 pub(super) fn by_word_once_known(response: &HttpResponse, page: &Url) -> Answer<CommitStatus> {
     if response.status == 404 { not_yet() } else { by_word(response, page) }
 }

@@ -233,6 +233,7 @@ fn an_event_that_is_larger_than_gitlab_sends_is_refused_with_its_size() {
         now: jiff::Timestamp::UNIX_EPOCH,
         operator: operator(),
         links: ProjectLinks::none(),
+        open_request: None,
         may_have_been_sent: false,
         is_test: false,
         extent: crate::integration::Extent::default(),
