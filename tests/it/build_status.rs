@@ -185,6 +185,38 @@ async fn a_throttled_question_holds_what_is_sent_to_the_service_too() {
     daemon.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_question_holds_those_about_other_commits() {
+    let server = Receiver::start().await;
+    let other = "c".repeat(40);
+    let at = |sha: &str| server.at(&format!("/acme/quick/status/{sha}.json"));
+    let asked = at(SHA).answer(Answer::throttled(Duration::from_secs(1800)));
+    let not_asked = at(&other).answer(Answer::json(200, &json!({"status": "success"})));
+    let mock_ci = format!(
+        "[[integration]]\nproject = \"acme/quick\"\nadapter = \"mock-ci\"\nmock_service_url = \"{}\"\n\n",
+        server.url("")
+    );
+    let home = home(&mock_ci);
+    let daemon = home.start().await;
+    let store = home.ledger().await;
+    let watches_wait = async |count: u64| {
+        let what = format!("{count} watches wait for the end of the hold");
+        eventually(&what, Duration::from_secs(30), async || {
+            let overview = store.overview().await.ok()?;
+            let soon = forgebell::daemon::now() + jiff::SignedDuration::from_secs(900);
+            (overview.watches == count && overview.first_watch_due? > soon).then_some(())
+        })
+        .await;
+    };
+    daemon.send("one", push((51, "acme/quick"), SHA)).await;
+    asked.wait_for(1).await;
+    watches_wait(1).await;
+    daemon.send("two", push((51, "acme/quick"), &other)).await;
+    watches_wait(2).await;
+    assert_eq!((asked.received().len(), not_asked.received().len()), (1, 0));
+    daemon.stop().await;
+}
+
 /// A push of this commit to a project.
 fn push(project: (i64, &str), sha: &str) -> Vec<u8> {
     with(&payload("push.json"), |push| {
