@@ -163,7 +163,7 @@ static SHARED: &[Shared] = &[
         name: "announce_result",
         kind: Kind::Bool,
         help: "Whether the outcome of a build is told to people: the project's chat and mail integrations get it as a \
-               pipeline event.",
+               pipeline event, which is compared with the build before of the same branch.",
         example: "true",
         group: Group::Filters,
         is_addition: false,

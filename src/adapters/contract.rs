@@ -286,6 +286,9 @@ pub struct Notification<'a> {
     pub operator: &'a OperatorSettings,
     /// The tracker and the wiki of the event's project, at the time of the attempt.
     pub links: &'a ProjectLinks,
+    /// The open merge request that the pushed branch has, as events said, for a service that heeds it and asks the
+    /// forge. It counts where the forge can't tell.
+    pub open_request: Option<i64>,
     /// Whether an earlier attempt may have reached the service. Some adapters must check before they repeat anything.
     pub may_have_been_sent: bool,
     /// Whether this is a test; its message says so.
@@ -363,7 +366,7 @@ pub trait Status: Adapter {
 #[derive(Clone, Copy, Debug)]
 pub struct BuiltCommit<'a> {
     pub sha: &'a str,
-    /// The branch or tag, without `refs/…/`. Of a merge request it is the source branch.
+    /// The branch or tag, without `refs/…/`. Of a merge request it is the source branch, also a fork's.
     pub ref_name: &'a str,
     /// The project's full path.
     pub project: &'a str,

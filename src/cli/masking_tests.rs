@@ -56,6 +56,7 @@ fn views(entry: &'static Entry, event: &Event, secret: &str, logs_in: bool) -> O
         now: Timestamp::UNIX_EPOCH,
         operator: &operator,
         links: ProjectLinks::none(),
+        open_request: None,
         may_have_been_sent: false,
         test: false,
     };

@@ -106,6 +106,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
         now: daemon::now(),
         operator: &config.operator,
         links: &links,
+        open_request: None,
         may_have_been_sent: false,
         test: false,
     };
@@ -374,6 +375,7 @@ mod tests {
             now,
             operator: &OPERATOR,
             links: ProjectLinks::none(),
+            open_request: None,
             may_have_been_sent: false,
             test: false,
         }

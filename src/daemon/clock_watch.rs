@@ -53,7 +53,8 @@ pub(super) async fn shorten_waits(store: &dyn Outbox, policy: &Policy, now: Time
         Ok(0) => {}
         Ok(shortened) => info!(
             shortened,
-            "holds and deliveries waited for moments beyond the longest wait, as after a step of the clock; they wait less"
+            "holds, deliveries or questions waited for moments beyond the longest wait, as after a step of the clock; \
+             they wait less"
         ),
         Err(error) => store_calls::log(&error, "limit what waits"),
     }

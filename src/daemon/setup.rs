@@ -179,6 +179,7 @@ pub(super) fn policy(config: &Config) -> Policy {
         retry: config.retry.clone(),
         breaker_threshold: config.delivery.breaker_threshold,
         breaker_max: config.delivery.breaker_max,
+        longest_pause: config.builds.longest().max(config.probes.longest()),
     }
 }
 

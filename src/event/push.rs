@@ -19,8 +19,8 @@ pub struct Push {
     pub user: User,
     /// At most the newest 20, oldest first.
     pub commits: Vec<Commit>,
-    /// As the forge says it; see [`Push::commit_count`].
-    total_commits_count: u64,
+    /// As the forge says it, where it does; see [`Push::commit_count`] and [`Push::brings_no_commits`].
+    total_commits_count: Option<u64>,
     /// One diff for the whole push, where the publisher included it.
     pub diff: Option<SharedStr>,
     /// Whether the person who pushed asked build servers to start no build (`git push -o integrations.skip_ci`).
@@ -66,7 +66,15 @@ impl Push {
     /// How many commits were pushed; the list holds only the newest. `None` where that is not known: events of system
     /// hooks list none and count 0, whatever was pushed, so 0 does not mean that commits were removed.
     pub fn commit_count(&self) -> Option<u64> {
-        Some(self.total_commits_count.max(self.commits.len() as u64)).filter(|count| *count > 0)
+        let said = self.total_commits_count.unwrap_or_default();
+        Some(said.max(self.commits.len() as u64)).filter(|count| *count > 0)
+    }
+
+    /// Whether the forge says that no commits were pushed. Where it does not say how many, a ref that points elsewhere
+    /// now has commits that may be new.
+    pub fn brings_no_commits(&self) -> bool {
+        let is_said = self.total_commits_count.is_some();
+        self.commit_count().is_none() && (is_said || self.before == self.after)
     }
 
     /// A ref without a commit before the push is new; one without a commit after it is removed. A commit id of zeros
@@ -191,7 +199,9 @@ fn skips_builds(push_options: Option<&Value>) -> bool {
 }
 
 impl Body for Raw {
-    fn decoded(self, _: &Frame) -> Result<Decoded, String> {
+    fn decoded(self, frame: &Frame) -> Result<Decoded, String> {
+        // System hooks, whose events have no kind, count 0 whatever was pushed.
+        let is_counted = !frame.object_kind.is_empty();
         let full_ref = self.full_ref.filter(|r| !r.trim().is_empty());
         let full_ref = full_ref.ok_or_else(|| "`ref` is missing or empty".to_owned())?;
         let push = Push {
@@ -205,7 +215,7 @@ impl Body for Raw {
                 avatar_url: self.user_avatar,
                 email: self.user_email.filter(|email| !email.is_empty()),
             },
-            total_commits_count: self.total_commits_count.unwrap_or_default(),
+            total_commits_count: self.total_commits_count.filter(|count| is_counted || *count > 0),
             commits: self.commits,
             diff: self.diff,
             skips_builds: skips_builds(self.push_options.as_ref()),

@@ -18,7 +18,9 @@ use super::retry::Outcome;
 use super::scheduler::{Job, JobEvent};
 use super::{Clock, signed};
 use crate::adapters::contract::LazyMessage;
-use crate::adapters::{self, Entry, Notification, OperatorSettings, ProjectLinks, secrets_of};
+use crate::adapters::{
+    self, Entry, Notification, OperatorSettings, ProjectLinks, open_request_starts_build, secrets_of,
+};
 use crate::call::{Answer, Call, Failure, Pace, Receiver, Response, Sent, describe};
 use crate::catalog::Catalog;
 use crate::digest::Digest;
@@ -128,15 +130,17 @@ impl Attempter {
             },
         };
         let operator = self.operator.get();
-        let open = open_request(prepared.entry, &event, &operator, &*self.merge_requests, self.clock.now());
-        match open.await {
-            Ok(None) => {}
-            Ok(Some(why)) => return Report::unsent(Outcome::NotNeeded(why)),
+        let open = open_request(prepared.entry, &event, &*self.merge_requests, self.clock.now());
+        let open_request = match open.await {
+            Ok(Some(iid)) if !operator.forge.can_be_asked() => {
+                return Report::unsent(Outcome::NotNeeded(open_request_starts_build(Some(iid))));
+            }
+            Ok(known) => known,
             Err(error) => {
                 let why = format!("whether a merge request has this branch is not known: {error}");
                 return Report::unsent(Outcome::StoreUnavailable(why));
             }
-        }
+        };
         let links = self.catalog.links(&event);
         let outgoing = Outgoing {
             entry: prepared.entry,
@@ -147,6 +151,7 @@ impl Attempter {
             now: self.clock.now(),
             operator: &operator,
             links: &links,
+            open_request,
             may_have_been_sent: job.delivery.attempts > 0 || job.delivery.started,
             test: false,
         };
@@ -188,6 +193,8 @@ pub struct Outgoing<'a> {
     pub operator: &'a OperatorSettings,
     /// See [`Notification::links`].
     pub links: &'a ProjectLinks,
+    /// See [`Notification::open_request`].
+    pub open_request: Option<i64>,
     /// See [`Notification::may_have_been_sent`].
     pub may_have_been_sent: bool,
     /// The message says of itself that it is a test, in every form that a person may see.
@@ -219,8 +226,8 @@ impl Outgoing<'_> {
     /// # Errors
     /// The outcome, where nothing need be sent to know it.
     pub fn build_call(self) -> Result<Call<Sent>, Outcome> {
-        let Self { entry, integration, event, target, id, now, operator, links, may_have_been_sent, test } =
-            self;
+        let Self { entry, integration, event, target, id, now, operator, .. } = self;
+        let Self { links, open_request, may_have_been_sent, test, .. } = self;
         if let Some(why) = entry.unmet(&integration.settings, operator) {
             return Err(Outcome::Skipped(why));
         }
@@ -232,6 +239,7 @@ impl Outgoing<'_> {
             now,
             operator,
             links,
+            open_request,
             may_have_been_sent,
             is_test: test,
             extent,

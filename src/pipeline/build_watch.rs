@@ -1,5 +1,6 @@
 //! The build that an event triggers, and that [`super::status_poller`] then asks for. Pure.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use crate::adapters;
 use crate::event::{Event, Payload, Project, RefChange};
 use crate::integration::Integration;
 use crate::pipeline::after;
-use crate::store::{NewWatch, WatchKind};
+use crate::store::{NewWatch, Watch, WatchKind};
 
 /// A commit's hash has at most this many digits (SHA-256).
 const LONGEST_SHA: usize = 64;
@@ -26,7 +27,7 @@ pub(super) fn watch_of(
     now: Timestamp,
 ) -> Option<NewWatch> {
     adapters::find(integration.slug)?.status.as_ref()?;
-    let (sha, ref_name) = commit(event)?;
+    let Built { sha, ref_name, of_fork } = built(event)?;
     let project = event.project.as_ref()?;
     let is_readable = (1..=LONGEST_SHA).contains(&sha.len()) && sha.bytes().all(|b| b.is_ascii_hexdigit());
     if !is_readable || ref_name.len() > LONGEST_REF {
@@ -38,25 +39,65 @@ pub(super) fn watch_of(
         project_id: project.id,
         project: project.path_with_namespace.to_string(),
         sha: sha.to_ascii_lowercase(),
-        ref_name: ref_name.to_owned(),
-        project_json: project_json(event, project),
+        ref_name: ref_name.into_owned(),
+        project_json: project_json(event, project, of_fork),
         since: now,
         due: after(now, pause),
     })
 }
 
-/// The commit that is built, and its branch or tag.
-fn commit(event: &Event) -> Option<(&str, &str)> {
+/// What is built.
+struct Built<'a> {
+    sha: &'a str,
+    ref_name: Cow<'a, str>,
+    /// The fork's branch, where a fork's commit is built.
+    of_fork: Option<&'a str>,
+}
+
+fn built(event: &Event) -> Option<Built<'_>> {
     match &event.payload {
-        Payload::Push(push) if push.skips_builds => None,
-        Payload::Push(push) if push.change() != RefChange::Removed => Some((&push.after, push.short_ref())),
-        Payload::MergeRequest(request) => Some((&request.last_commit.as_ref()?.id, &request.source_branch)),
+        Payload::Push(push) if push.skips_builds || push.change() == RefChange::Removed => None,
+        Payload::Push(push) => {
+            Some(Built { sha: &push.after, ref_name: push.short_ref().into(), of_fork: None })
+        }
+        Payload::MergeRequest(request) => {
+            let project = event.project.as_ref().map(|project| project.id);
+            let sha = &request.last_commit.as_ref()?.id;
+            let branch = request.source_branch.as_str();
+            // A fork's branch may have the name of one of the project's own. The project has its commits on this ref.
+            let hidden = || format!("refs/merge-requests/{}/head", request.iid).into();
+            let is_of_fork = request.source_project_id.is_some_and(|source| Some(source) != project);
+            Some(match is_of_fork {
+                true => Built { sha, ref_name: hidden(), of_fork: Some(branch) },
+                false => Built { sha, ref_name: branch.into(), of_fork: None },
+            })
+        }
         _ => None,
     }
 }
 
-/// The event's own `project` object, or the same made of what is known.
-fn project_json(event: &Event, project: &Project) -> Bytes {
+/// The key of the fork's branch in [`NewWatch::project_json`].
+const BRANCH_OF_FORK: &str = "forgebell_branch_of_fork";
+
+/// The branch or tag that a service knows the build by. Services know a fork's build by the branch in the fork.
+pub(super) fn built_branch(watch: &Watch) -> Cow<'_, str> {
+    let is_hidden = watch.ref_name.starts_with("refs/merge-requests/");
+    let project = is_hidden.then(|| serde_json::from_slice::<Value>(&watch.project_json).ok()).flatten();
+    let branch = project.and_then(|project| Some(project.get(BRANCH_OF_FORK)?.as_str()?.to_owned()));
+    branch.map_or(Cow::Borrowed(&watch.ref_name), Cow::Owned)
+}
+
+/// The `project` object of a watch as it was in the event.
+pub(super) fn project_of(watch: &Watch) -> Option<Value> {
+    let mut project: Value = serde_json::from_slice(&watch.project_json).ok()?;
+    if let Some(project) = project.as_object_mut() {
+        project.remove(BRANCH_OF_FORK);
+    }
+    Some(project)
+}
+
+/// The event's own `project` object, or the same made of what is known; with the branch of a fork.
+fn project_json(event: &Event, project: &Project, of_fork: Option<&str>) -> Bytes {
     let whole: Option<Value> = serde_json::from_slice(&event.raw).ok();
     let own = whole.and_then(|mut whole| whole.get_mut("project").map(Value::take));
     let own = own.filter(|own| own.get("id").is_some());
@@ -69,5 +110,61 @@ fn project_json(event: &Event, project: &Project) -> Bytes {
             "default_branch": project.default_branch,
         })
     };
-    own.unwrap_or_else(made).to_string().into()
+    let mut json = own.unwrap_or_else(made);
+    if let Some(branch) = of_fork {
+        json[BRANCH_OF_FORK] = branch.into();
+    }
+    json.to_string().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{EventId, Trigger, sample};
+    use crate::integration::Family;
+
+    fn watch_of_merge_request(source_project_id: i64) -> Watch {
+        let mut json: Value = serde_json::from_slice(&sample(Trigger::MergeRequest).raw).expect("JSON");
+        json["project"]["id"] = json!(42);
+        json["object_attributes"]["iid"] = json!(5);
+        json["object_attributes"]["source_branch"] = json!("main");
+        json["object_attributes"]["source_project_id"] = json!(source_project_id);
+        json["object_attributes"]["last_commit"]["id"] = json!("CAFE");
+        let id = EventId::new("1").expect("an id");
+        let event = Event::decode(id, Timestamp::UNIX_EPOCH, json.to_string().into()).expect("an event");
+        let integration = Integration { slug: "drone-ci", ..Integration::example(Family::Hook) };
+        let new = watch_of(&integration, &event, Duration::ZERO, Timestamp::UNIX_EPOCH).expect("a build");
+        Watch {
+            number: 1,
+            kind: new.kind,
+            integration: new.integration,
+            project_id: new.project_id,
+            project: new.project,
+            sha: new.sha,
+            ref_name: new.ref_name,
+            project_json: new.project_json,
+            since: new.since,
+            polls: 0,
+            seen: None,
+            note: String::new(),
+            checked_at: None,
+            ended_at: None,
+        }
+    }
+
+    #[test]
+    fn a_merge_request_of_the_projects_own_is_built_on_its_branch() {
+        let watch = watch_of_merge_request(42);
+        assert_eq!((watch.ref_name.as_str(), watch.sha.as_str()), ("main", "cafe"));
+        assert_eq!(built_branch(&watch), "main");
+    }
+
+    #[test]
+    fn a_forks_branch_is_none_of_the_projects_and_the_service_is_asked_by_it() {
+        let watch = watch_of_merge_request(43);
+        assert_eq!(watch.ref_name, "refs/merge-requests/5/head");
+        assert_eq!(built_branch(&watch), "main");
+        let project = project_of(&watch).expect("a project");
+        assert_eq!((project["id"].as_i64(), project.get(BRANCH_OF_FORK)), (Some(42), None));
+    }
 }

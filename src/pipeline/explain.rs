@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::dispatch::Verdict;
 use super::open_requests::open_request;
-use crate::adapters::{self, OperatorSettings};
+use crate::adapters::{self, OperatorSettings, open_request_starts_build};
 use crate::event::Event;
 use crate::integration::Integration;
 use crate::store::Result;
@@ -27,10 +27,12 @@ pub async fn heed(
         let Some(entry) = adapters::find(integration.slug) else { continue };
         if let Verdict::Sends { deliveries, left_out } = verdict
             && !deliveries.is_empty()
-            && let Some(why) = open_request(entry, event, operator, store, now).await?
+            // Where the forge can be asked, its word counts.
+            && !operator.forge.can_be_asked()
+            && let Some(iid) = open_request(entry, event, store, now).await?
         {
             deliveries.clear();
-            left_out.push(why);
+            left_out.push(open_request_starts_build(Some(iid)));
         }
     }
     Ok(())

@@ -54,6 +54,16 @@ pub(super) struct Attempted<'a> {
     pub(super) reason: &'a str,
 }
 
+/// A question that its service throttled.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Throttled<'a> {
+    pub(super) integration: &'a Integration,
+    /// What the service answered, in words.
+    pub(super) reason: &'a str,
+    pub(super) until: Timestamp,
+    pub(super) now: Timestamp,
+}
+
 fn destination_of(delivery: &Delivery) -> HoldKey {
     HoldKey::Destination(Arc::clone(&delivery.destination))
 }
@@ -294,6 +304,29 @@ impl HoldSet {
         };
         let reason = of.reason.to_owned();
         Some(Hold { key, cause, reason, since, until, strikes, made_under: made_under(of.integration) })
+    }
+
+    /// The holds of a destination whose service throttled a question, and of what it shares with others where that is
+    /// meant. A longer hold stays as it is.
+    pub(super) fn throttled(&self, pace: &Pace, shared: bool, hold: &Throttled<'_>) -> HoldChange {
+        let destination = HoldKey::Destination(pace.destination.key.0.as_str().into());
+        let buckets = pace.shared.iter().filter(|_| shared).map(bucket_key);
+        let begin = std::iter::once(destination).chain(buckets).filter_map(|key| {
+            let known = self.active(&key, hold.now);
+            if known.is_some_and(|known| known.until >= hold.until) {
+                return None;
+            }
+            Some(Hold {
+                key,
+                cause: HoldCause::Throttled,
+                reason: hold.reason.to_owned(),
+                since: known.map_or(hold.now, |known| known.since),
+                until: hold.until,
+                strikes: known.map_or(1, |known| known.strikes.max(1)),
+                made_under: made_under(Some(hold.integration)),
+            })
+        });
+        HoldChange { end: Vec::new(), begin: begin.collect() }
     }
 
     /// One more confirmation that an address is dead. The route waits for the next one, or the address is switched off.

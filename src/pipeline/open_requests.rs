@@ -2,16 +2,16 @@
 //! ([`Deliver::HEEDS_OPEN_REQUESTS`](crate::adapters::contract::Deliver::HEEDS_OPEN_REQUESTS)).
 //!
 //! A push does not say which merge requests are open. Where the operator configured the forge's API, the adapter asks it.
-//! Otherwise it is known from the merge requests' events: dispatch remembers those of every project with such a service,
-//! also where no integration takes the event ([`seen`]). An attempt asks what was remembered ([`open_request`]). What is
-//! unknown, or was said longer ago than [`REMEMBERED`], means that the build is started: two builds of one commit are
-//! better than none.
+//! Otherwise, and where the forge can't tell, it is known from the merge requests' events: dispatch remembers those of
+//! every project with such a service, also where no integration takes the event ([`seen`]). An attempt asks what was
+//! remembered ([`open_request`]). What is unknown, or was said longer ago than [`REMEMBERED`], means that the build is
+//! started: two builds of one commit are better than none.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::adapters::{self, Entry, OperatorSettings, open_request_starts_build};
+use crate::adapters::{self, Entry};
 use crate::event::{Event, Payload, RefType};
 use crate::integration::Integration;
 use crate::store::Result;
@@ -43,24 +43,22 @@ fn heeds(integration: &Integration) -> bool {
     adapters::find(integration.slug).is_some_and(Entry::heeds_open_requests)
 }
 
-/// Why a service starts no build for this push: the merge request whose own event starts it. `None` where none is
-/// known to be open, or where the adapter asks the forge.
+/// The merge request whose own event starts the build in place of this push; `None` where events said of none that it
+/// is open.
 ///
 /// # Errors
 /// The store does not answer.
 pub async fn open_request(
     entry: &Entry,
     event: &Event,
-    operator: &OperatorSettings,
     store: &dyn MergeRequests,
     now: Timestamp,
-) -> Result<Option<String>> {
+) -> Result<Option<i64>> {
     let (Payload::Push(push), Some(project)) = (&event.payload, &event.project) else { return Ok(None) };
     let is_asked = entry.heeds_open_requests() && push.ref_type() == RefType::Branch && project.id > 0;
-    if !is_asked || operator.forge.can_be_asked() {
+    if !is_asked {
         return Ok(None);
     }
     let since = now.checked_sub(REMEMBERED).unwrap_or(Timestamp::MIN);
-    let open = store.open_merge_request(project.id, push.short_ref(), since).await?;
-    Ok(open.map(|iid| open_request_starts_build(Some(iid))))
+    store.open_merge_request(project.id, push.short_ref(), since).await
 }

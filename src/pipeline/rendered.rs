@@ -38,6 +38,7 @@ pub fn rendered(
         now,
         operator,
         links: &links,
+        open_request: None,
         may_have_been_sent: false,
         test: false,
     };

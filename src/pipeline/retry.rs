@@ -206,6 +206,8 @@ pub struct Policy {
     pub retry: Config,
     pub breaker_threshold: u32,
     pub breaker_max: Duration,
+    /// The longest pause between two questions to a service.
+    pub longest_pause: Duration,
 }
 
 impl Policy {
@@ -224,6 +226,8 @@ impl Policy {
             (HoldCause::Gone, GONE.1),
         ];
         LatestWaits {
+            now,
+            watch: after(now, self.longest_pause),
             delivery: after(now, delivery.into_iter().max().unwrap_or_default()),
             holds: holds.into_iter().map(|(cause, longest)| (cause, after(now, longest))).collect(),
         }
@@ -384,6 +388,11 @@ fn scheduled_before(config: &Config, attempts: u32) -> Duration {
 
 fn doubling((first, longest): (Duration, Duration), times: u32) -> Duration {
     first.saturating_mul(1_u32.checked_shl(times.min(30)).unwrap_or(u32::MAX)).min(longest)
+}
+
+/// Until when nothing more is asked of a service that throttled a question.
+pub(super) fn throttled_until(wait: Option<Duration>, now: Timestamp) -> Timestamp {
+    after(now, wait.map_or(THROTTLED.0, named))
 }
 
 fn named(wait: Duration) -> Duration {

@@ -82,6 +82,7 @@ impl TestSender {
             now,
             operator: &operator,
             links,
+            open_request: None,
             may_have_been_sent: false,
             test: true,
         };

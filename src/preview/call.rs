@@ -45,6 +45,9 @@ pub(super) fn masked(url: &Url, secrets: &Secrets) -> Url {
     let mut masked = url.clone();
     if url.password().is_some() {
         let _ = masked.set_password(Some(Secret::MASK));
+    } else if !url.username().is_empty() {
+        // A name without a password is a token.
+        let _ = masked.set_username(Secret::MASK);
     }
     let mask = |part: String| {
         if secrets.contains(&part) { Secret::MASK.to_owned() } else { secrets.mask(part) }
@@ -76,6 +79,15 @@ mod tests {
             "{html}"
         );
         assert!(html.contains("<th>User</th><td><pre>ada<") && !html.contains("pa55"), "{html}");
+    }
+
+    #[test]
+    fn a_token_in_place_of_a_users_name_is_not_shown() {
+        let url = "https://tok3n@drone.example/hook".parse().expect("a URL");
+        let url = masked(&url, &Secrets::default());
+        let html = draw(&HttpRequest::new(Method::Post, url));
+        let user = format!("<th>User</th><td><pre>{}<", Secret::MASK);
+        assert!(html.contains(&user) && !html.contains("tok3n"), "{html}");
     }
 
     #[test]

@@ -103,10 +103,14 @@ impl Secrets {
         }
     }
 
-    /// Takes a secret in. Of an address, that is also the part behind the host, and the long parts of it.
+    /// Takes a secret in. Of an address, that is also the part behind the host, and the long parts of it; of several
+    /// secrets in one setting, each of them.
     pub fn add(&mut self, secret: &str) {
         let secret = secret.trim();
         self.add_as(secret, Found::by_length(secret));
+        for part in parts(secret) {
+            self.add_as(part, Found::by_length(part));
+        }
         if let Ok(url) = url::Url::parse(secret)
             && url.has_host()
         {
@@ -240,6 +244,16 @@ fn map_texts(json: Json, change: &impl Fn(String) -> String) -> Json {
     }
 }
 
+/// What separates secrets in one setting: Buildkite's tokens have a colon between them, Flowdock's many have commas.
+const SEPARATORS: [char; 2] = [':', ','];
+
+/// The secrets that a setting consists of, each of which is sent alone. An address is one secret.
+fn parts(secret: &str) -> impl Iterator<Item = &str> {
+    let is_several = !secret.contains("://") && secret.contains(SEPARATORS);
+    let parts = is_several.then(|| secret.split(SEPARATORS)).into_iter().flatten();
+    parts.map(str::trim).filter(|part| !part.is_empty())
+}
+
 /// The text as it stands between the quotes of a JSON string.
 fn quoted_in_json(text: &str) -> String {
     let json = Json::from(text).to_string();
@@ -346,6 +360,7 @@ impl SecretSettings {
             Kind::Addresses | Kind::Base | Kind::Url => 1,
             _ if value.contains(['@', '?']) => 1,
             _ if value.contains("://") => "http://a".len(),
+            _ if value.contains(SEPARATORS) => 1,
             _ => value.trim().len(),
         };
         self.0.iter().map(shortest).min().unwrap_or(usize::MAX)
@@ -457,6 +472,28 @@ mod tests {
             let masked = secrets(&[sign]).mask_echo(format!("no such token={sign}\n"));
             assert_eq!(masked, format!("no such token={}\n", Secret::MASK));
         }
+    }
+
+    #[test]
+    fn each_of_several_secrets_in_one_setting_is_masked() {
+        const FIELDS: &[Field] = &[Field::new::<Secret>("token", "", "", None)];
+        for (token, parts) in [
+            ("3f8a0c6d9b1e47258a6c:7d2e9b4f1a0c8e635b7d", ["3f8a0c6d9b1e47258a6c", "7d2e9b4f1a0c8e635b7d"]),
+            ("hook:status", ["hook", "status"]),
+            ("one , other", ["one", "other"]),
+        ] {
+            let given = [("token".to_owned(), crate::settings::Value::Text(token.to_owned()))].into();
+            let settings = SecretSettings::of(FIELDS, &given);
+            for part in parts {
+                assert!(settings.secrets().contains(part), "{part}");
+                for echo in [format!("token={part}"), format!("unknown token {part} here")] {
+                    let masked = settings.mask_echo(echo);
+                    assert!(!masked.contains(part), "{part}: {masked}");
+                }
+            }
+        }
+        let address = secrets(&["https://chat.example:8443/hooks/deepsecretdeepsecret"]);
+        assert!(!address.contains("https") && !address.contains("8443/hooks/deepsecretdeepsecret"));
     }
 
     #[test]

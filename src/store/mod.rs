@@ -381,8 +381,9 @@ pub trait Outbox: Send + Sync {
     /// Ends holds, because what they kept back works again. Rows that waited on a route among them are due now.
     async fn end_holds(&self, keys: &[HoldKey], now: Timestamp) -> Result<()>;
 
-    /// Ends waits at these moments that would end later: holds first, then the waits of deliveries. Returns how many were
-    /// shortened. The work grows with the number of waiting rows.
+    /// Ends waits at these moments that would end later: holds first, then the waits of deliveries, then those of
+    /// watches. What is written as of later than now, of watches and merge requests, is as of now. Returns how much was
+    /// changed. The work grows with the number of waiting rows.
     async fn shorten_waits(&self, latest: &LatestWaits) -> Result<usize>;
 
     /// The settings of these integrations changed: the holds that other versions of their settings led to end, and rows that
@@ -410,8 +411,12 @@ pub struct AmongNodes {
 /// The latest moments that anything may wait for. Later ones were written under another clock or other settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LatestWaits {
+    /// Nothing that is known of can be later.
+    pub now: Timestamp,
     /// For a delivery that no hold keeps back for longer.
     pub delivery: Timestamp,
+    /// For a question that is asked again.
+    pub watch: Timestamp,
     /// For holds by their cause. A cause that is missing here may last for ever.
     pub holds: Vec<(HoldCause, Timestamp)>,
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::{HealthRecord, NewHealth, Result, StoreError};
+use super::{HealthRecord, Hold, NewHealth, Result, StoreError};
 use crate::call::{BuildState, CommitStatus};
 use crate::digest::Digest;
 use crate::event::Event;
@@ -49,9 +49,10 @@ pub struct NewWatch {
     /// The project's full path.
     pub project: String,
     pub sha: String,
-    /// The branch or tag, without `refs/…/`.
+    /// The branch or tag, without `refs/…/`; of a fork's merge request the hidden ref that it has in the project.
     pub ref_name: String,
     /// The event's `project` object as JSON: an announced result is an event of the same project.
+    /// `pipeline::build_watch` adds the branch of a fork.
     pub project_json: Bytes,
     pub since: Timestamp,
     /// When to ask first.
@@ -109,6 +110,8 @@ pub struct SettledWatch {
     pub again: Option<Timestamp>,
     /// The event that tells people of the result. It is put in the inbox in the same commit.
     pub announce: Option<Event>,
+    /// Holds that begin with this, or are prolonged.
+    pub begin: Vec<Hold>,
 }
 
 /// What is asked for after events, and what the answers were.
@@ -132,6 +135,10 @@ pub trait Watches: Send + Sync {
 
     /// What is known of a commit's builds, the oldest first.
     async fn commit_statuses(&self, project_id: i64, sha: &str) -> Result<Vec<Watch>>;
+
+    /// How the build that ended last before this one went, of the same integration and ref, of those that passed or
+    /// failed; `None` where none is known any more.
+    async fn outcome_before(&self, watch: &Watch) -> Result<Option<BuildState>>;
 
     /// Writes what a service answered that was asked whether it can be reached. An older answer than the last one changes
     /// nothing.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use forgebell::store::State;
 use forgebell::store::registry::{Right, ScopeKey};
+use forgebell::store::{HoldCause, State};
 use serde_json::{Value, json};
 
 use crate::harness::api;
@@ -160,6 +160,60 @@ async fn an_answer_of_ten_megabytes_is_named_and_the_service_is_asked_again() {
     assert!(note.contains("answered 200 with 1024 KiB or more, which are not read"), "{note}");
     statuses(&daemon, &home, "failed").await;
     assert_eq!(asked.received().len(), 3);
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_question_holds_what_is_sent_to_the_service_too() {
+    let server = Receiver::start().await;
+    let (queue, asked) = builds(&server, &[("finished", "SUCCESS")]);
+    let asked = asked.answer(Answer::throttled(Duration::from_secs(1800)));
+    let home = home(&teamcity(&server));
+    let daemon = home.start().await;
+    daemon.send("one", push((15, "mike/diaspora"), SHA)).await;
+    asked.wait_for(1).await;
+    let store = home.ledger().await;
+    let holds = eventually("the destination is held", Duration::from_secs(30), async || {
+        let holds = store.holds(forgebell::daemon::now()).await.ok()?;
+        (!holds.is_empty()).then_some(holds)
+    })
+    .await;
+    assert_eq!((holds.len(), holds[0].cause), (1, HoldCause::Throttled));
+    daemon.send("two", push((15, "mike/diaspora"), &"c".repeat(40))).await;
+    home.until(State::Waiting, 1).await;
+    assert_eq!((queue.received().len(), asked.received().len()), (1, 1));
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_question_holds_those_about_other_commits() {
+    let server = Receiver::start().await;
+    let other = "c".repeat(40);
+    let at = |sha: &str| server.at(&format!("/acme/quick/status/{sha}.json"));
+    let asked = at(SHA).answer(Answer::throttled(Duration::from_secs(1800)));
+    let not_asked = at(&other).answer(Answer::json(200, &json!({"status": "success"})));
+    let mock_ci = format!(
+        "[[integration]]\nproject = \"acme/quick\"\nadapter = \"mock-ci\"\nmock_service_url = \"{}\"\n\n",
+        server.url("")
+    );
+    let home = home(&mock_ci);
+    let daemon = home.start().await;
+    let store = home.ledger().await;
+    let watches_wait = async |count: u64| {
+        let what = format!("{count} watches wait for the end of the hold");
+        eventually(&what, Duration::from_secs(30), async || {
+            let overview = store.overview().await.ok()?;
+            let soon = forgebell::daemon::now() + jiff::SignedDuration::from_secs(900);
+            (overview.watches == count && overview.first_watch_due? > soon).then_some(())
+        })
+        .await;
+    };
+    daemon.send("one", push((51, "acme/quick"), SHA)).await;
+    asked.wait_for(1).await;
+    watches_wait(1).await;
+    daemon.send("two", push((51, "acme/quick"), &other)).await;
+    watches_wait(2).await;
+    assert_eq!((asked.received().len(), not_asked.received().len()), (1, 0));
     daemon.stop().await;
 }
 

@@ -195,6 +195,7 @@ fn told(teams: &Entry, name: String, event: &Event) -> Option<Told> {
         now: Timestamp::UNIX_EPOCH,
         operator: &operator,
         links: forgebell::adapters::ProjectLinks::none(),
+        open_request: None,
         may_have_been_sent: false,
         is_test: false,
         extent: forgebell::integration::Extent::default(),

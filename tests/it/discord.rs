@@ -121,6 +121,7 @@ fn body(event: &Event) -> Option<String> {
         now: Timestamp::UNIX_EPOCH,
         operator: &OperatorSettings::default(),
         links: forgebell::adapters::ProjectLinks::none(),
+        open_request: None,
         may_have_been_sent: false,
         is_test: false,
         extent: forgebell::integration::Extent::default(),

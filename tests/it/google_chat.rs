@@ -55,6 +55,7 @@ fn request(event: &Event, markup: &str) -> Option<Json> {
         now: Timestamp::UNIX_EPOCH,
         operator: &OperatorSettings::default(),
         links: forgebell::adapters::ProjectLinks::none(),
+        open_request: None,
         may_have_been_sent: false,
         is_test: false,
         extent: forgebell::integration::Extent::default(),

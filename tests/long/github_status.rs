@@ -53,6 +53,7 @@ fn bodies() -> Vec<Json> {
                         now: Timestamp::UNIX_EPOCH,
                         operator: &OperatorSettings::default(),
                         links: forgebell::adapters::ProjectLinks::none(),
+                        open_request: None,
                         may_have_been_sent: false,
                         is_test: false,
                         extent: forgebell::integration::Extent::default(),

@@ -38,6 +38,7 @@ fn ours(slug: &str, settings: &[(&str, &str)]) -> HttpRequest {
         now: event.occurred_at,
         operator: &OperatorSettings::default(),
         links: forgebell::adapters::ProjectLinks::none(),
+        open_request: None,
         may_have_been_sent: false,
         is_test: false,
         extent: forgebell::integration::Extent::default(),

@@ -34,7 +34,7 @@ pub(super) fn rejected(response: &HttpResponse) -> Answer<Sent> {
 }
 
 /// The wait of a limit in another header than `Retry-After`, in seconds from now, where that one is not there.
-pub(super) fn with_wait_of(header: &str, response: &HttpResponse, answer: Answer<Sent>) -> Answer<Sent> {
+pub(super) fn with_wait_of<T>(header: &str, response: &HttpResponse, answer: Answer<T>) -> Answer<T> {
     let seconds = response.header(header).and_then(|seconds| seconds.trim().parse().ok());
     match (answer, seconds) {
         (Answer::Failed(Failure::Throttled { wait: None, why, shared }), Some(seconds)) => {

@@ -146,10 +146,11 @@ impl Deliver for Buildkite {
     }
 }
 
-/// Buildkite's own header contains the seconds until its limit ends
-/// (<https://buildkite.com/docs/apis/rest-api/limits>).
+/// The header that contains the seconds until a limit ends (<https://buildkite.com/docs/apis/rest-api/limits>).
+const LIMIT_ENDS: &str = "ratelimit-reset";
+
 fn read(response: &HttpResponse) -> Answer<Sent> {
-    answers::with_wait_of("ratelimit-reset", response, answers::of_trigger(response))
+    answers::with_wait_of(LIMIT_ENDS, response, answers::of_trigger(response))
 }
 
 fn deliver_url(settings: &Settings) -> url::Url {
@@ -178,7 +179,9 @@ impl Status for Buildkite {
         let page = below(&statuses::public(&settings.project_url.0), ["builds"]);
         let page = with_parameter(page, "commit", commit.sha);
         // The certificate is always verified, as in GitLab.
-        Ok(Call::http(statuses::question(url, true), move |response| statuses::by_word(response, &page)))
+        Ok(Call::http(statuses::question(url, true), move |response| {
+            answers::with_wait_of(LIMIT_ENDS, response, statuses::by_word(response, &page))
+        }))
     }
 }
 
@@ -189,9 +192,10 @@ fn status_base(settings: &Settings) -> url::Url {
 
 #[cfg(test)]
 mod tests {
-    use super::super::statuses::tests::{made_of, request};
+    use super::super::statuses::tests::{asked, made_of, request};
     use super::*;
-    use crate::adapters::tests::{header, http_call, settings_with};
+    use crate::adapters::tests::{header, http_call, http_response, settings_with};
+    use crate::call::Response;
 
     const REQUIRED: [(&str, &str); 2] =
         [("token", "hook:status"), ("project_url", "https://buildkite.com/a/b")];
@@ -227,6 +231,21 @@ mod tests {
             assert!(errors[0].starts_with("token: must be two words"), "{errors:?}");
         }
         assert!(settings_with("buildkite", &[("token", "alone"), REQUIRED[1]]).is_ok(), "GitLab takes it");
+    }
+
+    #[test]
+    fn a_question_waits_until_the_limit_ends() {
+        for (headers, seconds) in
+            [(&[("ratelimit-reset", "41")][..], 41), (&[("retry-after", "7"), ("ratelimit-reset", "41")], 7)]
+        {
+            let response = Response::Http(http_response(429, headers, ""));
+            match (asked("buildkite", &REQUIRED).read)(&response) {
+                Answer::Failed(Failure::Throttled { wait, .. }) => {
+                    assert_eq!(wait, Some(Duration::from_secs(seconds)));
+                }
+                _ => panic!("it is throttled"),
+            }
+        }
     }
 
     #[test]

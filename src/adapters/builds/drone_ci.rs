@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::address::{below, with_parameter};
 use super::answers;
 use super::forward::{self, EventHeader};
-use super::open_requests::unless_open;
+use super::open_requests::{MOST_CALLS, unless_open};
 use super::sending;
 use super::statuses;
 use crate::adapters::contract::{
@@ -73,7 +73,7 @@ impl Deliver for DroneCi {
         max_age: Duration::from_secs(24 * 3600),
         retry_ambiguous: false,
         concurrency: 2,
-        calls: 2,
+        calls: MOST_CALLS,
         limits: "2 events a second per server (bursts of 5).",
         preview: Preview::Call,
     };

@@ -184,7 +184,7 @@ impl Status for Jenkins {
             settings.password.as_ref(),
         );
         let question = statuses::question(url, settings.enable_ssl_verification);
-        Ok(Call::http(question, move |response| statuses::by_word(response, &page)))
+        Ok(Call::http(question, move |response| statuses::by_word_once_known(response, &page)))
     }
 }
 

@@ -155,9 +155,6 @@ fn job_of_branch(page: &url::Url, commit: &BuiltCommit<'_>) -> url::Url {
 }
 
 fn read_status(response: &HttpResponse, page: &url::Url, pass_unstable: bool) -> Answer<CommitStatus> {
-    if response.status == 404 {
-        return statuses::not_yet();
-    }
     let text = response.text();
     let Some(image) = (response.status == 200).then(|| first_build_image(&text)).flatten() else {
         return statuses::not_understood(response);

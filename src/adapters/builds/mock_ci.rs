@@ -60,7 +60,7 @@ impl Status for MockCi {
         let url = address(&format!("{}.json", commit.sha));
         let question = statuses::question(url, settings.enable_ssl_verification);
         Ok(Call::http(question, move |response| -> Answer<CommitStatus> {
-            statuses::by_word(response, &page)
+            statuses::by_word_once_known(response, &page)
         }))
     }
 }

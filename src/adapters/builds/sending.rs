@@ -37,7 +37,7 @@ fn push_brings_nothing(push: &Push) -> Option<String> {
     if push.change() == RefChange::Removed {
         return Some(format!("the removal of a {kind} starts no build"));
     }
-    push.commit_count().is_none().then(|| format!("a push without commits starts no build ({kind} push)"))
+    push.brings_no_commits().then(|| format!("a push without commits starts no build ({kind} push)"))
 }
 
 fn merge_request_brings_nothing(merge_request: &MergeRequest) -> Option<String> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::address::{below, both_or_neither, with_login, with_parameter};
 use super::answers;
-use super::open_requests::unless_open;
+use super::open_requests::{MOST_CALLS, unless_open};
 use super::sending;
 use super::statuses;
 use crate::adapters::contract::{
@@ -70,7 +70,7 @@ impl Deliver for TeamCity {
         max_age: Duration::from_secs(24 * 3600),
         retry_ambiguous: false,
         concurrency: 2,
-        calls: 2,
+        calls: MOST_CALLS,
         limits: "1 build a second per server (bursts of 3).",
         preview: Preview::Call,
     };

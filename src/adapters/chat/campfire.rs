@@ -252,7 +252,9 @@ impl Speech {
 
     fn speak(self, id: &str) -> Call<Sent> {
         let url = self.address(&["room", id, "speak.json"]);
-        let fields = [("message[type]", "TextMessage"), ("message[body]", self.words.as_str())];
+        // A `TextMessage` has no line breaks.
+        let kind = if self.words.contains('\n') { "PasteMessage" } else { "TextMessage" };
+        let fields = [("message[type]", kind), ("message[body]", self.words.as_str())];
         let mut request = HttpRequest::post_form(url, fields);
         request.headers.push(("authorization", self.login));
         Call::http(request, |response| match response.status {

@@ -11,7 +11,7 @@ use crate::adapters::contract::{
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen};
 use crate::call::{Call, Failure, Pace, Sent};
-use crate::event::{Build, Event, Payload, Pipeline, Project, RefType, Trigger, Triggers};
+use crate::event::{Build, Event, ExternalBuild, Payload, Pipeline, Project, RefType, Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::{References, Text};
 use crate::settings::FieldError;
@@ -111,18 +111,17 @@ impl Deliver for PipelinesEmail {
             return Err(Failure::Rejected(format!("a {} is no pipeline", note.event.kind())));
         };
         let project = note.event.project.clone().unwrap_or_default();
-        let thread = match pipeline.merge_request_iid() {
-            Some(iid) => ["merge_request", &iid.to_string()].map(str::to_owned),
-            None => ["pipeline", &pipeline.ref_name].map(str::to_owned),
-        };
+        let thread = thread(pipeline);
+        // A build of another service has no number in the forge.
+        let id = if pipeline.external.is_some() { String::new() } else { pipeline.id.to_string() };
         let head = Head {
             subject: subject(&project, pipeline),
-            thread: [&thread[0], &thread[1]],
+            thread: [thread.0, &thread.1],
             // Only the forge sends this.
             author: None,
             as_author: false,
             headers: vec![
-                ("X-GitLab-Pipeline-Id", pipeline.id.to_string()),
+                ("X-GitLab-Pipeline-Id", id),
                 ("X-GitLab-Pipeline-Ref", pipeline.ref_name.to_string()),
                 ("X-GitLab-Pipeline-Status", pipeline.status.to_string()),
             ],
@@ -132,27 +131,71 @@ impl Deliver for PipelinesEmail {
     }
 }
 
-/// GitLab's: `Diaspora | Failed pipeline for master | bcbb5ec3`.
+/// The kind and name of the thread that a mail belongs to.
+fn thread(pipeline: &Pipeline) -> (&'static str, String) {
+    match (&pipeline.external, pipeline.merge_request_iid()) {
+        (Some(build), _) => ("build", [&*build.integration, &*build.service, &*pipeline.ref_name].join("\n")),
+        (None, Some(iid)) => ("merge_request", iid.to_string()),
+        (None, None) => ("pipeline", pipeline.ref_name.to_string()),
+    }
+}
+
+/// The branch or tag, or the merge request on whose hidden ref it ran.
+fn what(pipeline: &Pipeline) -> String {
+    match pipeline.merge_request_iid() {
+        Some(iid) if pipeline.is_on_hidden_ref() => format!("!{iid}"),
+        _ => head::line(&pipeline.ref_name, 100),
+    }
+}
+
+/// `TeamCity build of main`.
+fn named_build(build: &ExternalBuild, pipeline: &Pipeline) -> String {
+    let service = head::line(&build.service, 100);
+    match what(pipeline) {
+        what if what.is_empty() => format!("{service} build"),
+        what => format!("{service} build of {what}"),
+    }
+}
+
+/// How a build of another service ended.
+fn build_outcome(pipeline: &Pipeline) -> &'static str {
+    match pipeline.status.as_str() {
+        "success" if pipeline.passed_with_warnings() => "passed with warnings",
+        "success" if pipeline.ref_status_name.as_deref() == Some("fixed") => "was fixed",
+        "success" => "passed",
+        "failed" => "failed",
+        "canceled" => "was canceled",
+        "skipped" => "was skipped",
+        _ => "changed its state",
+    }
+}
+
+/// GitLab's: `Diaspora | Failed pipeline for master | bcbb5ec3`. A build of another service is named in its place.
 fn subject(project: &Project, pipeline: &Pipeline) -> String {
+    let name =
+        head::line(if project.name.is_empty() { &project.path_with_namespace } else { &project.name }, 100);
+    let sha: String = pipeline.sha.chars().take(8).collect();
+    if let Some(build) = &pipeline.external {
+        return format!("{name} | {} {} | {sha}", named_build(build, pipeline), build_outcome(pipeline));
+    }
     let outcome = match pipeline.status.as_str() {
         "success" if pipeline.ref_status_name.as_deref() == Some("fixed") => "Fixed pipeline".to_owned(),
         "success" => "Successful pipeline".to_owned(),
         "failed" => "Failed pipeline".to_owned(),
         other => format!("Pipeline {}", head::line(other, 30)),
     };
-    let name =
-        head::line(if project.name.is_empty() { &project.path_with_namespace } else { &project.name }, 100);
-    let sha: String = pipeline.sha.chars().take(8).collect();
-    let what = match pipeline.merge_request_iid() {
-        Some(iid) if pipeline.is_on_hidden_ref() => format!("!{iid}"),
-        _ => head::line(&pipeline.ref_name, 100),
-    };
-    format!("{name} | {outcome} for {what} | {sha}")
+    format!("{name} | {outcome} for {} | {sha}", what(pipeline))
 }
 
-fn page(project: &Project, pipeline: &Pipeline, references: &References<'_>) -> Page {
-    let url = pipeline.url(project.web_url.trim_end_matches('/'));
-    let mut page = Page::new();
+/// The page of the pipeline, or of the build of another service; empty where that has none.
+fn address(project: &Project, pipeline: &Pipeline) -> String {
+    match &pipeline.external {
+        Some(_) => pipeline.own_url().unwrap_or_default().to_owned(),
+        None => pipeline.url(project.web_url.trim_end_matches('/')),
+    }
+}
+
+fn headline(pipeline: &Pipeline, url: &str) -> (Text, Mood) {
     let (said, mood) = match pipeline.status.as_str() {
         "success" if pipeline.passed_with_warnings() => ("has passed with warnings", Mood::Warning),
         "success" if pipeline.ref_status_name.as_deref() == Some("fixed") => ("has been fixed", Mood::Good),
@@ -163,7 +206,20 @@ fn page(project: &Project, pipeline: &Pipeline, references: &References<'_>) -> 
         _ => ("has changed", Mood::Neutral),
     };
     let number = if pipeline.id > 0 { format!("#{}", pipeline.id) } else { String::new() };
-    let headline = Text::new().plain("Pipeline ").link(number, url.as_str()).plain(format!(" {said}"));
+    let headline = match &pipeline.external {
+        Some(build) => {
+            let outcome = build_outcome(pipeline);
+            Text::new().link(named_build(build, pipeline), url).plain(format!(" {outcome}"))
+        }
+        None => Text::new().plain("Pipeline ").link(number, url).plain(format!(" {said}")),
+    };
+    (headline, mood)
+}
+
+fn page(project: &Project, pipeline: &Pipeline, references: &References<'_>) -> Page {
+    let url = address(project, pipeline);
+    let mut page = Page::new();
+    let (headline, mood) = headline(pipeline, &url);
     page.headline(&headline, mood);
     page.facts(&facts(project, pipeline, references));
     if let Some(errors) = &pipeline.yaml_errors {
@@ -173,8 +229,9 @@ fn page(project: &Project, pipeline: &Pipeline, references: &References<'_>) -> 
     show_succeeded(&mut page, pipeline);
     show_failed(&mut page, project, pipeline);
     let name = project.full_name();
+    let view = if pipeline.external.is_some() { "View the build" } else { "View the pipeline" };
     page.foot(
-        Some(("View the pipeline", &url)),
+        Some((view, url.as_str())).filter(|(_, url)| !url.is_empty()),
         &format!("You get this mail since your address is in the pipeline emails of {name}, or you started the pipeline."),
     );
     page

@@ -84,6 +84,30 @@ fn pushes_without_commits_and_removals_start_no_build_where_the_server_checks_co
     }
 }
 
+/// Events of system hooks count 0 commits, and payloads of some releases count none.
+#[test]
+fn a_push_that_does_not_say_how_many_commits_it_has_starts_a_build() {
+    let targets = |slug: &str, file: &str, change: &dyn Fn(&mut Json)| {
+        let push = super::events::tell_changed(file, change).event;
+        let entry = super::entry(slug);
+        entry.targets(&settings(entry), &push, &[])
+    };
+    for slug in PARTICULAR {
+        for file in [
+            "reported/49_push_without_commits_key.json",
+            "reported/58_system_hook_push_no_commits.json",
+            "reported/58c_push_no_commits_no_count.json",
+        ] {
+            assert_eq!(targets(slug, file, &|_| ()), Targets::own(), "{slug}: {file}");
+            let unmoved = targets(slug, file, &|push| push["before"] = push["after"].clone());
+            let why = "a push without commits starts no build (branch push)";
+            assert_eq!(unmoved.left_out, [why], "{slug}: {file}");
+        }
+        let said = targets(slug, "reported/44_push_empty_commit_list_forced.json", &|_| ());
+        assert_eq!(said.left_out, ["a push without commits starts no build (branch push)"], "{slug}");
+    }
+}
+
 #[test]
 fn a_merge_request_starts_a_build_when_it_is_open_and_has_new_commits() {
     let with = |state: &'static str, action: Option<&'static str>, oldrev: Option<&'static str>| {
@@ -209,6 +233,7 @@ fn an_event_that_is_larger_than_gitlab_sends_is_refused_with_its_size() {
         now: jiff::Timestamp::UNIX_EPOCH,
         operator: operator(),
         links: ProjectLinks::none(),
+        open_request: None,
         may_have_been_sent: false,
         is_test: false,
         extent: crate::integration::Extent::default(),

@@ -445,6 +445,7 @@ fn sent_message(message: &Message) -> Json {
         now: Timestamp::UNIX_EPOCH,
         operator: &OperatorSettings::default(),
         links: ProjectLinks::none(),
+        open_request: None,
         may_have_been_sent: false,
         is_test: false,
         extent: crate::integration::Extent::default(),

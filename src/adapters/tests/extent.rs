@@ -13,6 +13,7 @@ fn sent(entry: &'static Entry, case: &Case, extent: Extent) -> String {
         now: Timestamp::UNIX_EPOCH,
         operator: operator(),
         links: crate::adapters::ProjectLinks::none(),
+        open_request: None,
         may_have_been_sent: false,
         is_test: false,
         extent,

@@ -79,6 +79,7 @@ fn kinds_without_a_message_reach_an_adapter_that_wants_them() {
             now: Timestamp::UNIX_EPOCH,
             operator: operator(),
             links: ProjectLinks::none(),
+            open_request: None,
             may_have_been_sent: false,
             is_test: false,
             extent: crate::integration::Extent::default(),

@@ -119,6 +119,7 @@ fn without_a_room_nothing_is_sent_and_a_warning_says_so() {
         now: Timestamp::UNIX_EPOCH,
         operator: &OperatorSettings::default(),
         links: ProjectLinks::none(),
+        open_request: None,
         may_have_been_sent: false,
         is_test: false,
         extent: crate::integration::Extent::default(),

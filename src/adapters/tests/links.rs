@@ -23,6 +23,7 @@ fn call(entry: &Entry, case: &Case, links: &ProjectLinks) -> Option<Call<Sent>> 
         now: Timestamp::UNIX_EPOCH,
         operator: operator(),
         links,
+        open_request: None,
         may_have_been_sent: false,
         is_test: false,
         extent: crate::integration::Extent::default(),

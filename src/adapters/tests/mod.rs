@@ -144,6 +144,7 @@ fn call_after(
         now: Timestamp::UNIX_EPOCH,
         operator,
         links: ProjectLinks::none(),
+        open_request: None,
         may_have_been_sent: before == Before::Attempt,
         is_test: false,
         extent: crate::integration::Extent::default(),

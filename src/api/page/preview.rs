@@ -209,6 +209,7 @@ impl About<'_> {
             now: viewer.caller.now,
             operator: &operator,
             links,
+            open_request: None,
             may_have_been_sent: false,
             test: false,
         };

@@ -168,6 +168,7 @@ fn message(
         now: daemon::now(),
         operator,
         links,
+        open_request: None,
         may_have_been_sent: false,
         test: false,
     };

@@ -7,6 +7,7 @@ use super::*;
 use crate::adapters::contract::Preview;
 use crate::call::{HttpRequest, Request};
 use crate::preview::drawn;
+use crate::settings::{Kind, Secret};
 
 /// How an adapter's requests are drawn; those of no adapter as they are.
 fn as_by(slug: &str) -> Preview {
@@ -383,6 +384,30 @@ fn settings_of_ones_own_take_the_place_of_examples_and_stay_secret() {
         show("a sample", &event, &[entry], &webhook, (&OperatorSettings::default(), ProjectLinks::none()))
             .expect("sound settings");
     assert!(!page(&[shown]).contains("deepsecret"));
+}
+
+/// Services that are called draw their whole request. Some have a part of a secret in it.
+#[test]
+fn no_part_of_a_secret_is_drawn_of_a_call() {
+    let mut seen = Vec::new();
+    for entry in ADAPTERS.iter().filter(|entry| matches!(as_by(entry.about.slug), Preview::Call)) {
+        let secrets: Vec<_> = entry.fields.iter().filter(|field| field.kind == Kind::Secret).collect();
+        let own: Vec<_> =
+            secrets.iter().map(|field| (field.name.to_owned(), field.example.to_owned())).collect();
+        for trigger in entry.about.triggers.iter().filter(|_| !own.is_empty()) {
+            let operator = OperatorSettings::default();
+            let shown = show("a sample", &sample(trigger), &[entry], &own, (&operator, ProjectLinks::none()))
+                .expect("the examples are sound");
+            let drawing = &shown.messages[0].drawing;
+            for part in secrets.iter().flat_map(|field| field.example.split([':', ','])) {
+                assert!(!drawing.contains(part), "{}: {part} in {drawing}", entry.about.slug);
+            }
+            if drawing.contains(Secret::MASK) {
+                seen.push(entry.about.slug);
+            }
+        }
+    }
+    assert!(["buildkite", "drone-ci", "packagist"].iter().all(|slug| seen.contains(slug)), "{seen:?}");
 }
 
 /// What is drawn of this message with the tracker and the wiki that `--to` names.

@@ -8,13 +8,14 @@ pub(super) fn message(context: &Context<'_>, pipeline: &Pipeline, build: &Extern
     let url = pipeline.own_url().unwrap_or_default();
     let phrase = phrase(pipeline);
     let mut what = Text::new().link(format!("{service} build"), url);
-    if !pipeline.ref_name.is_empty() {
-        what = what.plain(" of ").then(context.ref_link(pipeline.ref_type, &pipeline.ref_name));
-    }
-    let headline = match pipeline.ref_name.as_str() {
+    let origin = origin(context, pipeline);
+    let headline = match origin.plain_text().as_str() {
         "" => format!("{service} build {phrase}"),
         name => brief(&format!("{service} build of {name} {phrase}"), TITLE),
     };
+    if !origin.is_blank() {
+        what = what.plain(" of ").then(origin);
+    }
     let short: String = pipeline.sha.chars().take(8).collect();
     let commit = Text::new().link(short, context.page(&format!("commit/{}", in_path(&pipeline.sha))));
     Message {
@@ -24,6 +25,17 @@ pub(super) fn message(context: &Context<'_>, pipeline: &Pipeline, build: &Extern
         tone: tone(pipeline),
         ended_at: pipeline.finished_at.as_deref().and_then(parse_time),
         ..context.report(what.plain(format!(" {phrase}")))
+    }
+}
+
+/// The branch or tag; the merge request where it was built on the hidden ref of one.
+fn origin(context: &Context<'_>, pipeline: &Pipeline) -> Text {
+    match pipeline.merge_request_iid() {
+        _ if pipeline.ref_name.is_empty() => Text::new(),
+        Some(iid) if pipeline.is_on_hidden_ref() => {
+            Text::new().link(format!("!{iid}"), context.page(&format!("merge_requests/{iid}")))
+        }
+        _ => context.ref_link(pipeline.ref_type, &pipeline.ref_name),
     }
 }
 

@@ -384,3 +384,24 @@ fn strikes_outlive_their_hold_for_a_day() {
     assert!(!holds.has_failed(&"hook".into()));
     assert!(holds.snapshot().by_key.is_empty());
 }
+
+#[test]
+fn a_throttled_question_holds_its_destination_and_where_it_is_meant_what_it_shares() {
+    let bucket = |key: &str| Bucket { key: BucketKey(key.to_owned()), every: Duration::ZERO, burst: 1 };
+    let pace = Pace::of(bucket("hook")).and(bucket("workspace"));
+    let (integration, until) = (slack(1), now() + 40.seconds());
+    let throttled = Throttled { integration: &integration, reason: "throttled", until, now: now() };
+    let mut set = HoldSet::default();
+    let change = set.throttled(&pace, false, &throttled);
+    assert_eq!(change.begin.iter().map(|hold| hold.key.clone()).collect::<Vec<_>>(), [destination()]);
+    set.apply(&change, now());
+    let held = set.active(&destination(), now()).expect("it is held");
+    assert_eq!((held.cause, held.until), (HoldCause::Throttled, until));
+    let shorter = Throttled { until: now() + 9.seconds(), ..throttled };
+    assert_eq!(set.throttled(&pace, false, &shorter), HoldChange::default(), "a longer hold stays");
+    let shared = set.throttled(&pace, true, &throttled);
+    assert_eq!(
+        shared.begin.iter().map(|hold| hold.key.clone()).collect::<Vec<_>>(),
+        [HoldKey::Bucket("workspace".into())]
+    );
+}

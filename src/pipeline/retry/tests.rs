@@ -11,7 +11,8 @@ fn policy() -> Policy {
         max: Duration::from_secs(4 * 3600),
         attempts: 9,
     };
-    Policy { retry, breaker_threshold: 3, breaker_max: Duration::from_secs(900) }
+    let seconds = Duration::from_secs;
+    Policy { retry, breaker_threshold: 3, breaker_max: seconds(900), longest_pause: seconds(600) }
 }
 
 fn context() -> Context {
@@ -360,9 +361,11 @@ fn the_latest_waits_are_those_that_decisions_lead_to() {
         retry: Config { initial: Duration::from_secs(30), multiplier: 2.0, max: hours(2), attempts: 9 },
         breaker_threshold: 5,
         breaker_max: hours(1),
+        longest_pause: hours(3),
     };
     let latest = policy.latest_waits(now);
     assert_eq!(latest.delivery, after(now, hours(4)), "a misconfigured one waits longest");
+    assert_eq!((latest.now, latest.watch), (now, after(now, hours(3))));
     let of = |cause| latest.holds.iter().find(|(of, _)| *of == cause).map(|(_, until)| *until);
     assert_eq!(of(HoldCause::Unavailable), Some(after(now, hours(1))), "as a service may name");
     assert_eq!(of(HoldCause::Throttled), Some(after(now, Duration::from_secs(3601))));

@@ -277,6 +277,18 @@ fn the_pace_delays_a_job_without_losing_its_turn() {
 }
 
 #[test]
+fn what_waits_for_a_far_moment_is_considered_anew_when_the_clock_stepped_back() {
+    let mut scheduler = scheduler();
+    scheduler.enqueue(job(1, "room", 1), start());
+    let first = scheduler.next(start()).expect("a job");
+    scheduler.defer(first, start() + 1.seconds(), start());
+    let earlier = start() - 24.hours();
+    assert!(started(&mut scheduler, earlier).is_empty(), "it would wait for a day");
+    scheduler.clock_stepped(earlier);
+    assert_eq!(started(&mut scheduler, earlier), [1]);
+}
+
+#[test]
 fn a_long_wait_by_the_pace_frees_the_memory_and_is_filled_up_no_more() {
     let mut scheduler = scheduler();
     for id in 1..=2 {

@@ -1,19 +1,27 @@
 //! The event that tells people what became of a build.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::call::BuildState;
 use crate::digest::Digest;
 use crate::event::{Event, EventId};
+use crate::pipeline::build_watch::project_of;
 use crate::store::{SettledWatch, Watch};
 
 /// The event for a result; `None` as long as the build has not ended. `service` is the build service's name for people.
 ///
 /// It is a pipeline event in GitLab's form, so that the project's integrations get it by the same flags and filters as the
 /// forge's own pipelines. Its id is made of integration, commit and final state: an answer that is read twice is one event.
-pub fn announcement(watch: &Watch, settled: &SettledWatch, service: &str) -> Option<Event> {
+/// `before` is how the build before of the same ref went.
+pub fn announcement(
+    watch: &Watch,
+    settled: &SettledWatch,
+    service: &str,
+    before: Option<BuildState>,
+) -> Option<Event> {
     let seen = settled.seen.as_ref().filter(|seen| seen.state.is_final() && settled.again.is_none())?;
     let state = seen.state.name();
-    let project: Value = serde_json::from_slice(&watch.project_json).ok()?;
+    let project = project_of(watch)?;
     // GitLab has a status for pipelines that passed although jobs failed only in the words for people.
     let (status, detailed) = match state {
         "success-with-warnings" => ("success", "passed with warnings"),
@@ -28,6 +36,7 @@ pub fn announcement(watch: &Watch, settled: &SettledWatch, service: &str) -> Opt
             "sha": watch.sha,
             "status": status,
             "detailed_status": detailed,
+            "ref_status_name": ref_status_name(status, before),
             "source": "external",
             "finished_at": settled.at.to_string(),
             "duration": seconds,
@@ -39,4 +48,17 @@ pub fn announcement(watch: &Watch, settled: &SettledWatch, service: &str) -> Opt
     let parts = [&*watch.integration.0, watch.sha.as_str(), state];
     let id = EventId::new(&format!("build-{}", Digest::of(parts.map(str::as_bytes)).hex(16)))?;
     Event::decode(id, settled.at, body.to_string().into()).ok()
+}
+
+/// GitLab's words for how a status compares with the one before (`app/models/ci/ref.rb` in
+/// <https://gitlab.com/gitlab-org/gitlab>). Where none is known, a failure is news and a success is not.
+fn ref_status_name(status: &str, before: Option<BuildState>) -> Option<&'static str> {
+    let has_failed = before == Some(BuildState::Failed);
+    Some(match (status, has_failed) {
+        ("failed", true) => "still_failing",
+        ("failed", false) => "broken",
+        ("success", true) => "fixed",
+        ("success", false) => "success",
+        _ => return None,
+    })
 }

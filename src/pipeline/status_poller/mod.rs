@@ -26,16 +26,18 @@ use tracing::{debug, info};
 
 use self::turns::{Due, Turn, Turns};
 use super::attempt::{End, run};
-use super::holds::Holds;
+use super::holds::{Holds, Throttled};
 use super::live::Live;
-use super::{Clock, after, store_calls};
+use super::retry::throttled_until;
+use super::{Clock, after, build_watch, store_calls};
 use crate::adapters::contract::BuiltCommit;
 use crate::adapters::{self, Entry, OperatorSettings};
 use crate::call::{CommitStatus, Failure};
 use crate::catalog::Catalog;
+use crate::event::Event;
 use crate::integration::{Integration, IntegrationId};
 use crate::metrics;
-use crate::store::{SettledWatch, Watch, WatchKind, Watches};
+use crate::store::{DestinationKey, Hold, SettledWatch, Watch, WatchKind, Watches};
 use crate::wire::Transport;
 use crate::wire::pace::Pace;
 pub use announcement::announcement;
@@ -177,21 +179,35 @@ impl StatusPoller {
         if watch.kind == WatchKind::Probe {
             return self.follow_probe(watch, integration.as_deref()).await;
         }
-        let answered = self.ask(&watch, integration.as_deref()).await;
+        let (answered, begin) = self.ask(&watch, integration.as_deref()).await;
         let now = self.clock.now();
-        let mut settled = settle(&watch, &answered, &self.config, now);
+        let mut settled = SettledWatch { begin, ..settle(&watch, &answered, &self.config, now) };
         if let Some(integration) = integration.filter(|integration| integration.announce_result)
             && let Some(entry) = adapters::find(integration.slug)
         {
-            settled.announce = announcement(&watch, &settled, entry.about.title);
+            settled.announce = self.announced(&watch, &settled, entry).await;
         }
         log(&watch, &settled);
+        let held: Vec<_> = settled.begin.iter().map(|hold| hold.key.clone()).collect();
         match self.watches.settle_watch(settled).await {
             Ok(true) => self.arrived.notify_one(),
             Ok(false) => {}
             // The watch is due again when its claim ends.
             Err(error) => store_calls::log(&error, "write what became of a build"),
         }
+        self.holds.written(&held);
+    }
+
+    /// The event for a result that people are told of.
+    async fn announced(&self, watch: &Watch, settled: &SettledWatch, entry: &Entry) -> Option<Event> {
+        if !ends(settled) {
+            return None;
+        }
+        let before = self.watches.outcome_before(watch).await.unwrap_or_else(|error| {
+            store_calls::log(&error, "read how the build before went");
+            None
+        });
+        announcement(watch, settled, entry.about.title, before)
     }
 
     /// The integration that is asked for. The error is what came of the watch without one.
@@ -215,35 +231,62 @@ impl StatusPoller {
     /// When the service may be asked, if not now. Otherwise the question is counted.
     fn must_wait(&self, pace: &crate::call::Pace) -> Option<Timestamp> {
         let now = self.clock.now();
+        let destination: DestinationKey = pace.destination.key.0.as_str().into();
         let held = self.holds.buckets_until(pace.buckets(), now);
+        // What throttles deliveries throttles questions.
+        let held = held.max(self.holds.destination_until(&destination, now));
         held.or_else(|| self.pace.admit(pace).err().map(|wait| after(now, wait)))
     }
 
-    async fn ask(&self, watch: &Watch, integration: Option<&Integration>) -> Answered<CommitStatus> {
+    /// What came of a watch, and the holds that follow from it.
+    async fn ask(
+        &self,
+        watch: &Watch,
+        integration: Option<&Integration>,
+    ) -> (Answered<CommitStatus>, Vec<Hold>) {
         let integration = match self.current(&watch.integration, integration) {
             Ok(integration) => integration,
-            Err(answered) => return answered,
+            Err(answered) => return (answered, Vec::new()),
         };
         let Some(asked) = adapters::find(integration.slug).and_then(|entry: &Entry| entry.status.as_ref())
         else {
-            return Answered::Over(format!("{} is not asked for builds", integration.slug));
+            let why = format!("{} is not asked for builds", integration.slug);
+            return (Answered::Over(why), Vec::new());
         };
-        if let Some(until) = self.must_wait(&asked.pace(&integration.settings)) {
-            return Answered::Early(until);
+        let pace = asked.pace(&integration.settings);
+        if let Some(until) = self.must_wait(&pace) {
+            return (Answered::Early(until), Vec::new());
         }
-        let commit = BuiltCommit { sha: &watch.sha, ref_name: &watch.ref_name, project: &watch.project };
+        let branch = build_watch::built_branch(watch);
+        let commit = BuiltCommit { sha: &watch.sha, ref_name: &branch, project: &watch.project };
         let end = match asked.status(&integration.settings, &commit) {
             Ok(call) => run(&*self.transport, call, asked.calls).await.end,
             Err(failure) => End::Failed(failure),
         };
-        let answered = match end {
-            End::Done(status) => Answered::Said(status),
-            End::Skipped(why) | End::NotNeeded(why) => Answered::Failed { why, wait: None },
-            End::Failed(failure) => failed(&failure),
+        let (answered, begin) = match end {
+            End::Done(status) => (Answered::Said(status), Vec::new()),
+            End::Skipped(why) | End::NotNeeded(why) => (Answered::Failed { why, wait: None }, Vec::new()),
+            End::Failed(failure) => (failed(&failure), self.hold(&pace, &failure, integration)),
         };
         metrics::build_status(integration.slug, answered.name());
-        answered
+        (answered, begin)
     }
+
+    /// Holds what a service throttled. The holds must be written, and [`Holds::written`] called.
+    fn hold(&self, pace: &crate::call::Pace, failure: &Failure, integration: &Integration) -> Vec<Hold> {
+        let Failure::Throttled { wait, shared, .. } = failure else { return Vec::new() };
+        let now = self.clock.now();
+        let (reason, until) = (failure.to_string(), throttled_until(*wait, now));
+        let throttled = Throttled { integration, reason: &reason, until, now };
+        let change = self.holds.snapshot().throttled(pace, *shared, &throttled);
+        self.holds.apply(&change, now);
+        change.begin
+    }
+}
+
+/// Whether the build is over, and how it ended is known.
+fn ends(settled: &SettledWatch) -> bool {
+    settled.again.is_none() && settled.seen.as_ref().is_some_and(|seen| seen.state.is_final())
 }
 
 impl Answered<CommitStatus> {
@@ -276,6 +319,7 @@ fn settle(watch: &Watch, answered: &Answered<CommitStatus>, config: &Config, now
         at: now,
         again: None,
         announce: None,
+        begin: Vec::new(),
     };
     let again = |wait: Option<Duration>| {
         let next = config.next(settled.polls, watch.since, now)?;

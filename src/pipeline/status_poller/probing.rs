@@ -82,6 +82,7 @@ pub(super) fn settle(
         at: now,
         again: None,
         announce: None,
+        begin: Vec::new(),
     };
     match answered {
         Answered::Said(health) => SettledWatch { note: health.answer.clone(), ..asked },

@@ -44,6 +44,11 @@ impl Config {
         Some(after(now, doubled.min(self.longest_pause)).min(last))
     }
 
+    /// The longest pause before a question.
+    pub fn longest(&self) -> Duration {
+        self.first_pause.max(self.longest_pause)
+    }
+
     pub(super) fn is_too_old(&self, triggered: Timestamp, now: Timestamp) -> bool {
         now.duration_since(triggered) >= signed(self.give_up_after)
     }

@@ -91,7 +91,7 @@ fn what_is_too_early_to_ask_does_not_count_as_a_question() {
 #[test]
 fn a_failed_build_is_a_failed_pipeline_of_its_branch() {
     let settled = settled(&said(BuildState::Failed), 65);
-    let event = announcement(&watch(), &settled, "JetBrains TeamCity").expect("it is final");
+    let event = announcement(&watch(), &settled, "JetBrains TeamCity", None).expect("it is final");
     let Payload::Pipeline(pipeline) = &event.payload else { panic!("not a pipeline: {event:?}") };
     assert_eq!((pipeline.status.as_str(), pipeline.ref_name.as_str()), ("failed", "main"));
     assert_eq!(pipeline.own_url(), Some("https://ci.example/build/1"));
@@ -102,13 +102,51 @@ fn a_failed_build_is_a_failed_pipeline_of_its_branch() {
 }
 
 #[test]
+fn a_build_of_a_forks_merge_request_is_not_told_as_one_of_the_projects_branch() {
+    let project_json = r#"{"id":7,"name":"Web","path_with_namespace":"acme/web","default_branch":"main",
+        "web_url":"https://forge.example/acme/web","forgebell_branch_of_fork":"main"}"#;
+    let ref_name = "refs/merge-requests/5/head".to_owned();
+    let watch = Watch { ref_name, project_json: project_json.into(), ..watch() };
+    let event =
+        announcement(&watch, &settled(&said(BuildState::Failed), 65), "Drone", None).expect("it is final");
+    let Payload::Pipeline(pipeline) = &event.payload else { panic!("not a pipeline: {event:?}") };
+    assert_eq!(
+        (pipeline.ref_name.as_str(), pipeline.merge_request_iid()),
+        ("refs/merge-requests/5/head", Some(5))
+    );
+    assert!(!String::from_utf8_lossy(&event.raw).contains("branch_of_fork"));
+    let message = crate::message::compose(&event).expect("pipelines have messages");
+    assert_eq!(message.title.expect("it has one").text, "Drone build of !5 failed");
+}
+
+#[test]
 fn an_announcement_has_one_id_for_each_final_state_of_a_commit() {
     let id = |state, sha: &str| {
         let watch = Watch { sha: sha.to_owned(), ..watch() };
-        announcement(&watch, &settled(&said(state), 9), "CI").map(|event| event.id)
+        announcement(&watch, &settled(&said(state), 9), "CI", None).map(|event| event.id)
     };
     assert_eq!(id(BuildState::Failed, "cafe"), id(BuildState::Failed, "cafe"));
     assert_ne!(id(BuildState::Failed, "cafe"), id(BuildState::Success, "cafe"));
     assert_ne!(id(BuildState::Failed, "cafe"), id(BuildState::Failed, "beef"));
     assert_eq!(id(BuildState::Running, "cafe"), None, "it is not final");
+}
+
+#[test]
+fn an_announcement_says_how_the_build_compares_with_the_one_before() {
+    use BuildState::{Canceled, Failed, Success, SuccessWithWarnings};
+    for (before, state, name) in [
+        (None, Failed, Some("broken")),
+        (Some(Success), Failed, Some("broken")),
+        (Some(SuccessWithWarnings), Failed, Some("broken")),
+        (Some(Failed), Failed, Some("still_failing")),
+        (None, Success, Some("success")),
+        (Some(Success), Success, Some("success")),
+        (Some(Failed), Success, Some("fixed")),
+        (Some(Failed), SuccessWithWarnings, Some("fixed")),
+        (Some(Failed), Canceled, None),
+    ] {
+        let event = announcement(&watch(), &settled(&said(state), 9), "CI", before).expect("it is final");
+        let Payload::Pipeline(pipeline) = &event.payload else { panic!("not a pipeline: {event:?}") };
+        assert_eq!(pipeline.ref_status_name.as_deref(), name, "{before:?}, {state:?}");
+    }
 }

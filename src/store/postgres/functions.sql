@@ -557,13 +557,16 @@ BEGIN
 END
 $$;
 
--- Ends holds and waits at these moments that would end later. A row that is held for as long stays as it is. Returns how many
--- were shortened.
-CREATE OR REPLACE FUNCTION shorten_waits(causes text[], untils bigint[], latest_due bigint) RETURNS bigint
-LANGUAGE plpgsql AS $$
+-- Ends holds and waits at these moments that would end later. A row that is held for as long stays as it is. What
+-- watches and merge requests have as of later than now is as of now. Returns how much was changed.
+CREATE OR REPLACE FUNCTION shorten_waits(
+    causes text[], untils bigint[], latest_due bigint, latest_watch bigint, now bigint
+) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     held bigint;
     waited bigint;
+    watched bigint;
+    seen bigint;
 BEGIN
     PERFORM alone();
     UPDATE holds AS h SET until = c.until FROM unnest(causes, untils) AS c (cause, until)
@@ -575,7 +578,12 @@ BEGIN
       AND NOT EXISTS (SELECT 1 FROM holds AS h
                       WHERE h.kind = 'destination' AND h.name = d.destination AND h.until >= d.due);
     GET DIAGNOSTICS waited = ROW_COUNT;
-    RETURN held + waited;
+    UPDATE watches SET due = least(due, latest_watch), since = least(since, now)
+    WHERE ended_at IS NULL AND (due > latest_watch OR since > now);
+    GET DIAGNOSTICS watched = ROW_COUNT;
+    UPDATE merge_requests SET seen_at = now WHERE seen_at > now;
+    GET DIAGNOSTICS seen = ROW_COUNT;
+    RETURN held + waited + watched + seen;
 END
 $$;
 

@@ -57,6 +57,7 @@ use super::{
     NodeId, NotedAlert, Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined, Resend, Result,
     Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
 };
+use crate::call::BuildState;
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::Secret;
@@ -288,8 +289,9 @@ impl Outbox for Postgres {
     async fn shorten_waits(&self, latest: &LatestWaits) -> Result<usize> {
         let (causes, untils): (Vec<&str>, Vec<i64>) =
             latest.holds.iter().map(|(cause, until)| (cause.name(), ms(*until))).unzip();
-        let sql = "SELECT shorten_waits($1, $2, $3)";
-        let row = self.writer.row(sql, &[&causes, &untils, &ms(latest.delivery)]).await?;
+        let moments = [latest.delivery, latest.watch, latest.now].map(ms);
+        let sql = "SELECT shorten_waits($1, $2, $3, $4, $5)";
+        let row = self.writer.row(sql, &[&causes, &untils, &moments[0], &moments[1], &moments[2]]).await?;
         Ok(usize::try_from(row.get::<_, i64>(0)).unwrap_or_default())
     }
 
@@ -444,6 +446,10 @@ impl Watches for Postgres {
 
     async fn commit_statuses(&self, project_id: i64, sha: &str) -> Result<Vec<Watch>> {
         watches::of_commit(&self.people, project_id, sha).await
+    }
+
+    async fn outcome_before(&self, watch: &Watch) -> Result<Option<BuildState>> {
+        watches::outcome_before(&self.people, watch).await
     }
 
     async fn note_health(&self, health: NewHealth) -> Result<()> {

@@ -1,14 +1,16 @@
 //! Builds that are watched.
 
 use jiff::Timestamp;
+use tokio_postgres::types::ToSql;
 
 use super::connection::Connection;
 use super::rows::{self, moment, ms, signed, text};
-use crate::store::Result;
+use crate::call::BuildState;
 use crate::store::columns::EventColumns;
 use crate::store::columns::TableRow as _;
 use crate::store::columns::watches::{WatchRow, watch_columns};
 use crate::store::watches::{ClaimedWatches, NewWatch, SettledWatch, Watch};
+use crate::store::{Hold, Result};
 
 pub(super) async fn watch(connection: &Connection, mut watches: Vec<NewWatch>) -> Result<()> {
     const WATCH: &str =
@@ -33,7 +35,7 @@ pub(super) async fn watch(connection: &Connection, mut watches: Vec<NewWatch>) -
     let since: Vec<i64> = watches.iter().map(|watch| ms(watch.since)).collect();
     let due: Vec<i64> = watches.iter().map(|watch| ms(watch.due)).collect();
     let kinds: Vec<&str> = watches.iter().map(|watch| watch.kind.name()).collect();
-    let columns: [&(dyn tokio_postgres::types::ToSql + Sync); 10] =
+    let columns: [&(dyn ToSql + Sync); 10] =
         [&keys, &integrations, &project_ids, &projects, &shas, &refs, &json, &since, &due, &kinds];
     connection.query(WATCH, &columns).await.map(drop)
 }
@@ -60,7 +62,45 @@ pub(super) async fn claim(
     Ok(ClaimedWatches { watches, next: next.map(moment).transpose()? })
 }
 
+const BEFORE: &str = "SELECT state FROM watches
+     WHERE project_id = $1 AND integration = $2 AND ref_name = $3 AND number <> $4 AND ended_at IS NOT NULL
+       AND state IN ('success', 'success-with-warnings', 'failed')
+     ORDER BY ended_at DESC, number DESC LIMIT 1";
+
+pub(super) async fn outcome_before(connection: &Connection, watch: &Watch) -> Result<Option<BuildState>> {
+    let of: [&(dyn ToSql + Sync); 4] =
+        [&watch.project_id, &&*watch.integration.0, &text(&watch.ref_name), &watch.number];
+    let found = connection.query(BEFORE, &of).await?;
+    Ok(found.first().and_then(|row| BuildState::of_name(row.get(0))))
+}
+
+/// Begins a hold before the watch is settled that led to it.
+async fn begin_hold(connection: &Connection, hold: &Hold) -> Result<()> {
+    const BEGIN: &str = "SELECT begin_hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    let (kind, integration, name) = hold.key.columns();
+    let (made_by, fingerprint) = match &hold.made_under {
+        Some((integration, fingerprint)) => (Some(&*integration.0), Some(fingerprint.0)),
+        None => (None, None),
+    };
+    let columns: [&(dyn ToSql + Sync); 10] = [
+        &kind,
+        &text(integration),
+        &text(name),
+        &hold.cause.name(),
+        &text(&hold.reason),
+        &ms(hold.since),
+        &ms(hold.until),
+        &signed(hold.strikes),
+        &made_by,
+        &fingerprint,
+    ];
+    connection.query(BEGIN, &columns).await.map(drop)
+}
+
 pub(super) async fn settle(connection: &Connection, settled: &SettledWatch) -> Result<bool> {
+    for hold in &settled.begin {
+        begin_hold(connection, hold).await?;
+    }
     const SETTLE: &str =
         "SELECT settle_watch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     let (state, page) = match &settled.seen {

@@ -41,6 +41,12 @@ pub(super) fn open(
     Ok(found.flatten())
 }
 
+/// Has what was said later than now be said now: otherwise no event would replace it until then. Returns how much.
+pub(super) fn shorten(connection: &Connection, now: Timestamp) -> Result<usize> {
+    let sql = "UPDATE merge_requests INDEXED BY merge_requests_seen SET seen_at = ?1 WHERE seen_at > ?1";
+    Ok(change(connection, sql, [ms(now)])?)
+}
+
 const OLD: &str = "DELETE FROM merge_requests WHERE (project_id, iid) IN
      (SELECT project_id, iid FROM merge_requests INDEXED BY merge_requests_seen WHERE seen_at < ?1
       ORDER BY seen_at LIMIT ?2)";

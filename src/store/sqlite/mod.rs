@@ -56,6 +56,7 @@ use super::{
     Quarantined, Resend, Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch,
     Watches,
 };
+use crate::call::BuildState;
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
 pub use backup::{Backup, CopyError, Origin as CopyOrigin, Progress, Restored, Stage};
@@ -420,6 +421,11 @@ impl Watches for Sqlite {
     async fn commit_statuses(&self, project_id: i64, sha: &str) -> Result<Vec<Watch>> {
         let sha = sha.to_owned();
         self.ledger.call(move |connection| watches::of_commit(connection, project_id, &sha)).await
+    }
+
+    async fn outcome_before(&self, watch: &Watch) -> Result<Option<BuildState>> {
+        let watch = watch.clone();
+        self.ledger.call(move |connection| watches::outcome_before(connection, &watch)).await
     }
 
     async fn note_health(&self, health: NewHealth) -> Result<()> {

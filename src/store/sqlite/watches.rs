@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::inbox;
 use super::rows::{self, EventRow, change, find, moment, ms};
+use super::{holds, inbox};
+use crate::call::BuildState;
 use crate::store::Result;
 use crate::store::columns::watches::{WatchRow, watch_columns};
 use crate::store::watches::{ClaimedWatches, NewWatch, SettledWatch, Watch};
@@ -66,6 +67,9 @@ pub(super) fn settle(
     settled: &SettledWatch,
     announce: Option<&EventRow>,
 ) -> Result<bool> {
+    for hold in &settled.begin {
+        holds::begin(connection, hold)?;
+    }
     let (state, page) = match &settled.seen {
         Some(seen) => (Some(seen.state.name()), seen.page.as_deref()),
         None => (None, None),
@@ -101,6 +105,25 @@ const OF_COMMIT: &str = concat!(
 pub(super) fn of_commit(connection: &Connection, project_id: i64, sha: &str) -> Result<Vec<Watch>> {
     let found: Vec<WatchRow> = rows::all(connection, OF_COMMIT, params![project_id, sha])?;
     found.into_iter().map(WatchRow::read).collect()
+}
+
+const SHORTEN: &str = "UPDATE watches SET due = min(due, ?2), since = min(since, ?1)
+     WHERE ended_at IS NULL AND (due > ?2 OR since > ?1)";
+
+/// Has what waits beyond this moment wait until then, and what began after now begin now. Returns how many.
+pub(super) fn shorten(connection: &Connection, now: Timestamp, latest: Timestamp) -> Result<usize> {
+    Ok(change(connection, SHORTEN, params![ms(now), ms(latest)])?)
+}
+
+const BEFORE: &str = "SELECT state FROM watches INDEXED BY watches_commit
+     WHERE project_id = ?1 AND integration = ?2 AND ref_name = ?3 AND number <> ?4 AND ended_at IS NOT NULL
+       AND state IN ('success', 'success-with-warnings', 'failed')
+     ORDER BY ended_at DESC, number DESC LIMIT 1";
+
+pub(super) fn outcome_before(connection: &Connection, watch: &Watch) -> Result<Option<BuildState>> {
+    let of = params![watch.project_id, watch.integration.0, watch.ref_name, watch.number];
+    let state = find::<String>(connection, BEFORE, of)?;
+    Ok(state.and_then(|state| BuildState::of_name(&state)))
 }
 
 const ENDED: &str = "DELETE FROM watches WHERE number IN

@@ -257,7 +257,9 @@ pub(super) async fn waits_of_another_clock_are_shortened<B: Backend>() {
     case.hold(hold_on(HoldKey::Destination("broken".into()), HoldCause::Unavailable, far), at(0)).await;
     case.hold(hold_on(HoldKey::Destination("off".into()), HoldCause::SwitchedOff, far), at(0)).await;
     let latest = LatestWaits {
+        now: at(0),
         delivery: at(100),
+        watch: at(100),
         holds: vec![(HoldCause::Unavailable, at(60)), (HoldCause::Quota, at(2_000_000))],
     };
     assert_eq!(case.store.shorten_waits(&latest).await.unwrap(), 3, "a hold, and two deliveries");

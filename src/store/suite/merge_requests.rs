@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::Backend;
 use super::fixtures::{Case, at, delivery, event, from_broker};
 use crate::store::merge_requests::{MergeRequestState, MergeRequests, SeenMergeRequest};
-use crate::store::{Dispatched, Inbox, Ledger, Origin, Outbox, Retention};
+use crate::store::{Dispatched, Inbox, LatestWaits, Ledger, Origin, Outbox, Retention};
 
 /// An open merge request of project 7 into itself.
 fn open(iid: i64, branch: &str, seen_at: Timestamp) -> SeenMergeRequest {
@@ -91,6 +91,18 @@ pub(super) async fn what_an_event_says_is_written_with_its_deliveries_or_out_of_
     assert_eq!((found(&case, "a", at(0)).await, found(&case, "b", at(0)).await), (Some(1), Some(2)));
     assert_eq!(case.inbox(0).await, []);
     assert!(!case.store.push(&event("e1"), at(2)).await.unwrap(), "it is known");
+}
+
+pub(super) async fn what_was_said_in_the_future_was_said_now<B: Backend>() {
+    let case = Case::<B>::new().await;
+    remember(&case, vec![open(5, "main", at(1_000_000)), open(6, "dev", at(10))]).await;
+    let latest = LatestWaits { now: at(20), delivery: at(100), watch: at(60), holds: Vec::new() };
+    assert_eq!(case.store.shorten_waits(&latest).await.unwrap(), 1);
+    assert_eq!(found(&case, "main", at(20)).await, Some(5));
+    assert_eq!(found(&case, "main", at(21)).await, None);
+    remember(&case, vec![with_state(MergeRequestState::Closed, open(5, "main", at(30)))]).await;
+    assert_eq!(found(&case, "main", at(0)).await, None, "a later event counts");
+    assert_eq!(found(&case, "dev", at(10)).await, Some(6));
 }
 
 pub(super) async fn what_was_said_long_ago_does_not_count_and_is_swept<B: Backend>() {

@@ -211,6 +211,9 @@ macro_rules! promises {
                     what_the_service_says_is_kept_and_a_silence_leaves_it,
                     a_result_is_announced_once_and_with_the_end_of_the_watch,
                     a_watch_begins_with_the_outcome_of_the_delivery_that_triggered_the_build,
+                    the_outcome_before_is_of_the_same_build_and_the_last_that_passed_or_failed,
+                    a_hold_begins_with_the_question_that_led_to_it,
+                    a_watch_of_another_clock_is_asked_about_soon,
                     watches_that_ended_are_swept_with_what_was_delivered,
                     pushes_within_the_pause_are_one_question_and_a_later_one_is_another,
                     the_health_of_a_service_is_its_last_answer_and_since_when_it_is_so,
@@ -227,6 +230,7 @@ macro_rules! promises {
                     a_merge_request_of_a_fork_has_another_branch,
                     the_latest_event_of_a_merge_request_counts_however_they_come,
                     what_an_event_says_is_written_with_its_deliveries_or_out_of_the_inbox,
+                    what_was_said_in_the_future_was_said_now,
                     what_was_said_long_ago_does_not_count_and_is_swept,
                     a_merge_request_may_have_any_numbers_and_names,
                 }

@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 
 use super::Backend;
-use super::fixtures::{Case, Change, at, delivery, event, settled as settled_delivery};
+use super::fixtures::{Case, Change, at, delivery, event, hold, made_under, settled as settled_delivery};
 use crate::call::{BuildState, CommitStatus};
 use crate::integration::IntegrationId;
 use crate::store::{
-    HealthRecord, Inbox, Ledger, NewHealth, NewState, NewWatch, Portion, Retention, Settled, SettledWatch,
-    State, Watch, WatchKind, Watches,
+    HealthRecord, Inbox, LatestWaits, Ledger, NewHealth, NewState, NewWatch, Outbox, Portion, Retention,
+    Settled, SettledWatch, State, Watch, WatchKind, Watches,
 };
 
 fn new(ref_name: &str, due: Timestamp) -> NewWatch {
@@ -28,7 +28,16 @@ fn new(ref_name: &str, due: Timestamp) -> NewWatch {
 fn settled(watch: &Watch, state: BuildState, again: Option<Timestamp>) -> SettledWatch {
     let seen = Some(CommitStatus { state, page: Some("https://ci.example/1".to_owned()) });
     let (number, polls) = (watch.number, watch.polls + 1);
-    SettledWatch { number, polls, seen, note: String::new(), at: at(9), again, announce: None }
+    SettledWatch {
+        number,
+        polls,
+        seen,
+        note: String::new(),
+        at: at(9),
+        again,
+        announce: None,
+        begin: Vec::new(),
+    }
 }
 
 /// The branches of the watches that are due.
@@ -96,6 +105,58 @@ pub(super) async fn a_watch_begins_with_the_outcome_of_the_delivery_that_trigger
     assert_eq!(case.store.delivery(id).await.unwrap().unwrap().line.state, State::Delivered);
     assert_eq!(due(&case, at(5)).await, Vec::<String>::new());
     assert_eq!(due(&case, at(6)).await, ["main"]);
+}
+
+pub(super) async fn the_outcome_before_is_of_the_same_build_and_the_last_that_passed_or_failed<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let built = async |sha: &str, ref_name: &str, slug: &str, state: BuildState, ended: i64| {
+        let integration = IntegrationId::new(format!("acme/web:{slug}"));
+        let watch = NewWatch { sha: sha.to_owned(), integration, ..new(ref_name, at(1)) };
+        case.store.watch(vec![watch]).await.unwrap();
+        let watch = case.store.claim_watches(at(1), at(60), 1).await.unwrap().watches.remove(0);
+        let before = case.store.outcome_before(&watch).await.unwrap();
+        let end = SettledWatch { at: at(ended), ..settled(&watch, state, None) };
+        case.store.settle_watch(end).await.unwrap();
+        before
+    };
+    assert_eq!(built("a", "main", "teamcity", BuildState::Failed, 10).await, None, "there was none");
+    assert_eq!(built("b", "main", "drone-ci", BuildState::Success, 20).await, None, "another service");
+    assert_eq!(built("c", "dev", "teamcity", BuildState::Success, 30).await, None, "another branch");
+    let failed = Some(BuildState::Failed);
+    assert_eq!(built("d", "main", "teamcity", BuildState::Canceled, 40).await, failed);
+    assert_eq!(built("e", "main", "teamcity", BuildState::SuccessWithWarnings, 50).await, failed);
+    let warned = Some(BuildState::SuccessWithWarnings);
+    assert_eq!(built("f", "main", "teamcity", BuildState::Failed, 60).await, warned);
+    assert_eq!(built("f", "main", "teamcity", BuildState::Failed, 70).await, warned, "the same one again");
+}
+
+pub(super) async fn a_hold_begins_with_the_question_that_led_to_it<B: Backend>() {
+    let case = Case::<B>::new().await;
+    case.store.watch(vec![new("main", at(5))]).await.unwrap();
+    let watch = case.store.claim_watches(at(5), at(60), 1).await.unwrap().watches.remove(0);
+    let throttled = made_under(hold("hook", at(50)), "teamcity", 3);
+    let put_off = settled(&watch, BuildState::Pending, Some(at(50)));
+    case.store.settle_watch(SettledWatch { begin: vec![throttled.clone()], ..put_off }).await.unwrap();
+    assert_eq!(case.store.holds(at(9)).await.unwrap(), [throttled]);
+}
+
+pub(super) async fn a_watch_of_another_clock_is_asked_about_soon<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let far = at(1_000_000);
+    let ahead = NewWatch { since: at(999_000), ..new("ahead", far) };
+    case.store
+        .watch(vec![ahead, new("soon", at(40)), NewWatch { since: far, ..new("begun", at(50)) }])
+        .await
+        .unwrap();
+    let latest = LatestWaits { now: at(20), delivery: at(100), watch: at(60), holds: Vec::new() };
+    assert_eq!(case.store.shorten_waits(&latest).await.unwrap(), 2);
+    assert_eq!(case.store.shorten_waits(&latest).await.unwrap(), 0, "nothing is too late any more");
+    let known = case.store.commit_statuses(7, "cafe").await.unwrap();
+    let mut since: Vec<_> = known.iter().map(|watch| (&*watch.ref_name, watch.since)).collect();
+    since.sort_unstable();
+    assert_eq!(since, [("ahead", at(20)), ("begun", at(20)), ("soon", at(0))]);
+    assert_eq!(due(&case, at(59)).await, ["soon", "begun"]);
+    assert_eq!(due(&case, at(60)).await, ["ahead"]);
 }
 
 pub(super) async fn watches_that_ended_are_swept_with_what_was_delivered<B: Backend>() {

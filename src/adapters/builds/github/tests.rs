@@ -157,3 +157,18 @@ fn an_event_without_a_commit_is_left_out() {
     });
     assert_eq!(targets.left_out, ["the event names no commit"]);
 }
+
+/// "No more than 80 content-generating requests per minute and no more than 500 … per hour"
+/// (<https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>).
+#[test]
+fn the_pace_is_within_githubs_limits_whenever_a_window_begins() {
+    let settings = settings_with("github", &SETTINGS).expect("valid settings");
+    let pace = crate::adapters::find("github").and_then(|entry| entry.pace(&settings, "")).expect("a pace");
+    let within = |window: Duration| {
+        let most =
+            |bucket: &Bucket| f64::from(bucket.burst) + window.as_secs_f64() / bucket.every.as_secs_f64();
+        pace.buckets().map(most).fold(f64::INFINITY, f64::min)
+    };
+    assert!(within(Duration::from_secs(60)) <= 80.0);
+    assert!(within(Duration::from_secs(3600)) <= 500.0);
+}

@@ -1,5 +1,6 @@
 //! What both kinds of mail do: heads, recipients, replies, sizes. `diffs` is about what pushes show.
 
+mod builds;
 mod diffs;
 
 use std::time::Duration;
@@ -39,6 +40,7 @@ fn call_in(slug: &str, settings: &Parsed, case: &Case, operator: &OperatorSettin
         now: Timestamp::UNIX_EPOCH,
         operator,
         links: ProjectLinks::none(),
+        open_request: None,
         may_have_been_sent: false,
         is_test: false,
         extent: crate::integration::Extent::default(),

@@ -128,6 +128,7 @@ fn a_failure_of_the_forge_is_not_the_servers() {
         now: jiff::Timestamp::UNIX_EPOCH,
         operator: &operator,
         links: crate::adapters::ProjectLinks::none(),
+        open_request: None,
         may_have_been_sent: false,
         is_test: false,
         extent: crate::integration::Extent::default(),

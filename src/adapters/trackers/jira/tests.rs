@@ -255,6 +255,7 @@ fn attempt(
         is_test: false,
         extent: crate::integration::Extent::default(),
         links: ProjectLinks::none(),
+        open_request: None,
         message: LazyMessage::default(),
     };
     let mut call = entry.call(&settings, &note).unwrap_or_else(|failure| panic!("{failure}"));
@@ -411,6 +412,7 @@ fn a_refused_transition_is_a_remark_and_no_failure() {
         is_test: false,
         extent: crate::integration::Extent::default(),
         links: ProjectLinks::none(),
+        open_request: None,
         message: LazyMessage::default(),
     };
     let mut call = entry.call(&settings, &note).unwrap_or_else(|failure| panic!("{failure}"));
