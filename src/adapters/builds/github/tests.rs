@@ -157,3 +157,18 @@ fn an_event_without_a_commit_is_left_out() {
     });
     assert_eq!(targets.left_out, ["the event names no commit"]);
 }
+
+#[test]
+fn a_refused_token_is_not_the_refusal_of_a_repository() {
+    let failed = |status: u16| {
+        let answer = crate::adapters::tests::http_response(status, &[("x-github-request-id", "1")], "{}");
+        match read(&answer) {
+            Answer::Failed(failure) => failure,
+            _ => panic!("{status} is a failure"),
+        }
+    };
+    assert!(matches!(failed(401), Failure::LoginRefused(_)));
+    for status in [301, 403, 404] {
+        assert!(matches!(failed(status), Failure::Misconfigured(_)), "{status}");
+    }
+}
