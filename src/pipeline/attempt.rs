@@ -147,7 +147,7 @@ impl Attempter {
             now: self.clock.now(),
             operator: &operator,
             links: &links,
-            may_have_been_sent: job.delivery.attempts > 0 || job.delivery.started,
+            may_have_been_sent: is_repeat(&job.delivery),
             test: false,
         };
         let mut report = attempt(&*self.transport, outgoing).await;
@@ -159,6 +159,11 @@ impl Attempter {
     }
 }
 
+/// Whether an earlier attempt may have reached the service.
+fn is_repeat(delivery: &Delivery) -> bool {
+    delivery.attempts > 0 || delivery.started
+}
+
 impl Prepared {
     /// Whether a repeat of an attempt that the service may have taken does no harm.
     pub(super) fn may_repeat(&self) -> bool {
@@ -167,11 +172,17 @@ impl Prepared {
 
     /// Whether the store must know that an attempt was made, before anything is sent.
     pub(super) fn is_marked(&self) -> bool {
-        !self.may_repeat() || self.entry.deliver.as_ref().is_some_and(|deliver| deliver.looks_first)
+        !self.may_repeat() || self.looks_first()
     }
 
+    fn looks_first(&self) -> bool {
+        self.entry.deliver.as_ref().is_some_and(|deliver| deliver.looks_first)
+    }
+
+    /// What an attempt takes. Where only a repeat looks first, the others make one call.
     pub(super) fn pace(&self, delivery: &Delivery) -> Option<Pace> {
-        self.entry.pace(&self.integration.settings, &delivery.target)
+        let pace = self.entry.pace(&self.integration.settings, &delivery.target)?;
+        Some(if self.looks_first() && !is_repeat(delivery) { pace.calls(1) } else { pace })
     }
 }
 
