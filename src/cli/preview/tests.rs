@@ -385,8 +385,8 @@ fn settings_of_ones_own_take_the_place_of_examples_and_stay_secret() {
     assert!(!page(&[shown]).contains("deepsecret"));
 }
 
-/// What is drawn of this message with the tracker and the wiki that `--to` names.
-fn drawn_with_links(slug: &str, trigger: Trigger, change: impl FnOnce(&mut Json)) -> String {
+/// This event with the tracker and the wiki that `--to` names, as a service shows it.
+fn shown_with_links(slug: &str, trigger: Trigger, change: impl FnOnce(&mut Json)) -> Shown {
     let mut json = serde_json::from_slice(&sample(trigger).raw).expect("a sample is JSON");
     change(&mut json);
     let event = Event::decode(fresh_id(), Timestamp::UNIX_EPOCH, json.to_string().into()).expect("an event");
@@ -395,7 +395,24 @@ fn drawn_with_links(slug: &str, trigger: Trigger, change: impl FnOnce(&mut Json)
     let links = named_links(&named, &settings, &event).expect("sound settings").expect("links");
     let entry = crate::adapters::find(slug).expect("an adapter");
     let shown = show("a sample", &event, &[entry], &[], (&OperatorSettings::default(), &links));
-    shown.expect("the examples are sound").messages.remove(0).drawing
+    shown.expect("the examples are sound")
+}
+
+fn drawn_with_links(slug: &str, trigger: Trigger, change: impl FnOnce(&mut Json)) -> String {
+    shown_with_links(slug, trigger, change).messages.remove(0).drawing
+}
+
+#[test]
+fn more_references_than_become_links_are_said_on_the_page() {
+    let page_of = |references: usize| {
+        let title = (1..=references).map(|number| format!("#{number} ")).collect::<String>();
+        page(&[shown_with_links("slack", Trigger::Push, |push| {
+            push["commits"][0]["message"] = title.as_str().into();
+            push["commits"][0]["title"] = title.as_str().into();
+        })])
+    };
+    assert!(page_of(101).contains("The first 100 references"));
+    assert!(!page_of(100).contains("The first 100 references"));
 }
 
 #[test]
