@@ -296,10 +296,9 @@ mod tests {
                        issues_url = \"https://r.example/:id\"\nnew_issue_url = \"https://r.example/new\"\n";
         let snapshot = snapshot(&format!("{PROVISIONING}{tracker}"));
         let words = |references: usize| {
-            let mut push: Json = serde_json::from_slice(&sample(Trigger::Push).raw).unwrap();
-            let title = (1..=references).map(|number| format!("#{number} ")).collect::<String>();
-            push["commits"] = serde_json::json!([{ "id": "c0ffee", "message": title, "title": title }]);
-            let raw = push.to_string().into();
+            let mut issue: Json = serde_json::from_slice(&sample(Trigger::Issue).raw).unwrap();
+            issue["object_attributes"]["description"] = "ABC-1 ".repeat(references).into();
+            let raw = issue.to_string().into();
             explained(&Event::decode(fresh_id(), Timestamp::UNIX_EPOCH, raw).unwrap(), &snapshot).0
         };
         let said = "only the first 100 references of the message become links";

@@ -368,6 +368,10 @@ mod tests {
 
     use super::*;
     use crate::call::{HttpRequest, HttpResponse, Method, Request, by_status};
+    use crate::event::EventId;
+    use crate::integration::{Family, IntegrationId};
+    use crate::settings::{Properties, Value};
+    use crate::store::{DeliveryId, Lane};
 
     /// Answers in turn with these statuses; where none is left, nothing answers.
     struct Scripted(Mutex<Vec<u16>>);
@@ -464,5 +468,31 @@ mod tests {
         let resent = "2026-01-02T00:00:00Z".parse().expect("a moment");
         assert_ne!(id, notification_id(&Delivery { fresh_since: resent, ..first.clone() }));
         assert_ne!(id, notification_id(&Delivery { target: "#dev".into(), ..first }));
+    }
+
+    #[test]
+    fn what_looks_first_in_a_repeat_alone_takes_one_call_before() {
+        let entry = adapters::find("asana").expect("the adapter");
+        let key: Properties = [("api_key".to_owned(), Value::Text("1/23:abc".to_owned()))].into();
+        let settings = entry.read(&key).expect("sound settings");
+        let integration = Integration { slug: "asana", settings, ..Integration::example(Family::Hook) };
+        let prepared = Prepared { integration: Arc::new(integration), entry };
+        let calls = |attempts: u32, started: bool| {
+            let delivery = Delivery {
+                id: DeliveryId(1),
+                event: EventId::new("e1").expect("an id"),
+                integration: IntegrationId::new("42:asana"),
+                target: "12 comment c0ffee".into(),
+                destination: "token".into(),
+                lane: Lane(1),
+                replaces: false,
+                attempts,
+                fresh_since: Timestamp::UNIX_EPOCH,
+                started,
+                leased: true,
+            };
+            prepared.pace(&delivery).expect("a pace").calls
+        };
+        assert_eq!((calls(0, false), calls(1, false), calls(0, true)), (1, 6, 6));
     }
 }

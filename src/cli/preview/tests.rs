@@ -405,10 +405,8 @@ fn drawn_with_links(slug: &str, trigger: Trigger, change: impl FnOnce(&mut Json)
 #[test]
 fn more_references_than_become_links_are_said_on_the_page() {
     let page_of = |references: usize| {
-        let title = (1..=references).map(|number| format!("#{number} ")).collect::<String>();
-        page(&[shown_with_links("slack", Trigger::Push, |push| {
-            push["commits"][0]["message"] = title.as_str().into();
-            push["commits"][0]["title"] = title.as_str().into();
+        page(&[shown_with_links("slack", Trigger::Issue, |issue| {
+            issue["object_attributes"]["description"] = "ABC-1 ".repeat(references).into();
         })])
     };
     assert!(page_of(101).contains("The first 100 references"));

@@ -71,7 +71,7 @@ pub(super) const CONTRACT: Contract = Contract {
             status: 429,
             headers: &[("retry-after", "12"), ("ratelimit-reason", "jira-cost-based")],
             body: "",
-            outcome: "throttled 12 s",
+            outcome: "throttled 12 s, shared",
         },
         Expected {
             status: 503,

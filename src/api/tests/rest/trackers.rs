@@ -3,8 +3,10 @@
 use super::*;
 use crate::adapters::{self, ADAPTERS};
 use crate::catalog::{
-    Actor, CachedCatalog, Change, ChangeError, InvalidChange, Request, ResolvedScope, is_tracker,
+    Actor, CachedCatalog, Catalog as _, Change, ChangeError, InvalidChange, Request, ResolvedScope,
+    is_tracker,
 };
+use crate::event::EventId;
 use crate::settings::Value as Setting;
 use crate::store::registry::Registry;
 
@@ -126,7 +128,11 @@ async fn of_the_trackers_of_a_number_and_of_a_path_that_are_one_project_the_numb
     assert_eq!(api.put(&admin, REDMINE, &pages("r.example")).await.status, 200);
     let by_path = "/projects/acme%2Fweb/integrations/bugzilla";
     assert_eq!(api.put(&admin, by_path, &pages("b.example")).await.status, 200);
-    api.project(42, "acme/web").await;
+    let mut first: Value = serde_json::from_slice(&push()).unwrap();
+    first["project"]["id"] = json!(42);
+    first["project"]["path_with_namespace"] = json!("acme/web");
+    let first = Event::decode(EventId::new("first").unwrap(), NOW, first.to_string().into()).unwrap();
+    api.catalog.learn(&[Arc::new(first)], NOW).await.unwrap();
     let active = async |path: &str| api.get(&admin, path).await.json()["active"].clone();
     assert_eq!((active(REDMINE).await, active(BUGZILLA).await), (json!(true), json!(false)));
     let bugzilla = api.get(&admin, BUGZILLA).await.json();
