@@ -426,6 +426,10 @@ pub enum Failure {
     Rejected(String),
     /// Nothing to this target until the settings change, here or there.
     Misconfigured(String),
+    /// The service does not take the login, whatever is sent with it: the whole destination waits for other settings, and no
+    /// attempt is counted. Some services lock a user out after a few of these. The destination of an adapter that answers so
+    /// contains the login, so that a corrected one is another destination.
+    LoginRefused(String),
     /// The address is dead. After this many confirmations in a row the integration is switched off.
     Gone { why: String, confirmations: u8 },
     /// Too fast: the whole destination waits, and no attempt is counted.
@@ -461,7 +465,7 @@ impl Failure {
     pub const fn consequence(&self) -> &'static str {
         match self {
             Self::Rejected(_) => "rejected",
-            Self::Misconfigured(_) => "misconfigured",
+            Self::Misconfigured(_) | Self::LoginRefused(_) => "misconfigured",
             Self::Gone { .. } => "gone",
             Self::Throttled { .. } => "throttled",
             Self::Quota { .. } => "quota",
@@ -476,6 +480,7 @@ impl Failure {
         match self {
             Self::Rejected(why)
             | Self::Misconfigured(why)
+            | Self::LoginRefused(why)
             | Self::OperatorError(why)
             | Self::Gone { why, .. }
             | Self::Throttled { why, .. }
@@ -490,6 +495,7 @@ impl Failure {
         match self {
             Self::Rejected(why)
             | Self::Misconfigured(why)
+            | Self::LoginRefused(why)
             | Self::OperatorError(why)
             | Self::Gone { why, .. }
             | Self::Throttled { why, .. }

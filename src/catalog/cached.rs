@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, watch};
 use tracing::warn;
 
+use super::trackers::RivalTrackers;
 use super::{Catalog, ConfiguredAt, Origin, Snapshot, UrlPolicy};
 use crate::adapters::ProjectLinks;
 use crate::event::Event;
@@ -94,6 +95,7 @@ impl CachedCatalog {
     ) -> Result<()> {
         self.write(|state| state.set_files_read_at(placed, facts, now));
         self.changed();
+        self.read(Snapshot::rival_trackers).iter().for_each(warn_of_rivals);
         let is_news = |id: i64, path: Option<&String>| {
             self.read(|state| match state.directory().project(id) {
                 Some(known) => path.is_some() && known.path.as_ref() != path,
@@ -154,6 +156,17 @@ impl CachedCatalog {
         }
         Ok(())
     }
+}
+
+/// Warns of two active issue trackers of a project, which a file and the API have set without seeing each other's.
+fn warn_of_rivals(rivals: &RivalTrackers) {
+    let RivalTrackers { scope, trackers: [of_file, other], counts } = rivals;
+    let counts = counts.unwrap_or("none");
+    warn!(
+        %scope,
+        counts,
+        "a project uses two issue trackers, {of_file} of a file and {other}; references lead to {counts}: switch one of them off"
+    );
 }
 
 /// Warns of an integration that is active in the store and can't be used: another version of Forgebell accepted it.

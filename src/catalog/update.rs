@@ -2,16 +2,17 @@
 //! the next one from it, and starts again if another change was written in between.
 
 use jiff::Timestamp;
+use tracing::warn;
 
 use super::change::{self, InvalidChange, Request};
 use super::configured::{Configured, Origin};
 use super::directory::provisional_number;
 use super::file_notes::{self, Unnoted};
 use super::snapshot::{Inheritance, Snapshot};
-use super::trackers::{is_tracker, other_trackers};
+use super::trackers::{another, is_own_active, is_tracker, other_trackers};
 use super::url_policy::warn_of_blocked_urls;
 use super::{CachedCatalog, Catalog as _, ResolvedScope};
-use crate::adapters::Entry;
+use crate::adapters::{self, Entry};
 use crate::settings::FieldError;
 use crate::store::StoreError;
 use crate::store::registry::{
@@ -29,7 +30,7 @@ const PROVISIONING: &str = "provisioning files";
 /// revision.
 fn rivals(change: Change<'_>, next: &Configuration, seen: i64) -> Option<Rivals> {
     let is_of_project = matches!(change.scope, ResolvedScope::Project { .. });
-    let is_rival = is_of_project && next.active && !next.inherits && is_tracker(change.entry);
+    let is_rival = is_of_project && is_own_active(next) && is_tracker(change.entry);
     is_rival
         .then(|| Rivals { slugs: other_trackers(change.entry).map(|other| other.about.slug).collect(), seen })
 }
@@ -90,9 +91,8 @@ impl CachedCatalog {
 
     /// Why a tracker can't be set like this, if there is another one. What only inherits is not refused, as in GitLab.
     fn refused_tracker(&self, change: Change<'_>, next: &Configuration) -> Option<FieldError> {
-        let is_own = next.active && !next.inherits;
         let refused = || self.read(|state| state.refused_tracker(change.scope, change.entry));
-        if is_own { refused() } else { None }
+        if is_own_active(next) { refused() } else { None }
     }
 
     /// Deactivates an integration; its settings stay.
@@ -115,7 +115,15 @@ impl CachedCatalog {
         change: Change<'_>,
         configuration: &Configuration,
     ) -> Result<(), ChangeError> {
-        self.change(change, "integration.apply", |_| Ok(configuration.clone())).await
+        self.change(change, "integration.apply", |_| {
+            // The plan was made before. Another tracker may have been set since.
+            let has_rival = || self.read(|state| state.own_rival(change.scope, change.entry).is_some());
+            if is_own_active(configuration) && has_rival() {
+                return Err(ChangeError::Invalid(InvalidChange::Settings(vec![another()])));
+            }
+            Ok(configuration.clone())
+        })
+        .await
     }
 
     async fn change(
@@ -244,6 +252,7 @@ impl CachedCatalog {
         for (slug, configuration) in rows {
             let audit = audit("integration.move", format!("project {id} {slug}"));
             let owner = ScopeKey::Project(id);
+            let configuration = self.without_rival(id, slug, configuration);
             self.registry().put_integration(owner, slug, configuration, None.into(), audit).await?;
         }
         for mute in mutes {
@@ -265,6 +274,21 @@ impl CachedCatalog {
         }
         // Deliveries of the event that told the number find the integrations there.
         self.refresh().await
+    }
+
+    /// What was set for a path, as it is moved to a project. A second active tracker is switched off: the project's own counts.
+    fn without_rival(&self, project: i64, slug: &str, moved: Configuration) -> Configuration {
+        let scope = ResolvedScope::Project { id: Some(project), path: None };
+        let rival = adapters::find(slug)
+            .filter(|_| is_own_active(&moved))
+            .and_then(|entry| self.read(|state| state.own_rival(&scope, entry)));
+        let Some(rival) = rival else { return moved };
+        warn!(
+            project,
+            slug,
+            "it was set for the project's path and is switched off now: the project uses {rival}, and can use one issue tracker"
+        );
+        moved.switched_off()
     }
 
     /// Corrects what is known of a project.

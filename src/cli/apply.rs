@@ -12,7 +12,9 @@ use jiff::Timestamp;
 
 use super::options::Options;
 use super::{command_audit, complain, say, state};
-use crate::catalog::{Actor, CachedCatalog, Change, ConfiguredAt, Snapshot, UrlPolicy};
+use crate::catalog::{
+    Actor, CachedCatalog, Change, ChangeError, ConfiguredAt, InvalidChange, Snapshot, UrlPolicy,
+};
 use crate::daemon;
 use crate::provision::{self, Provisioned};
 use crate::store::Outbox;
@@ -134,10 +136,21 @@ async fn carry_out(catalog: &CachedCatalog, step: &Step) -> anyhow::Result<()> {
             let resolved = catalog.read(|state| state.directory().resolve(scope));
             let change = Change { scope: &resolved, entry, unless_changed_since: None, actor: &actor, now };
             let slug = entry.about.slug;
-            catalog.replace(change, next).await.map_err(|refusal| anyhow!("{slug} of {scope}: {refusal}"))?;
+            let refused = |refusal: ChangeError| anyhow!("{slug} of {scope}: {}", reason(&refusal));
+            catalog.replace(change, next).await.map_err(refused)?;
         }
     }
     Ok(())
+}
+
+/// Why a change was refused, with all that is wrong with the settings.
+fn reason(refusal: &ChangeError) -> String {
+    match refusal {
+        ChangeError::Invalid(InvalidChange::Settings(errors)) => {
+            errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        }
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -145,7 +158,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::catalog::Catalog as _;
+    use crate::catalog::{Catalog as _, Configured};
     use crate::integration::IntegrationId;
     use crate::store::seal::Keyring;
     use crate::store::sqlite::Sqlite;
@@ -173,30 +186,68 @@ mod tests {
         steps.len()
     }
 
-    #[tokio::test]
-    async fn a_second_tracker_of_a_project_is_refused_unless_the_files_or_prune_take_the_first_away() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(Sqlite::open(&folder.path().join("forgebell.db"), Keyring::none()).unwrap());
-        let catalog = CachedCatalog::open(store).await.unwrap();
-        let tracker = |slug: &str, more: &str| {
+    /// Files with these blocks of trackers of project 42.
+    fn trackers(blocks: &[(&str, &str)]) -> Provisioned {
+        let block = |(slug, more): &(&str, &str)| {
             format!(
                 "[[integration]]\nproject = 42\nadapter = '{slug}'\nproject_url = 'https://t.example/p'\n\
                  issues_url = 'https://t.example/:id'\nnew_issue_url = 'https://t.example/new'\n{more}\n"
             )
         };
-        let wanted = |text: String| {
-            provision::read(&[("a.toml".into(), text)], &|_| unreachable!("no file is named"))
-                .expect("valid settings")
-        };
-        apply(&catalog, &wanted(tracker("redmine", ""))).await;
-        let other = wanted(tracker("bugzilla", ""));
+        let files = [("a.toml".into(), blocks.iter().map(block).collect::<String>())];
+        provision::read(&files, &|_| unreachable!("no file is named")).expect("valid settings")
+    }
+
+    /// The trackers of project 42 that are active.
+    fn active(catalog: &CachedCatalog) -> Vec<&'static str> {
+        let is_active = |configured: &Configured| configured.is_active();
+        catalog.read(|state| {
+            let all = state.all_configured().into_iter().filter(|(_, configured)| is_active(configured));
+            all.map(|(_, configured)| configured.slug()).collect()
+        })
+    }
+
+    const OFF: &str = "active = false";
+
+    #[tokio::test]
+    async fn a_second_tracker_of_a_project_is_refused_unless_the_files_or_prune_take_the_first_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Sqlite::open(&folder.path().join("forgebell.db"), Keyring::none()).unwrap());
+        let catalog = CachedCatalog::open(store).await.unwrap();
+        apply(&catalog, &trackers(&[("redmine", "")])).await;
+        let other = trackers(&[("bugzilla", "")]);
         let planned = |wanted: &Provisioned, prune| catalog.read(|state| plan(wanted, state, prune));
         let refused = planned(&other, false).unwrap_err().to_string();
         assert!(refused.starts_with("bugzilla of project 42: the project uses redmine"), "{refused}");
         assert_eq!(planned(&other, true).unwrap().len(), 2, "redmine is switched off");
-        let both = wanted(tracker("bugzilla", "") + &tracker("redmine", "active = false"));
+        let both = trackers(&[("bugzilla", ""), ("redmine", OFF)]);
         assert_eq!(planned(&both, false).unwrap().len(), 2);
-        assert_eq!(planned(&wanted(tracker("bugzilla", "active = false")), false).unwrap().len(), 1);
+        assert_eq!(planned(&trackers(&[("bugzilla", OFF)]), false).unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_project_changes_its_tracker_in_one_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Sqlite::open(&folder.path().join("forgebell.db"), Keyring::none()).unwrap());
+        let catalog = CachedCatalog::open(store).await.unwrap();
+        apply(&catalog, &trackers(&[("redmine", "")])).await;
+        apply(&catalog, &trackers(&[("bugzilla", ""), ("redmine", OFF)])).await;
+        assert_eq!(active(&catalog), ["bugzilla"]);
+        apply(&catalog, &trackers(&[("bugzilla", OFF), ("redmine", "")])).await;
+        assert_eq!(active(&catalog), ["redmine"]);
+    }
+
+    #[tokio::test]
+    async fn a_tracker_that_is_set_after_the_plan_was_made_stays_the_only_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Sqlite::open(&folder.path().join("forgebell.db"), Keyring::none()).unwrap());
+        let catalog = CachedCatalog::open(store.clone()).await.unwrap();
+        let steps = catalog.read(|state| plan(&trackers(&[("redmine", "")]), state, false)).unwrap();
+        let beside = CachedCatalog::open(store).await.unwrap();
+        apply(&beside, &trackers(&[("bugzilla", "")])).await;
+        let refused = carry_out(&catalog, &steps[0]).await.unwrap_err().to_string();
+        assert!(refused.contains("Another issue tracker is already in use"), "{refused}");
+        assert_eq!(active(&catalog), ["bugzilla"]);
     }
 
     #[tokio::test]

@@ -20,10 +20,11 @@ use super::options::Options;
 use super::table::{Table, printable};
 use super::{say, say_json, state};
 use crate::api::resources::Explanation;
-use crate::catalog::Snapshot;
+use crate::catalog::{Catalog as _, Snapshot};
 use crate::daemon;
 use crate::event::{Event, EventId};
 use crate::integration::Integration;
+use crate::message::{MOST_REFERENCES, compose_with};
 use crate::pipeline::dispatch::{Verdict, verdicts};
 use crate::pipeline::explain::heed;
 use crate::pipeline::reasons::{muted, named, why_nothing};
@@ -162,6 +163,10 @@ fn text(event: &Event, verdicts: &[(Arc<Integration>, Verdict)], snapshot: &Snap
     for line in table.to_string().lines() {
         let _ = writeln!(text, "  {line}");
     }
+    let message = compose_with(event, &snapshot.links(event), None);
+    if message.is_some_and(|message| message.has_unlinked_references) {
+        let _ = writeln!(text, "  only the first {MOST_REFERENCES} references of the message become links");
+    }
     text
 }
 
@@ -244,7 +249,6 @@ mod tests {
 
     use super::*;
     use crate::adapters;
-    use crate::catalog::Catalog as _;
     use crate::event::{Trigger, sample};
     use crate::pipeline::holds::HoldSet;
     use crate::provision;
@@ -284,6 +288,22 @@ mod tests {
         }
         assert!(!words.contains("secretsecret"), "{words}");
         assert_eq!(json["verdicts"].as_array().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn more_references_than_become_links_are_said() {
+        let tracker = "[[integration]]\nproject = 42\nadapter = \"redmine\"\nproject_url = \"https://r.example/p\"\n\
+                       issues_url = \"https://r.example/:id\"\nnew_issue_url = \"https://r.example/new\"\n";
+        let snapshot = snapshot(&format!("{PROVISIONING}{tracker}"));
+        let words = |references: usize| {
+            let mut issue: Json = serde_json::from_slice(&sample(Trigger::Issue).raw).unwrap();
+            issue["object_attributes"]["description"] = "ABC-1 ".repeat(references).into();
+            let raw = issue.to_string().into();
+            explained(&Event::decode(fresh_id(), Timestamp::UNIX_EPOCH, raw).unwrap(), &snapshot).0
+        };
+        let said = "only the first 100 references of the message become links";
+        assert!(words(101).contains(said), "{}", words(101));
+        assert!(!words(100).contains(said), "{}", words(100));
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(super) struct Tree {
     schema: Table,
     merged: Table,
     errors: Vec<ConfigError>,
-    /// Secrets, as `section.key`, whose files could not be read and are not needed.
+    /// Secrets, as `section.key`, whose files could not be read. They are not needed, or the file is complained of.
     unread: BTreeSet<String>,
 }
 
@@ -163,8 +163,12 @@ impl Tree {
             Err(_) if !is_needed => {
                 self.unread.insert(format!("{section}.{key}"));
             }
-            Err(error) => self.complain(section, &file_key, format!("cannot be read: {error}")),
+            Err(error) => {
+                self.unread.insert(format!("{section}.{key}"));
+                self.complain(section, &file_key, format!("cannot be read: {error}"));
+            }
             Ok(secret) if secret.trim().is_empty() => {
+                self.unread.insert(format!("{section}.{key}"));
                 self.complain(section, &file_key, "the file is empty".to_owned());
             }
             Ok(secret) => {
@@ -201,7 +205,7 @@ impl Tree {
         whole.extend(values.iter().cloned());
         if let Ok(read) = serde_json::from_value(Json::Object(whole)) {
             for (key, problem) in rules(&read) {
-                // The rules miss a secret that is there for the daemon.
+                // The rules miss a secret that is there for the daemon, or whose file is the mistake.
                 if !self.unread.contains(&format!("{section}.{key}")) {
                     self.complain(section, &key, problem.to_owned());
                 }

@@ -151,8 +151,12 @@ impl Attempter {
             now: self.clock.now(),
             operator: &operator,
             links: &links,
+<<<<<<< HEAD
             open_request,
             may_have_been_sent: job.delivery.attempts > 0 || job.delivery.started,
+=======
+            may_have_been_sent: is_repeat(&job.delivery),
+>>>>>>> h2
             test: false,
         };
         let mut report = attempt(&*self.transport, outgoing).await;
@@ -164,6 +168,11 @@ impl Attempter {
     }
 }
 
+/// Whether an earlier attempt may have reached the service.
+fn is_repeat(delivery: &Delivery) -> bool {
+    delivery.attempts > 0 || delivery.started
+}
+
 impl Prepared {
     /// Whether a repeat of an attempt that the service may have taken does no harm.
     pub(super) fn may_repeat(&self) -> bool {
@@ -172,11 +181,17 @@ impl Prepared {
 
     /// Whether the store must know that an attempt was made, before anything is sent.
     pub(super) fn is_marked(&self) -> bool {
-        !self.may_repeat() || self.entry.deliver.as_ref().is_some_and(|deliver| deliver.looks_first)
+        !self.may_repeat() || self.looks_first()
     }
 
+    fn looks_first(&self) -> bool {
+        self.entry.deliver.as_ref().is_some_and(|deliver| deliver.looks_first)
+    }
+
+    /// What an attempt takes. Where only a repeat looks first, the others make one call.
     pub(super) fn pace(&self, delivery: &Delivery) -> Option<Pace> {
-        self.entry.pace(&self.integration.settings, &delivery.target)
+        let pace = self.entry.pace(&self.integration.settings, &delivery.target)?;
+        Some(if self.looks_first() && !is_repeat(delivery) { pace.calls(1) } else { pace })
     }
 }
 
@@ -365,6 +380,10 @@ mod tests {
 
     use super::*;
     use crate::call::{HttpRequest, HttpResponse, Method, Request, by_status};
+    use crate::event::EventId;
+    use crate::integration::{Family, IntegrationId};
+    use crate::settings::{Properties, Value};
+    use crate::store::{DeliveryId, Lane};
 
     /// Answers in turn with these statuses; where none is left, nothing answers.
     struct Scripted(Mutex<Vec<u16>>);
@@ -461,5 +480,31 @@ mod tests {
         let resent = "2026-01-02T00:00:00Z".parse().expect("a moment");
         assert_ne!(id, notification_id(&Delivery { fresh_since: resent, ..first.clone() }));
         assert_ne!(id, notification_id(&Delivery { target: "#dev".into(), ..first }));
+    }
+
+    #[test]
+    fn what_looks_first_in_a_repeat_alone_takes_one_call_before() {
+        let entry = adapters::find("asana").expect("the adapter");
+        let key: Properties = [("api_key".to_owned(), Value::Text("1/23:abc".to_owned()))].into();
+        let settings = entry.read(&key).expect("sound settings");
+        let integration = Integration { slug: "asana", settings, ..Integration::example(Family::Hook) };
+        let prepared = Prepared { integration: Arc::new(integration), entry };
+        let calls = |attempts: u32, started: bool| {
+            let delivery = Delivery {
+                id: DeliveryId(1),
+                event: EventId::new("e1").expect("an id"),
+                integration: IntegrationId::new("42:asana"),
+                target: "12 comment c0ffee".into(),
+                destination: "token".into(),
+                lane: Lane(1),
+                replaces: false,
+                attempts,
+                fresh_since: Timestamp::UNIX_EPOCH,
+                started,
+                leased: true,
+            };
+            prepared.pace(&delivery).expect("a pace").calls
+        };
+        assert_eq!((calls(0, false), calls(1, false), calls(0, true)), (1, 6, 6));
     }
 }

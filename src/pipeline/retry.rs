@@ -134,7 +134,7 @@ pub struct Context {
     pub attempts: u32,
     /// Whether a message is sent again that the service may have accepted.
     pub retry_ambiguous: bool,
-    /// Failures in a row of the destination (for `Unavailable`, `Throttled`), of the route (for `Misconfigured`) or of
+    /// Failures in a row of the destination (for `Unavailable`, `Throttled`, `LoginRefused`), of the route (for `Misconfigured`) or of
     /// the integration (for `Gone`), before this one.
     pub strikes: u32,
     /// Until when the destination is held already because it keeps failing. The attempt was under way when the hold began.
@@ -170,7 +170,8 @@ pub enum Effect {
     Strike {
         rest: Option<Timestamp>,
     },
-    /// The service asked to wait with this destination, or, where `shared`, with all that share a bucket with it.
+    /// The service asked to wait with this destination, or refused its login; or, where `shared`, with all that share a bucket
+    /// with it.
     HoldDestination {
         until: Timestamp,
         cause: HoldCause,
@@ -279,6 +280,15 @@ fn decide_failure(failure: &Failure, of: Context, policy: &Policy) -> Decision {
         Failure::Misconfigured(_) => {
             let until = after(of.now, doubling(MISCONFIGURED, of.strikes));
             Decision { state: NewState::Waiting(until), counts: false, effect: Effect::HoldRoute(until) }
+        }
+        // The row stays due: what ends a hold of a destination makes no rows due.
+        Failure::LoginRefused(_) => {
+            let until = after(of.now, doubling(MISCONFIGURED, of.strikes));
+            Decision {
+                state: NewState::Waiting(of.now),
+                counts: false,
+                effect: Effect::HoldDestination { until, cause: HoldCause::Misconfigured, shared: false },
+            }
         }
         // The row stays due, so that it is attempted at once after a restart, perhaps with other settings.
         Failure::OperatorError(_) => Decision {

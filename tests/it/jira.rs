@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use forgebell::store::State;
+use forgebell::store::{HoldKey, State};
 use serde_json::{Value, json};
 use tokio::process::Child;
 
@@ -202,4 +202,37 @@ async fn hidden_issues_are_skipped_and_commits_of_an_issue_are_told_in_order() {
         comments.iter().filter_map(|comment| comment["body"].as_str()?.split("part ").nth(1)).collect();
     let expected: Vec<String> = (10..20).map(|number| format!("{number}{{quote}}")).collect();
     assert_eq!(parts, expected);
+}
+
+/// Jira's Data Center wants a CAPTCHA from a user after a few refused logins.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_login_is_tried_twice_at_most_for_six_issues_until_it_is_corrected() {
+    for (password, reason) in [("wr0ng", "AUTHENTICATED_FAILED"), ("l0cked", "AUTHENTICATION_DENIED")] {
+        let jira = Jira::start().await;
+        let with_login = |password: &str| {
+            let login = format!("username = \"forgebell\"\npassword = \"{password}\"");
+            jira.integration("").replace("jira_auth_type = 1\npassword = \"t0ken\"", &login)
+        };
+        let home = Home::new(&with_login(password)).with(&["rate_limits.enabled=false"]);
+        let daemon = home.start().await;
+        let message = "See ABC-1, ABC-2, ABC-3, ABC-4, ABC-5 and ABC-6";
+        assert_eq!(daemon.send("six issues", push(1, message)).await.0, 202);
+        let hold = eventually("something is held", PATIENCE, async || {
+            let holds =
+                home.ledger().await.holds(forgebell::daemon::now()).await.expect("the store can be read");
+            assert!(holds.len() <= 1, "{holds:?}");
+            holds.into_iter().next()
+        })
+        .await;
+        assert!(matches!(hold.key, HoldKey::Destination(_)), "{hold:?}");
+        home.until(State::Waiting, 6).await;
+        let refused = jira.control("state").await["refused"].as_array().expect("a list").clone();
+        assert!((1..=2).contains(&refused.len()), "{refused:?}");
+        assert!(refused.iter().all(|known| known == reason), "{refused:?}");
+        home.provision(&with_login("t0ken"));
+        daemon.reload().await.expect("valid settings");
+        home.until(State::Delivered, 6).await;
+        daemon.stop().await;
+        assert_eq!(jira.control("state").await["refused"], json!(refused), "none more was tried");
+    }
 }

@@ -138,6 +138,27 @@ async fn a_push_whose_flag_is_off_asks_nothing_and_new_settings_have_no_health_y
     daemon.stop().await;
 }
 
+/// Its answer is kept for five minutes, as in GitLab.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_tests_of_an_external_wiki_ask_for_its_page_once() {
+    const WIKI: &str = "/projects/15/integrations/external-wiki";
+    let wiki = Receiver::start().await;
+    let page = wiki.at("/home").answer(Answer::ok());
+    let (daemon, admin) = administered(&home("3s")).await;
+    admin.put(WIKI, json!({ "external_wiki_url": page.url() })).await;
+    for _ in 0..2 {
+        let (_, tested) = admin.ask("POST", &format!("{WIKI}/test"), None).await;
+        assert_eq!(
+            (&tested["success"], &tested["message"]),
+            (&json!(true), &json!("answered 200")),
+            "{tested}"
+        );
+    }
+    let methods: Vec<_> = page.received().iter().map(|request| request.method.clone()).collect();
+    assert_eq!(methods, ["GET"]);
+    daemon.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_prometheus_answers_the_test() {
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -4,24 +4,28 @@ It prints its port first. Every issue of the project ABC is there, and made when
 To Do (1) -11-> In Progress (3) -31-> Done (6), which sets a resolution; a transition that is not on offer is refused.
 
 `POST /control/hang?at=N` makes it carry out the N-th request from then on without an answer, until `/control/go`.
-`POST /control/begin?key=ABC-1&status=3` puts an issue into a state. `POST /control/hung` says how many hang. `POST /control/state` shows all issues and requests.
+`POST /control/begin?key=ABC-1&status=3` puts an issue into a state. `POST /control/hung` says how many hang. `POST /control/state` shows all issues and requests, and
+the logins that were refused.
 """
 
 import json
 import re
 import sys
 import threading
+from base64 import b64encode
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-TOKEN = "Bearer t0ken"
+LOGINS = {"Bearer t0ken", "Basic " + b64encode(b"forgebell:t0ken").decode()}
+# A person has to answer a CAPTCHA before this user's logins are looked at again.
+LOCKED = "Basic " + b64encode(b"forgebell:l0cked").decode()
 STATES = {"1": ("To Do", "new"), "3": ("In Progress", "indeterminate"), "6": ("Done", "done")}
 OFFERS = {"1": [("11", "Start", "3")], "3": [("31", "Finish", "6")], "6": [("5", "Reopen", "1")]}
 MISSING = "Issue does not exist or you do not have permission to see it."
 
 lock = threading.Lock()
-issues, requests = {}, []
+issues, requests, refused = {}, [], []
 hang = {"in": None, "hung": 0, "go": threading.Event()}
 
 
@@ -142,7 +146,7 @@ class Handler(BaseHTTPRequestHandler):
                 issue_of(query["key"][0])["status"] = query["status"][0]
             if path == "go":
                 hang["go"].set()
-            shown = {"issues": issues, "requests": requests} if path == "state" else {"hung": hang["hung"]}
+            shown = {"issues": issues, "requests": requests, "refused": refused} if path == "state" else {"hung": hang["hung"]}
             self.reply(200, shown)
 
     def do(self):
@@ -154,9 +158,13 @@ class Handler(BaseHTTPRequestHandler):
         prefix = "/jira/rest/api/2/"
         if not url.path.startswith(prefix):
             return self.reply(404, {"message": "null for uri"})
-        if self.headers.get("Authorization") != TOKEN:
-            refused = [("X-Seraph-LoginReason", "AUTHENTICATED_FAILED"), ("WWW-Authenticate", "OAuth realm=\"jira\"")]
-            return self.reply(*refusal(401, "You are not authenticated."), refused)
+        login = self.headers.get("Authorization")
+        if login not in LOGINS:
+            reason = "AUTHENTICATION_DENIED" if login == LOCKED else "AUTHENTICATED_FAILED"
+            with lock:
+                refused.append(reason)
+            said = [("X-Seraph-LoginReason", reason), ("WWW-Authenticate", "OAuth realm=\"jira\"")]
+            return self.reply(*refusal(401, "You are not authenticated."), said)
         path = url.path.removeprefix(prefix)
         body = json.loads(raw) if raw else None
         base = f"http://{self.headers['Host']}{prefix}".rstrip("/")

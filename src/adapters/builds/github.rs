@@ -395,7 +395,8 @@ fn read(response: &HttpResponse) -> Answer<Sent> {
     match response.status {
         201 if !is_page(response) => Answer::Done(Sent),
         200..=299 => Answer::Failed(unavailable(response, !is_page(response))),
-        300..=399 | 401 | 403 | 404 if is_own(response) => answers::misconfigured(response),
+        401 if is_own(response) => Answer::Failed(Failure::LoginRefused(describe(response))),
+        300..=399 | 403 | 404 if is_own(response) => answers::misconfigured(response),
         _ => by_status(response),
     }
 }

@@ -208,7 +208,9 @@ impl Deliver for Asana {
         let mut effects = Effects { targets: Targets { send: Vec::new(), left_out }, dropped: 0 };
         let mut no_tasks = Vec::new();
         for commit in commits {
-            let Mentions { tasks, others } = tasks::mentioned(&commit.message, settings.base_url.as_ref());
+            // What stands in code names something else, as a colour (`#123456`) may.
+            let words = crate::message::without_code(&commit.message, false);
+            let Mentions { tasks, others } = tasks::mentioned(&words, settings.base_url.as_ref());
             for task in &tasks {
                 effects.add(Effect::Comment { task: &task.id, commit: &commit.id });
             }
@@ -227,9 +229,8 @@ impl Deliver for Asana {
         let pace = Pace::of(Bucket::new("asana token", &parts, count, Duration::from_secs(1), burst));
         match Effect::of(target) {
             Some(Effect::Completion { .. }) | None => pace,
-            // The comment, and a page of stories before a repeated one. Further pages are as rare as tasks with hundreds of
-            // stories; the bucket is small enough for them to stay within Asana's limit.
-            Some(Effect::Comment { .. }) => pace.calls(2),
+            // Those of a repeated attempt. The first one takes a single call.
+            Some(Effect::Comment { .. }) => pace.calls(Self::DELIVERY.calls),
         }
     }
 
@@ -480,7 +481,8 @@ fn refused(response: &HttpResponse) -> Answer<Sent> {
 /// Errors that mean the same for all requests.
 fn failure<T>(response: &HttpResponse) -> Answer<T> {
     Answer::Failed(match response.status {
-        401..=403 if is_own(response) => Failure::Misconfigured(describe(response)),
+        401 if is_own(response) => Failure::LoginRefused(describe(response)),
+        402 | 403 if is_own(response) => Failure::Misconfigured(describe(response)),
         429 => {
             let wait = response.retry_after().unwrap_or(UNNAMED_WAIT);
             Failure::Throttled { wait: Some(wait), why: describe(response), shared: false }

@@ -41,7 +41,7 @@ use crate::call::{Answer, Bucket, Call, Failure, Health, Method, Pace, Sent, exc
 use crate::digest::Digest;
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
-use crate::message::Reference;
+use crate::message::{MOST_REFERENCES as MOST_LINKS, Reference};
 use crate::settings::{FieldError, FieldType, Kind, Names, PageUrl, Secret, Value};
 
 /// Nothing is published; this value is our choice.
@@ -288,7 +288,7 @@ impl Deliver for Jira {
 
     fn pace(settings: &Settings, target: &str) -> Pace {
         let calls = if target.ends_with(CLOSES) { CALLS } else { CALLS_TO_MENTION };
-        Pace::of(bucket(settings)).calls(calls)
+        paced(settings).calls(calls)
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
@@ -315,7 +315,7 @@ impl Probe for Jira {
     const CALLS: u32 = 2;
 
     fn pace(settings: &Settings) -> Pace {
-        Pace::of(bucket(settings)).calls(<Self as Probe>::CALLS)
+        paced(settings).calls(<Self as Probe>::CALLS)
     }
 
     fn probe(settings: &Settings, _: Timestamp, _: &OperatorSettings) -> Result<Call<Health>, Failure> {
@@ -354,7 +354,8 @@ impl Link for Jira {
             url: settings.page(&["browse", found.issue]),
             range: found.range,
         };
-        finder.places(text).map(reference).collect()
+        // With one more than become links, it is known that there are more.
+        finder.places(text).map(reference).take(MOST_LINKS + 1).collect()
     }
 
     fn issue(settings: &Settings, name: &str) -> Option<String> {
@@ -371,13 +372,17 @@ impl Link for Jira {
     }
 }
 
-/// Jira's limits are those of a user.
-fn bucket(settings: &Settings) -> Bucket {
+/// Jira's limits are those of a user. A refused login holds what is sent with this login alone: a corrected password is
+/// another destination.
+fn paced(settings: &Settings) -> Pace {
     let api = settings.api();
     let site = format!("{}{}", api.origin().ascii_serialization(), api.path().trim_end_matches('/'));
-    let user = if settings.uses_token() { settings.password.expose() } else { settings.user() };
+    let password = settings.password.expose().trim();
+    let (login, user) =
+        if settings.uses_token() { ("", password) } else { (settings.user(), settings.user()) };
     let (count, burst) = PER_USER;
-    Bucket::new("jira user", &[&site, user.trim()], count, Duration::from_secs(1), burst)
+    let bucket = |kind, parts: &[&str]| Bucket::new(kind, parts, count, Duration::from_secs(1), burst);
+    Pace::of(bucket("jira login", &[&site, login, password])).and(bucket("jira user", &[&site, user]))
 }
 
 /// Why issues that are named are not told.

@@ -178,7 +178,9 @@ impl Deliver for PivotalTracker {
         let (count, burst) = PER_TOKEN;
         let server = below(settings.base_url.as_ref(), SERVER, []).origin().ascii_serialization();
         let parts = [server.as_str(), settings.token.expose().trim()];
-        Pace::of(Bucket::new("pivotal token", &parts, count, Duration::from_secs(1), burst))
+        // Those of a repeated attempt. The first one takes a single call.
+        let bucket = Bucket::new("pivotal token", &parts, count, Duration::from_secs(1), burst);
+        Pace::of(bucket).calls(Self::DELIVERY.calls)
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
@@ -344,6 +346,14 @@ mod tests {
         for unsound in ["", "<html>", "[]", "{", r#"{"kind":"error"}"#] {
             assert_eq!(repeated(&[(200, unsound)]).outcome, "unavailable", "{unsound}");
         }
+    }
+
+    #[test]
+    fn a_repeated_attempt_takes_all_of_its_calls() {
+        let entry = crate::adapters::find("pivotaltracker").expect("the adapter");
+        let settings = crate::adapters::tests::settings_with("pivotaltracker", &REQUIRED).expect("settings");
+        let pace = entry.pace(&settings, FIRST).expect("a pace");
+        assert_eq!((pace.calls, pace.destination.burst), (3, 3), "two stories and the commit");
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub(super) fn mentioned(message: &str, server: Option<&Url>) -> Mentions {
         } else if let Some(server) = servers.iter().find(begins) {
             let path = rest[server.len()..].split(char::is_whitespace).next().unwrap_or_default();
             at = start + server.len() + path.len();
-            if let Some(id) = task_of(path) {
+            if let Some(id) = task_of(path).filter(|_| !is_part_of_address(before)) {
                 found.add(id, says_done(before));
             }
         }
@@ -108,6 +108,11 @@ fn may_follow(before: &str) -> bool {
         Some(c) => !matches!(c, '/' | '&' | '#' | '?' | '=' | '%' | '@'),
         None => true,
     }
+}
+
+/// Whether an address that stands behind this is a part of another one.
+fn is_part_of_address(before: &str) -> bool {
+    before.ends_with(|c| is_of_word(c) || matches!(c, '/' | '=' | '?' | '&' | '%'))
 }
 
 /// Whether the word at the end says that what follows is done.
@@ -204,6 +209,11 @@ mod tests {
             ("https://app.asana.com/-/login", ""),
             ("https://app.asana.com.example/0/77/12", ""),
             ("http://app.asana.com/0/77/12", ""),
+            ("https://x.example/?next=https://app.asana.com/0/77/12", ""),
+            ("https://x.example/https://app.asana.com/0/77/12", ""),
+            ("https://x.example/?https://app.asana.com/0/77/12", ""),
+            ("https://x.example/?a&https://app.asana.com/0/77/12", ""),
+            ("xhttps://app.asana.com/0/77/12", ""),
         ] {
             assert_eq!(named(message), expected, "{message}");
         }

@@ -5,6 +5,7 @@ mod directory;
 mod effects;
 mod inheritance;
 mod model;
+mod trackers;
 
 use bytes::Bytes;
 use jiff::Timestamp;

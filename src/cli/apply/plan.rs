@@ -133,7 +133,14 @@ fn integration_steps(wanted: &Provisioned, present: &Snapshot, prune: bool) -> a
             }
         }
     }
+    // A tracker is refused while the project uses another one, so those that end come first.
+    steps.sort_by_key(activates_tracker);
     Ok(steps)
+}
+
+fn activates_tracker(step: &Step) -> bool {
+    let Deed::Integration { entry, next, .. } = &step.deed else { return false };
+    is_tracker(entry) && next.active && !next.inherits
 }
 
 /// The rows of the store, by scope and slug.

@@ -410,8 +410,8 @@ fn no_part_of_a_secret_is_drawn_of_a_call() {
     assert!(["buildkite", "drone-ci", "packagist"].iter().all(|slug| seen.contains(slug)), "{seen:?}");
 }
 
-/// What is drawn of this message with the tracker and the wiki that `--to` names.
-fn drawn_with_links(slug: &str, trigger: Trigger, change: impl FnOnce(&mut Json)) -> String {
+/// This event with the tracker and the wiki that `--to` names, as a service shows it.
+fn shown_with_links(slug: &str, trigger: Trigger, change: impl FnOnce(&mut Json)) -> Shown {
     let mut json = serde_json::from_slice(&sample(trigger).raw).expect("a sample is JSON");
     change(&mut json);
     let event = Event::decode(fresh_id(), Timestamp::UNIX_EPOCH, json.to_string().into()).expect("an event");
@@ -420,7 +420,22 @@ fn drawn_with_links(slug: &str, trigger: Trigger, change: impl FnOnce(&mut Json)
     let links = named_links(&named, &settings, &event).expect("sound settings").expect("links");
     let entry = crate::adapters::find(slug).expect("an adapter");
     let shown = show("a sample", &event, &[entry], &[], (&OperatorSettings::default(), &links));
-    shown.expect("the examples are sound").messages.remove(0).drawing
+    shown.expect("the examples are sound")
+}
+
+fn drawn_with_links(slug: &str, trigger: Trigger, change: impl FnOnce(&mut Json)) -> String {
+    shown_with_links(slug, trigger, change).messages.remove(0).drawing
+}
+
+#[test]
+fn more_references_than_become_links_are_said_on_the_page() {
+    let page_of = |references: usize| {
+        page(&[shown_with_links("slack", Trigger::Issue, |issue| {
+            issue["object_attributes"]["description"] = "ABC-1 ".repeat(references).into();
+        })])
+    };
+    assert!(page_of(101).contains("The first 100 references"));
+    assert!(!page_of(100).contains("The first 100 references"));
 }
 
 #[test]

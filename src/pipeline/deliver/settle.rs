@@ -173,6 +173,12 @@ fn log_hold(hold: &Hold, integration: Option<&Integration>) {
                 "its settings or the channel must change; messages wait, and one is tried again then"
             );
         }
+        (HoldCause::Misconfigured, HoldKey::Destination(destination)) => {
+            warn!(
+                %destination, integration = id, reason, %until,
+                "its login is refused; all messages with this login wait, and one is tried again then"
+            );
+        }
         (HoldCause::Unavailable, HoldKey::Destination(destination)) => {
             warn!(%destination, integration = id, reason, failures = strikes, %until, "the destination keeps failing; it rests");
         }

@@ -326,6 +326,19 @@ fn wrong_settings_hold_the_route_for_a_long_time_and_count_no_attempt() {
 }
 
 #[test]
+fn a_refused_login_holds_all_that_is_sent_with_it_and_counts_no_attempt() {
+    let refused = Outcome::Failed(Failure::LoginRefused("answered 401".into()));
+    for (strikes, minutes) in [(0, 15), (1, 30), (20, 240)] {
+        let decision = decide(&refused, Context { strikes, ..context() }, &policy());
+        let until = context().now + minutes.minutes();
+        let effect = Effect::HoldDestination { until, cause: HoldCause::Misconfigured, shared: false };
+        assert_eq!((decision.effect, decision.counts), (effect, false));
+        assert_eq!(decision.state, NewState::Waiting(context().now), "it is due when the hold ends");
+    }
+    assert_eq!(refused.name(), "misconfigured");
+}
+
+#[test]
 fn what_is_for_an_integration_that_is_off_waits_for_it() {
     let decision = decide(&Outcome::SwitchedOff("no_service".into()), context(), &policy());
     assert_eq!(waits(&decision), context().now + 4.hours());

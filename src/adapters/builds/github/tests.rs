@@ -172,3 +172,18 @@ fn the_pace_is_within_githubs_limits_whenever_a_window_begins() {
     assert!(within(Duration::from_secs(60)) <= 80.0);
     assert!(within(Duration::from_secs(3600)) <= 500.0);
 }
+
+#[test]
+fn a_refused_token_is_not_the_refusal_of_a_repository() {
+    let failed = |status: u16| {
+        let answer = crate::adapters::tests::http_response(status, &[("x-github-request-id", "1")], "{}");
+        match read(&answer) {
+            Answer::Failed(failure) => failure,
+            _ => panic!("{status} is a failure"),
+        }
+    };
+    assert!(matches!(failed(401), Failure::LoginRefused(_)));
+    for status in [301, 403, 404] {
+        assert!(matches!(failed(status), Failure::Misconfigured(_)), "{status}");
+    }
+}

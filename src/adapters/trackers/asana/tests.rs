@@ -53,6 +53,14 @@ fn a_task_is_commented_on_once_for_each_commit_and_completed_once() {
 }
 
 #[test]
+fn what_stands_in_code_is_no_task() {
+    for message in ["Set `color: #123456`", "```\n#12\n```", "~~~\nfixes #12\n~~~"] {
+        assert_eq!(names(&targets(message)), [""; 0], "{message}");
+    }
+    assert_eq!(names(&targets("Set `color: #123456`, see #12")), [format!("12 comment {FIRST}")]);
+}
+
+#[test]
 fn words_that_are_no_tasks_are_counted() {
     let none = targets("#fixme in #channel, #a #b #c #d #e");
     assert!(none.send.is_empty());
@@ -197,11 +205,11 @@ fn branches_are_exact_and_the_list_has_no_white_space() {
 }
 
 #[test]
-fn a_comment_takes_the_calls_of_a_look_up_too() {
+fn a_comment_takes_the_calls_of_every_look_up_too() {
     let entry = crate::adapters::find("asana").expect("the adapter");
     let settings = settings_with("asana", &KEY).expect("valid settings");
     let calls = |target: &str| entry.pace(&settings, target).expect("a pace").calls;
-    assert_eq!((calls(COMMENT_TARGET), calls("12 complete")), (2, 1));
+    assert_eq!((calls(COMMENT_TARGET), calls("12 complete")), (6, 1));
 }
 
 #[test]
@@ -250,5 +258,18 @@ fn a_test_asks_whose_the_token_is() {
             _ => "something else".to_owned(),
         };
         assert_eq!(came_to, expected, "{status} {body}");
+    }
+}
+
+#[test]
+fn a_refused_token_is_not_the_refusal_of_a_task() {
+    let own = r#"{"errors":[{"message":"no","help":"https://developers.asana.com/docs/errors"}]}"#;
+    let failed = |status: u16| match read(&crate::adapters::tests::http_response(status, &[], own)) {
+        Answer::Failed(failure) => failure,
+        _ => panic!("{status} is a failure"),
+    };
+    assert!(matches!(failed(401), Failure::LoginRefused(_)));
+    for status in [402, 403] {
+        assert!(matches!(failed(status), Failure::Misconfigured(_)), "{status}");
     }
 }

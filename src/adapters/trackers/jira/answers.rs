@@ -45,9 +45,10 @@ pub(super) fn not_understood<T>(response: &HttpResponse, acts: bool) -> Answer<T
     Answer::Failed(unavailable(response, acts && !is_page(response)))
 }
 
-/// Jira's own word that what it was asked for can't be done now (a transition that the issue's state does not allow).
+/// Jira's own word that what it was asked for can't be done (a transition that the issue's state does not allow). A conflict
+/// (409) is none: somebody else changed the issue at the same time.
 pub(super) fn own_no(response: &HttpResponse) -> bool {
-    matches!(response.status, 400 | 409 | 422) && messages(response).is_some()
+    matches!(response.status, 400 | 422) && messages(response).is_some()
 }
 
 /// Jira's own words that it has no such thing, or that its user may not see it.
@@ -68,9 +69,8 @@ pub(super) fn refused<T>(response: &HttpResponse) -> Answer<T> {
         let has_own_words = messages(response).is_some();
         let is_own = has_own_words || response.header(LOGIN).is_some() || says_login(response);
         match response.status {
-            401 | 403 if is_own => {
-                Failure::Misconfigured(format!("Jira refuses the login or the right: {why}"))
-            }
+            401 if is_own => Failure::LoginRefused(format!("Jira refuses the login: {why}")),
+            403 if is_own => Failure::Misconfigured(format!("Jira refuses the right: {why}")),
             404 if has_own_words => {
                 return Answer::Skipped(format!("Jira has no such issue, or its user may not see it: {why}"));
             }
@@ -107,7 +107,8 @@ fn messages(response: &HttpResponse) -> Option<Json> {
 }
 
 /// The limit of a 429 (<https://developer.atlassian.com/cloud/jira/platform/rate-limiting/>): `Retry-After` in seconds, or
-/// else the moment of `X-RateLimit-Reset`. `RateLimit-Reason` says which limit it is.
+/// else the moment of `X-RateLimit-Reset`. `RateLimit-Reason` says which limit it is. A user's limit is the same for all of the
+/// user's logins.
 fn limit(response: &HttpResponse, why: String) -> Failure {
     let reason = response.header("ratelimit-reason").map(str::trim).unwrap_or_default();
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-';
@@ -123,9 +124,9 @@ fn limit(response: &HttpResponse, why: String) -> Failure {
     match wait {
         Some(wait) if wait > LONGEST_WAIT => match response.at.checked_add(wait) {
             Ok(until) => Failure::Quota { until, why },
-            Err(_) => Failure::Throttled { wait: None, why, shared: false },
+            Err(_) => Failure::Throttled { wait: None, why, shared: true },
         },
-        wait => Failure::Throttled { wait, why, shared: false },
+        wait => Failure::Throttled { wait, why, shared: true },
     }
 }
 
@@ -153,6 +154,7 @@ mod tests {
                 Failure::Quota { until, .. } => format!("quota {until}"),
                 Failure::TemporarilyRejected { wait, .. } => format!("temporarily_rejected {wait:?}"),
                 Failure::Unavailable { wait: Some(wait), .. } => format!("unavailable {wait:?}"),
+                Failure::LoginRefused(_) => "login refused".to_owned(),
                 failure => failure.consequence().to_owned(),
             },
             Answer::Skipped(_) => "skipped".to_owned(),
@@ -197,9 +199,9 @@ mod tests {
             (404, &[][..], OWN, "skipped"),
             (404, &[], "<html>Not Found", "unavailable"),
             (404, &[], r#"{"error":"no route"}"#, "unavailable"),
-            (401, &[], OWN, "misconfigured"),
-            (401, &[failed], "<html>Basic Authentication Failure", "misconfigured"),
-            (401, &[], "Client must be authenticated to access this resource.", "misconfigured"),
+            (401, &[], OWN, "login refused"),
+            (401, &[failed], "<html>Basic Authentication Failure", "login refused"),
+            (401, &[], "Client must be authenticated to access this resource.", "login refused"),
             (401, &[], "<html>Log in", "unavailable"),
             (401, &[("x-seraph-loginreason", "AUTHENTICATION_DENIED")], "", "operator_error"),
             (

@@ -67,6 +67,8 @@ pub(super) struct Progress {
     taken: usize,
     /// No other transition is taken.
     is_moved: bool,
+    /// Jira took a transition in this attempt.
+    has_moved: bool,
     remark: Option<String>,
 }
 
@@ -155,8 +157,10 @@ fn close(task: Box<Task>) -> Answer<Sent> {
         let request = task.comment_request(comment);
         return task.then(request, json_of_new, |task, _| task.progress.said.solved_by_this = true);
     }
-    // Where another commit solved it, the link to this one stays a mention.
-    let is_solved_by_this = closing.comment.is_none() || progress.said.solved_by_this;
+    // Where another commit or a person solved it, the link to this one stays a mention. Without comments, nothing but this
+    // attempt's own transition tells that it was this one.
+    let is_solved_by_this =
+        if closing.comment.is_some() { progress.said.solved_by_this } else { progress.has_moved };
     let is_said = progress.existing.as_ref().is_some_and(|existing| existing.says(&closing.link));
     if !is_solved_by_this || is_said {
         return Answer::Done(Sent);
@@ -199,6 +203,8 @@ fn transition(task: Box<Task>) -> Answer<Sent> {
             task.progress.is_moved = true;
         } else if let Err(answer) = done(response) {
             return answer;
+        } else {
+            task.progress.has_moved = true;
         }
         look_again(task)
     }))

@@ -3,9 +3,9 @@
 //! Code is left out: what stands in it names something else. What is a reference and what is a part of another word or of an
 //! address is decided by [`crate::adapters::references`], alike for all trackers.
 
-use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use regex::{Regex, RegexBuilder};
 
@@ -68,7 +68,9 @@ impl Default for Search {
 
 /// How references are found with an integration's settings.
 pub(super) struct Finder<'a> {
-    pattern: Cow<'static, Regex>,
+    pattern: Arc<Regex>,
+    /// Whether people wrote the pattern.
+    is_own: bool,
     project_key: Option<&'a str>,
     project_keys: &'a [String],
 }
@@ -79,7 +81,8 @@ impl<'a> Finder<'a> {
     pub(super) fn of(settings: &'a Settings) -> Result<Self, (&'static str, String)> {
         let own = pattern(settings.jira_issue_prefix.as_deref(), settings.jira_issue_regex.as_deref())?;
         Ok(Self {
-            pattern: own.map_or_else(|| Cow::Borrowed(&*USUAL), Cow::Owned),
+            is_own: own.is_some(),
+            pattern: own.unwrap_or_else(|| Arc::clone(&USUAL)),
             project_key: settings.project_key.as_deref().map(str::trim),
             project_keys: settings.project_keys.as_ref().map_or(&[], Names::as_slice),
         })
@@ -125,8 +128,7 @@ impl<'a> Finder<'a> {
 
     /// The references in a text. GitLab's own pattern takes time in proportion to the text, whatever is in it.
     fn search<'t>(&'t self, text: &'t str, bytes: usize) -> references::References<'t> {
-        let is_own = matches!(self.pattern, Cow::Owned(_));
-        references::references_within(&self.pattern, text, if is_own { bytes } else { usize::MAX })
+        references::references_within(&self.pattern, text, if self.is_own { bytes } else { usize::MAX })
     }
 
     /// The issue of this name, if the whole of it is one.
@@ -152,14 +154,51 @@ impl<'a> Finder<'a> {
     }
 }
 
-static USUAL: LazyLock<Regex> = LazyLock::new(|| references::pattern(&format!("(?<issue>{KEY})")));
+static USUAL: LazyLock<Arc<Regex>> =
+    LazyLock::new(|| Arc::new(references::pattern(&format!("(?<issue>{KEY})"))));
 
 /// The pattern that the settings make; `None` if it is the usual one.
-fn pattern(prefix: Option<&str>, regex: Option<&str>) -> Result<Option<Regex>, (&'static str, String)> {
+fn pattern(prefix: Option<&str>, regex: Option<&str>) -> Result<Option<Arc<Regex>>, (&'static str, String)> {
     if prefix.is_none() && regex.is_none() {
         return Ok(None);
     }
     let (prefix, regex) = (prefix.unwrap_or_default(), regex.unwrap_or(KEY));
+    if let Some(known) = known(prefix, regex) {
+        return Ok(Some(known));
+    }
+    let made = Arc::new(made_of(prefix, regex)?);
+    remember(prefix, regex, &made);
+    Ok(Some(made))
+}
+
+/// Compiled patterns by their prefix and expression, the newest last. A pattern is asked for with every text, and compiling it
+/// takes longer than most searches.
+static COMPILED: Mutex<VecDeque<Compiled>> = Mutex::new(VecDeque::new());
+/// More are not kept.
+const MOST_COMPILED: usize = 64;
+
+struct Compiled {
+    prefix: String,
+    regex: String,
+    pattern: Arc<Regex>,
+}
+
+fn known(prefix: &str, regex: &str) -> Option<Arc<Regex>> {
+    let compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = compiled.iter().find(|known| known.prefix == prefix && known.regex == regex);
+    known.map(|known| Arc::clone(&known.pattern))
+}
+
+fn remember(prefix: &str, regex: &str, pattern: &Arc<Regex>) {
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if compiled.len() == MOST_COMPILED {
+        compiled.pop_front();
+    }
+    let pattern = Arc::clone(pattern);
+    compiled.push_back(Compiled { prefix: prefix.to_owned(), regex: regex.to_owned(), pattern });
+}
+
+fn made_of(prefix: &str, regex: &str) -> Result<Regex, (&'static str, String)> {
     for (name, text) in [("jira_issue_prefix", prefix), ("jira_issue_regex", regex)] {
         if text.chars().count() > LONGEST_PATTERN {
             return Err((name, format!("is too long (maximum is {LONGEST_PATTERN} characters)")));
@@ -167,9 +206,7 @@ fn pattern(prefix: Option<&str>, regex: Option<&str>) -> Result<Option<Regex>, (
         // Alone too, so that no half of a group is closed by the other.
         compiled(text).map_err(|why| (name, why))?;
     }
-    let whole =
-        compiled(&format!("(?:{prefix})(?<issue>{regex})")).map_err(|why| ("jira_issue_regex", why))?;
-    Ok(Some(whole))
+    compiled(&format!("(?:{prefix})(?<issue>{regex})")).map_err(|why| ("jira_issue_regex", why))
 }
 
 fn compiled(text: &str) -> Result<Regex, String> {
@@ -386,6 +423,17 @@ mod tests {
             Finder::of(&settings).err().expect("refused").1,
             "is too long (maximum is 255 characters)"
         );
+    }
+
+    #[test]
+    fn a_pattern_is_compiled_once_and_other_settings_have_another() {
+        let pattern = |regex: &str| {
+            let settings = settings(&[("jira_issue_prefix", "once#"), ("jira_issue_regex", regex)]);
+            Finder::of(&settings).unwrap_or_else(|why| panic!("{why:?}")).pattern
+        };
+        let first = pattern("[A-Z]+-[0-9]");
+        assert!(Arc::ptr_eq(&first, &pattern("[A-Z]+-[0-9]")));
+        assert!(!Arc::ptr_eq(&first, &pattern("[A-Z]+-[1-9]")));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Jira's contract, and its deliveries, played through with Jira's answers.
 
+mod meanwhile;
+
 use serde_json::{Value as Json, json};
 
 use crate::adapters::contract::{LazyMessage, Notification, Targets};
@@ -69,7 +71,7 @@ pub(super) const CONTRACT: Contract = Contract {
             status: 429,
             headers: &[("retry-after", "12"), ("ratelimit-reason", "jira-cost-based")],
             body: "",
-            outcome: "throttled 12 s",
+            outcome: "throttled 12 s, shared",
         },
         Expected {
             status: 503,
@@ -103,8 +105,10 @@ struct Tracker {
     moves: Vec<String>,
     status: usize,
     resolved: Option<String>,
-    /// Transitions are refused, or every one is on offer in every state.
+    /// Transitions are refused, every one is on offer in every state, or a person is faster.
     workflow: Workflow,
+    /// How many transitions meet with somebody else's change at the same time.
+    conflicts: usize,
     asked: usize,
 }
 
@@ -114,6 +118,8 @@ enum Workflow {
     Strict,
     Refuses,
     AnyToAny,
+    /// A person resolves the issue right before the first transition.
+    Overtaken,
 }
 
 /// The transitions of a workflow of four states, and their numbers.
@@ -177,8 +183,15 @@ impl Tracker {
             }
             (Method::Post, "10001/transitions") => {
                 let id = body["transition"]["id"].as_str().expect("a number").to_owned();
+                if self.workflow == Workflow::Overtaken {
+                    (self.status, self.resolved) = (MOVES.len(), Some(NOW.to_owned()));
+                }
                 let is_on_offer =
                     self.offers().as_array().expect("a list").iter().any(|offer| offer["id"] == id.as_str());
+                if self.conflicts > 0 {
+                    self.conflicts -= 1;
+                    return (409, json!({ "errorMessages": ["The issue was changed."], "errors": {} }));
+                }
                 if self.workflow == Workflow::Refuses || !is_on_offer {
                     return (400, json!({ "errorMessages": ["illegal workflow operation"], "errors": {} }));
                 }

@@ -128,6 +128,20 @@ async fn a_text_that_is_sent_as_null_is_unset() {
     assert_eq!((&properties["channel"], &properties["username"]), (&json!(null), &json!("bell")));
 }
 
+/// Older releases of GitLab declare the transition as a number.
+#[tokio::test]
+async fn jiras_transition_may_be_sent_as_a_number() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let jira = json!({
+        "url": "https://jira.example.com", "username": "ada", "password": "s3cret", "jira_issue_transition_id": 2,
+    });
+    let path = "/projects/42/integrations/jira";
+    let put = api.put(&admin, path, &jira).await;
+    assert_eq!(put.status, 200, "{put:?}");
+    assert_eq!(api.get(&admin, path).await.json()["properties"]["jira_issue_transition_id"], "2");
+}
+
 /// GitLab takes `active` for Jira alone.
 #[tokio::test]
 async fn jira_is_switched_off_by_a_parameter_and_on_without_it_under_both_names() {

@@ -3,8 +3,10 @@
 use super::*;
 use crate::adapters::{self, ADAPTERS};
 use crate::catalog::{
-    Actor, CachedCatalog, Change, ChangeError, InvalidChange, Request, ResolvedScope, is_tracker,
+    Actor, CachedCatalog, Catalog as _, Change, ChangeError, InvalidChange, Request, ResolvedScope,
+    is_tracker,
 };
+use crate::event::EventId;
 use crate::settings::Value as Setting;
 use crate::store::registry::Registry;
 
@@ -118,6 +120,27 @@ async fn of_two_trackers_that_two_nodes_set_at_once_one_is_refused() {
     }
 }
 
+/// A project that is named by its path before its number is known is one with its number's afterwards.
+#[tokio::test]
+async fn of_the_trackers_of_a_number_and_of_a_path_that_are_one_project_the_numbers_stays_active() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    assert_eq!(api.put(&admin, REDMINE, &pages("r.example")).await.status, 200);
+    let by_path = "/projects/acme%2Fweb/integrations/bugzilla";
+    assert_eq!(api.put(&admin, by_path, &pages("b.example")).await.status, 200);
+    let mut first: Value = serde_json::from_slice(&push()).unwrap();
+    first["project"]["id"] = json!(42);
+    first["project"]["path_with_namespace"] = json!("acme/web");
+    let first = Event::decode(EventId::new("first").unwrap(), NOW, first.to_string().into()).unwrap();
+    api.catalog.learn(&[Arc::new(first)], NOW).await.unwrap();
+    let active = async |path: &str| api.get(&admin, path).await.json()["active"].clone();
+    assert_eq!((active(REDMINE).await, active(BUGZILLA).await), (json!(true), json!(false)));
+    let bugzilla = api.get(&admin, BUGZILLA).await.json();
+    let address = &bugzilla["properties"]["issues_url"];
+    assert_eq!(address, "https://b.example/issues/:id", "its settings are kept");
+    assert_eq!(api.get(&admin, "/projects/42/external_tracker").await.json()["tracker"], "redmine");
+}
+
 #[tokio::test]
 async fn the_external_tracker_and_its_issues_have_addresses() {
     let (api, admin) = with_project().await;
@@ -191,6 +214,10 @@ async fn slash_commands_show_where_issues_are() {
             format!("{name} in Our Bugzilla: <https://r.example/issues/12>")
         );
     }
+    assert_eq!(
+        said(&api, "issue show #12 please").await,
+        "#12 in Our Bugzilla: <https://r.example/issues/12>"
+    );
     let new = "Write the new issue in Our Bugzilla: <https://r.example/new>";
     for text in ["issue new", "issue new The door is open", "Issue create\nx"] {
         assert_eq!(said(&api, text).await, new);
@@ -203,6 +230,19 @@ async fn slash_commands_show_where_issues_are() {
         help.contains("`/forge issue show ABC-12`") && help.contains("`/forge issue new TITLE`"),
         "{help}"
     );
+}
+
+/// EWM's names of issues have two words or three.
+#[tokio::test]
+async fn a_slash_command_shows_an_issue_whose_name_has_several_words() {
+    let (api, admin) = with_project().await;
+    api.put(&admin, "/projects/42/integrations/slack-slash-commands", &json!({ "token": "sl4sh" })).await;
+    assert_eq!(api.put(&admin, "/projects/42/integrations/ewm", &pages("e.example")).await.status, 200);
+    for name in ["bug 12", "work item 12", "12"] {
+        let said = said(&api, &format!("issue show {name}")).await;
+        assert!(said.starts_with(&format!("{name} in ")), "{said}");
+        assert!(said.ends_with("<https://e.example/issues/12>"), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -19,7 +19,8 @@ pub(super) enum Command {
     Unmute,
     /// Sends a test message to this channel.
     Test,
-    /// Shows where an issue is, named as people name it: `12`, `#12`, `ABC-12`.
+    /// Shows where an issue is, named as people name it: `12`, `#12`, `ABC-12`, `bug 12`. All that was typed is kept, since
+    /// what a name is depends on the tracker.
     ShowIssue(String),
     /// Shows where to write a new issue.
     NewIssue(NewIssue),
@@ -64,8 +65,8 @@ impl Command {
     }
 }
 
-/// `issue show 5` and `issue new TITLE`, in GitLab's grammar: what follows a number is ignored, `create` means `new`, and the
-/// lines below a title are the description. GitLab's other commands for issues are the forge's.
+/// `issue show 5` and `issue new TITLE`, in GitLab's grammar: `create` means `new`, and the lines below a title are the
+/// description. GitLab's other commands for issues are the forge's.
 fn issue(text: &str) -> Option<Command> {
     let (issue, rest) = word(text)?;
     let (verb, rest) = word(rest)?;
@@ -73,11 +74,11 @@ fn issue(text: &str) -> Option<Command> {
         return None;
     }
     match verb.to_lowercase().as_str() {
-        "show" => Some(match word(rest) {
-            Some((name, _)) => Command::ShowIssue(name.to_owned()),
-            None => Command::Invalid(
+        "show" => Some(match rest.trim() {
+            "" => Command::Invalid(
                 "`issue show` needs an issue: type `issue show 12` or `issue show ABC-12`".to_owned(),
             ),
+            name => Command::ShowIssue(name.to_owned()),
         }),
         "new" | "create" => {
             let (title, description) = rest.trim().split_once('\n').unwrap_or((rest.trim(), ""));
@@ -125,7 +126,8 @@ mod tests {
             ("Mute  for 1h 30m", Command::Mute(SignedDuration::from_mins(90))),
             ("mute 168h", Command::Mute(SignedDuration::from_hours(168))),
             ("issue show 7", Command::ShowIssue("7".to_owned())),
-            (" Issue  Show\n#7 please", Command::ShowIssue("#7".to_owned())),
+            (" Issue  Show\n#7 please", Command::ShowIssue("#7 please".to_owned())),
+            ("issue show work item 12", Command::ShowIssue("work item 12".to_owned())),
             ("issue show ABC-12", Command::ShowIssue("ABC-12".to_owned())),
             ("issue new", Command::NewIssue(NewIssue::default())),
             ("issue close 7", Command::Other),
