@@ -12,6 +12,7 @@ mod mail;
 mod status;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -260,7 +261,7 @@ impl HttpRequest {
     pub fn post_json(url: url::Url, body: &impl serde::Serialize) -> Self {
         Self {
             headers: vec![("content-type", "application/json".to_owned())],
-            body: serde_json::to_vec(body).expect("our own JSON can be written").into(),
+            body: json(body),
             ..Self::new(Method::Post, url)
         }
     }
@@ -286,6 +287,13 @@ impl fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}/…", self.method.name(), self.origin())
     }
+}
+
+/// As JSON. Most bodies have less than a kilobyte, and are written without moving them.
+fn json(body: &impl serde::Serialize) -> Bytes {
+    let mut json = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut json, body).expect("our own JSON can be written");
+    json.into()
 }
 
 /// What limits the pace: at most `burst` at once, then one `every` so often.
@@ -348,7 +356,7 @@ impl Pace {
 
 /// Names a bucket. A stable digest, since it is made of secrets and is stored and logged.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct BucketKey(pub String);
+pub struct BucketKey(pub Arc<str>);
 
 impl BucketKey {
     fn digest(kind: &'static str, parts: &[&str]) -> Self {
@@ -356,7 +364,7 @@ impl BucketKey {
         let mut key = String::with_capacity(kind.len() + 1 + digest.len());
         key.extend(kind.chars().map(|letter| if letter == ' ' { '-' } else { letter }));
         key.push(':');
-        Self(key + &digest)
+        Self((key + &digest).into())
     }
 }
 

@@ -1,10 +1,10 @@
 //! Logging: readable lines for people, or JSON for programs.
 
-use std::io::IsTerminal as _;
-
+use std::io::{BufWriter, IsTerminal as _};
 use std::sync::OnceLock;
 
 use serde::Deserialize;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -37,17 +37,28 @@ pub enum LogError {
     Taken(String),
 }
 
+/// The log of this process. Lines that are not written yet are written when it is dropped.
+#[must_use]
+pub struct Log {
+    _writer: WorkerGuard,
+}
+
 /// Starts logging to standard error.
 ///
 /// # Errors
 /// The filter cannot be parsed, or a logger is already installed.
-pub fn init(config: &Config) -> Result<(), LogError> {
+pub fn init(config: &Config) -> Result<Log, LogError> {
     let ansi = std::io::stderr().is_terminal();
     let taken = |error: tracing_subscriber::util::TryInitError| LogError::Taken(error.to_string());
-    let (subscriber, filter) = reloadable(config, std::io::stderr, ansi)?;
+    // A thread writes the lines, as many at once as there are: under load they come in thousands a second.
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(false)
+        .thread_name("log-writer")
+        .finish(BufWriter::new(std::io::stderr()));
+    let (subscriber, filter) = reloadable(config, writer, ansi)?;
     subscriber.try_init().map_err(taken)?;
     let _ = FILTER.set(filter);
-    Ok(())
+    Ok(Log { _writer: guard })
 }
 
 /// Replaces the filter of the log, once there is one.

@@ -11,7 +11,7 @@ mod types;
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -225,11 +225,13 @@ pub trait Settings: Sized + fmt::Debug + Send + Sync + 'static {
 pub struct Parsed {
     settings: Arc<dyn Any + Send + Sync>,
     secrets: SecretSettings,
+    /// What was worked out from the settings. Clones share it.
+    derived: Arc<OnceLock<Box<dyn Any + Send + Sync>>>,
 }
 
 impl Parsed {
     pub fn new<T: Settings>(settings: T) -> Self {
-        Self { settings: Arc::new(settings), secrets: SecretSettings::default() }
+        Self { settings: Arc::new(settings), secrets: SecretSettings::default(), derived: Arc::default() }
     }
 
     /// The same, with the secrets in them.
@@ -241,6 +243,12 @@ impl Parsed {
     /// The settings, where `T` is the type they were read as.
     pub fn get<T: Settings>(&self) -> Option<&T> {
         self.settings.downcast_ref()
+    }
+
+    /// What is worked out from the settings once, and not for every event: the first value that is made is kept as long as
+    /// the settings are. There is room for one; `None` where one of another type is kept.
+    pub fn derived<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&T> {
+        self.derived.get_or_init(|| Box::new(make())).downcast_ref()
     }
 
     /// Those that hold secrets, which are to be masked in texts.

@@ -265,8 +265,9 @@ pub static ADAPTERS: &[Entry] = &[
 
 /// The adapter with this slug. Dashes and underscores are equivalent.
 pub fn find(slug: &str) -> Option<&'static Entry> {
-    let slug = slug.replace('_', "-");
-    ADAPTERS.iter().find(|entry| entry.about.slug == slug)
+    let dashed = |letter: u8| if letter == b'_' { b'-' } else { letter };
+    let is_same = |known: &str| known.len() == slug.len() && known.bytes().eq(slug.bytes().map(dashed));
+    ADAPTERS.iter().find(|entry| is_same(entry.about.slug))
 }
 
 /// An adapter without its types.
@@ -408,6 +409,12 @@ impl Links {
     pub fn name(&self, settings: &Parsed) -> String {
         (self.name)(settings)
     }
+}
+
+/// The pace of deliveries to a target, as the settings have it.
+struct PaceOfTarget {
+    target: Box<str>,
+    pace: Arc<Pace>,
 }
 
 impl std::fmt::Debug for Entry {
@@ -600,15 +607,19 @@ impl Entry {
         self.deliver.as_ref().and_then(|deliver| (deliver.unmet)(settings, operator))
     }
 
-    /// See [`Deliver::pace`].
-    pub fn pace(&self, settings: &Parsed, target: &str) -> Option<Pace> {
-        self.deliver.as_ref().map(|deliver| (deliver.pace)(settings, target))
+    /// See [`Deliver::pace`]. That of the first target is worked out once, since most integrations have one.
+    pub fn pace(&self, settings: &Parsed, target: &str) -> Option<Arc<Pace>> {
+        let deliver = self.deliver.as_ref()?;
+        let work_out = || Arc::new((deliver.pace)(settings, target));
+        let first = settings.derived(|| PaceOfTarget { target: target.into(), pace: work_out() });
+        let known = first.filter(|first| &*first.target == target).map(|first| Arc::clone(&first.pace));
+        Some(known.unwrap_or_else(work_out))
     }
 
     /// The scope of the service's rate limits and holds.
     pub fn destination(&self, settings: &Parsed, target: &str) -> Arc<str> {
         let pace = self.pace(settings, target);
-        pace.map_or_else(|| self.about.slug.into(), |pace| pace.destination.key.0.into())
+        pace.map_or_else(|| self.about.slug.into(), |pace| Arc::clone(&pace.destination.key.0))
     }
 
     /// The scope of the service's rate limits and holds, and the widest bucket that it takes from: see [`Pace::widest`].
@@ -617,10 +628,7 @@ impl Entry {
             let slug: Arc<str> = self.about.slug.into();
             return (Arc::clone(&slug), slug);
         };
-        let destination: Arc<str> = pace.destination.key.0.as_str().into();
-        let share = pace.shared.last().map(|widest| widest.key.0.as_str().into());
-        let share = share.unwrap_or_else(|| Arc::clone(&destination));
-        (destination, share)
+        (Arc::clone(&pace.destination.key.0), Arc::clone(&pace.widest().key.0))
     }
 
     /// See [`Deliver::call`].

@@ -43,7 +43,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 pub(super) async fn run(_: Args, options: &Options) -> anyhow::Result<ExitCode> {
     let config = options.config()?;
-    log::init(&config.log)?;
+    let _log = log::init(&config.log)?;
     let mut signals = Signals::new().context("cannot listen for signals")?;
     let address = config.http.listen;
     let listener = listen(address)

@@ -21,11 +21,12 @@ use crate::adapters::contract::LazyMessage;
 use crate::adapters::{
     self, Entry, Notification, OperatorSettings, ProjectLinks, open_request_starts_build, secrets_of,
 };
-use crate::call::{Answer, Call, Failure, Pace, Receiver, Response, Sent, describe};
+use crate::call::{Answer, Call, Failure, Pace, Receiver, Request, Response, Sent, describe};
 use crate::catalog::Catalog;
 use crate::digest::Digest;
 use crate::event::{Event, Undecodable};
 use crate::integration::Integration;
+use crate::settings::Secrets;
 use crate::store::merge_requests::MergeRequests;
 use crate::store::{Delivery, NewWatch};
 use crate::wire::{SendError, Transport};
@@ -189,9 +190,12 @@ impl Prepared {
     }
 
     /// What an attempt takes. Where only a repeat looks first, the others make one call.
-    pub(super) fn pace(&self, delivery: &Delivery) -> Option<Pace> {
+    pub(super) fn pace(&self, delivery: &Delivery) -> Option<Arc<Pace>> {
         let pace = self.entry.pace(&self.integration.settings, &delivery.target)?;
-        Some(if self.looks_first() && !is_repeat(delivery) { pace.calls(1) } else { pace })
+        if self.looks_first() && !is_repeat(delivery) {
+            return Some(Arc::new((*pace).clone().calls(1)));
+        }
+        Some(pace)
     }
 }
 
@@ -221,8 +225,13 @@ pub async fn attempt(transport: &dyn Transport, outgoing: Outgoing<'_>) -> Repor
     match outgoing.build_call() {
         Ok(call) => {
             let Ran { end, status, took, answer } = run(transport, call, outgoing.calls()).await;
-            let secrets = outgoing.integration.settings.secret_settings();
-            let answer = answer.map(|answer| secrets.mask_echo(answer));
+            let answer = answer.map(|Said { words, may_quote }| {
+                if may_quote {
+                    outgoing.integration.settings.secret_settings().mask_echo(words)
+                } else {
+                    words
+                }
+            });
             let outcome = match end {
                 End::Done(sent) => Outcome::Delivered(sent),
                 End::Skipped(why) => Outcome::Skipped(why),
@@ -280,7 +289,15 @@ pub(super) struct Ran<T> {
     /// From the first byte sent to the last answer read.
     pub(super) took: Duration,
     /// The answer that ended a chain well, without the request's own secrets.
-    pub(super) answer: Option<String>,
+    pub(super) answer: Option<Said>,
+}
+
+/// What a service answered, for people.
+pub(super) struct Said {
+    pub(super) words: String,
+    /// Whether the words may quote what was sent. Masking takes longer than all else that is done with an answer, and most
+    /// services answer nothing or `ok`.
+    pub(super) may_quote: bool,
 }
 
 /// What a chain of calls came to.
@@ -295,7 +312,7 @@ pub(super) enum End<T> {
 /// Sends a call and those that its answers ask for, `at_most` in all: the only runner of calls, for every type of result.
 pub(super) async fn run<T>(transport: &dyn Transport, mut call: Call<T>, at_most: u32) -> Ran<T> {
     let started = Instant::now();
-    let (mut status, mut said) = (None, None);
+    let (mut status, mut said): (_, Option<Said>) = (None, None);
     let end = 'calls: {
         for _ in 0..at_most {
             let Call { request, read, on_no_response, receiver, remark } = call;
@@ -303,11 +320,11 @@ pub(super) async fn run<T>(transport: &dyn Transport, mut call: Call<T>, at_most
                 warn!(?request, "{remark}");
             }
             debug!(?request, "sending");
-            let mut words = None;
+            said = None;
             let answer = match (transport.send(&request).await, on_no_response) {
                 (Ok(response), _) => {
                     status = status_of(&response);
-                    words = words_of(&response);
+                    said = Said::of(&response);
                     read(&response)
                 }
                 (Err(error), Some(go_on)) => go_on(&error.to_string()),
@@ -315,7 +332,7 @@ pub(super) async fn run<T>(transport: &dyn Transport, mut call: Call<T>, at_most
             };
             match answer {
                 Answer::Done(value) => {
-                    said = words.map(|words| secrets_of(&request).mask_echo(words));
+                    said = said.map(|said| said.without_secrets_of(&request));
                     break 'calls End::Done(value);
                 }
                 Answer::Skipped(why) => {
@@ -347,11 +364,22 @@ fn status_of(response: &Response) -> Option<u16> {
     }
 }
 
-fn words_of(response: &Response) -> Option<String> {
-    match response {
-        Response::Http(response) => Some(describe(response)),
-        Response::Smtp(reply) => Some(reply.describe()),
-        Response::Written => None,
+impl Said {
+    fn of(response: &Response) -> Option<Self> {
+        Some(match response {
+            Response::Http(response) => {
+                Self { words: describe(response), may_quote: Secrets::may_stand_in(&response.body) }
+            }
+            Response::Smtp(reply) => Self { words: reply.describe(), may_quote: true },
+            Response::Written => return None,
+        })
+    }
+
+    fn without_secrets_of(self, request: &Request) -> Self {
+        if !self.may_quote {
+            return self;
+        }
+        Self { words: secrets_of(request).mask_echo(self.words), ..self }
     }
 }
 
@@ -379,7 +407,7 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
-    use crate::call::{HttpRequest, HttpResponse, Method, Request, by_status};
+    use crate::call::{HttpRequest, HttpResponse, Method, by_status};
     use crate::event::EventId;
     use crate::integration::{Family, IntegrationId};
     use crate::settings::{Properties, Value};

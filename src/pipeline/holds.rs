@@ -77,7 +77,7 @@ fn address_of(integration: &IntegrationId, destination: &DestinationKey) -> Hold
 }
 
 fn bucket_key(bucket: &Bucket) -> HoldKey {
-    HoldKey::Bucket(bucket.key.0.as_str().into())
+    HoldKey::Bucket(Arc::clone(&bucket.key.0))
 }
 
 impl HoldChange {

@@ -295,7 +295,7 @@ fn waits_for(snapshot: &Snapshot, group: &WaitingGroup, key: &HoldKey) -> bool {
             let Some(integration) = snapshot.integration(&group.integration) else { return false };
             let pace = adapters::find(integration.slug)
                 .and_then(|entry| entry.pace(&integration.settings, &group.target));
-            pace.is_some_and(|pace| pace.buckets().any(|bucket| bucket.key.0 == **name))
+            pace.is_some_and(|pace| pace.buckets().any(|bucket| *bucket.key.0 == **name))
         }
     }
 }

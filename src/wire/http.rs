@@ -267,7 +267,14 @@ fn answered_headers(headers: &HeaderMap) -> Vec<(String, String)> {
 
 /// Reads a body up to the limit. The rest stays unread, and an HTTP/1 connection is closed because of that.
 async fn read_body(mut response: reqwest::Response, limit: usize) -> reqwest::Result<Bytes> {
-    let mut body = BytesMut::new();
+    // Most answers come in one piece, which is not copied.
+    let first = response.chunk().await?.unwrap_or_default();
+    if first.len() >= limit {
+        return Ok(first.slice(..limit));
+    }
+    let Some(second) = response.chunk().await? else { return Ok(first) };
+    let mut body = BytesMut::from(first);
+    body.extend_from_slice(&second[..second.len().min(limit - body.len())]);
     while body.len() < limit {
         let Some(piece) = response.chunk().await? else { break };
         body.extend_from_slice(&piece[..piece.len().min(limit - body.len())]);

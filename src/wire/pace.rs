@@ -193,7 +193,7 @@ impl<C: Clock + Clone> Limiters<C> {
 
     /// When the buckets of this share may have been used up last by another process.
     fn used_up(&self, share: &BucketKey) -> Option<UsedUp<C::Instant>> {
-        let of_share = self.shares_used_up.get(&share.0).copied();
+        let of_share = self.shares_used_up.get(&*share.0).copied();
         match (of_share, self.used_up) {
             (Some(of_share), Some(of_all)) if of_share.at < of_all.at => Some(of_all),
             (of_share, of_all) => of_share.or(of_all),
@@ -329,7 +329,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn bucket(name: &str, every: Duration, burst: u32) -> Bucket {
-        Bucket { key: BucketKey(name.to_owned()), every, burst }
+        Bucket { key: BucketKey(name.into()), every, burst }
     }
 
     fn pace(config: Config) -> (Pace<FakeRelativeClock>, FakeRelativeClock) {
@@ -343,7 +343,7 @@ mod tests {
     }
 
     fn key(name: &str) -> BucketKey {
-        BucketKey(name.to_owned())
+        BucketKey(name.into())
     }
 
     /// How many calls are admitted at this moment.

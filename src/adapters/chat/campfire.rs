@@ -407,7 +407,10 @@ mod tests {
     fn rooms_of_one_account_share_its_limit() {
         let keys = |room: &str| {
             let settings = [("token", "x"), ("subdomain", "acme"), ("room", room)];
-            sample_buckets("campfire", &settings).into_iter().map(|bucket| bucket.key.0).collect::<Vec<_>>()
+            sample_buckets("campfire", &settings)
+                .into_iter()
+                .map(|bucket| bucket.key.0.to_string())
+                .collect::<Vec<_>>()
         };
         let (one, other) = (keys("1"), keys("2"));
         assert!(one[0] != other[0] && one[1] == other[1], "{one:?} {other:?}");

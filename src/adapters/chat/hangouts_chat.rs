@@ -361,7 +361,7 @@ mod tests {
     fn webhooks_of_one_space_share_its_quota() {
         let keys = |webhook: &str| {
             let buckets = sample_buckets("hangouts-chat", &[("webhook", webhook)]);
-            buckets.into_iter().map(|bucket| bucket.key.0).collect::<Vec<_>>()
+            buckets.into_iter().map(|bucket| bucket.key.0.to_string()).collect::<Vec<_>>()
         };
         let (one, other) = (keys(WEBHOOK), keys(&WEBHOOK.replace("a-key", "another")));
         assert_ne!(one[0], other[0], "a webhook's failures do not hold another one");

@@ -430,7 +430,7 @@ mod tests {
     fn rooms_of_one_account_share_its_limit() {
         let keys = |token: &str, room: &str| {
             let buckets = sample_buckets("matrix", &[("token", token), ("room", room)]);
-            buckets.into_iter().map(|bucket| bucket.key.0).collect::<Vec<_>>()
+            buckets.into_iter().map(|bucket| bucket.key.0.to_string()).collect::<Vec<_>>()
         };
         let (one, other) = (keys("t-one", "!a:b"), keys("t-one", "!c:b"));
         assert!(one[0] != other[0] && one[1] == other[1], "{one:?} {other:?}");

@@ -302,7 +302,7 @@ fn rate_limits_are_per_webhook_and_per_service() {
         let buckets = buckets(entry("discord"), &settings_of("discord", &[("webhook", webhook)]), "");
         assert_eq!((buckets[0].every.as_millis(), buckets[0].burst), (2000, 5));
         assert_eq!((buckets[1].every.as_millis(), buckets[1].burst), (20, 50));
-        buckets.into_iter().map(|bucket| bucket.key.0).collect()
+        buckets.into_iter().map(|bucket| bucket.key.0.to_string()).collect()
     };
     let one = keys(HOOK);
     for same in [
@@ -318,8 +318,8 @@ fn rate_limits_are_per_webhook_and_per_service() {
     // Each webhook of its own has a pace of its own.
     let second = ("push_channel", "https://discord.com/api/webhooks/2/bbbbbbbbbbbbbbbbbbbbbbbb");
     let settings = settings_of("discord", &[("webhook", HOOK), second]);
-    assert_eq!(buckets(entry("discord"), &settings, "push")[0].key.0, other[0]);
-    assert_eq!(buckets(entry("discord"), &settings, "issue")[0].key.0, one[0]);
+    assert_eq!(buckets(entry("discord"), &settings, "push")[0].key.0.as_ref(), other[0]);
+    assert_eq!(buckets(entry("discord"), &settings, "issue")[0].key.0.as_ref(), one[0]);
 }
 
 // ---- what is said

@@ -267,7 +267,7 @@ fn buckets(entry: &Entry, settings: &Parsed, target: &str) -> Vec<Bucket> {
 
 /// Their keys.
 fn keys_of(entry: &Entry, settings: &Parsed, target: &str) -> Vec<String> {
-    buckets(entry, settings, target).into_iter().map(|bucket| bucket.key.0).collect()
+    buckets(entry, settings, target).into_iter().map(|bucket| bucket.key.0.to_string()).collect()
 }
 
 fn failure(answer: Answer<Sent>) -> Failure {

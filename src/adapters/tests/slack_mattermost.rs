@@ -122,7 +122,7 @@ fn slacks_rate_limits_are_per_webhook_and_per_workspace() {
         let buckets = buckets(entry("slack"), &settings, "#any");
         assert_eq!((buckets[0].every.as_millis(), buckets[0].burst), (1000, 5));
         assert_eq!((buckets[1].every.as_millis(), buckets[1].burst), (200, 10));
-        buckets.into_iter().map(|bucket| bucket.key.0).collect()
+        buckets.into_iter().map(|bucket| bucket.key.0.to_string()).collect()
     };
     let (one, two) = (keys(HOOK), keys("https://hooks.slack.com/services/T01/B02/bbbbbbbbbbbbbbbbbbbbbbbb"));
     assert_ne!(one[0], two[0]);
@@ -224,7 +224,7 @@ fn mattermosts_rate_limit_is_per_host() {
         let buckets = buckets(entry("mattermost"), &settings, "");
         let host = buckets.last().expect("a bucket");
         assert_eq!((host.every.as_millis(), host.burst), (200, 20));
-        buckets.into_iter().map(|bucket| bucket.key.0).collect()
+        buckets.into_iter().map(|bucket| bucket.key.0.to_string()).collect()
     };
     let one = keys("https://chat.example/hooks/a");
     assert_eq!(one.last(), keys("https://chat.example/sub/path/hooks/b").last());

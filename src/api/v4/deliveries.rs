@@ -139,7 +139,7 @@ fn shown(caller: &Caller, mut detail: store::DeliveryDetail) -> DeliveryDetail {
         let pace = integration.and_then(|found| {
             crate::adapters::find(found.slug).and_then(|entry| entry.pace(&found.settings, &line.target))
         });
-        detail.hold = state.holds.snapshot().longest(line, pace.as_ref(), *now).cloned();
+        detail.hold = state.holds.snapshot().longest(line, pace.as_deref(), *now).cloned();
     }
     DeliveryDetail::from(&detail).with_request(shown)
 }

@@ -6,6 +6,7 @@ mod filter;
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::bail;
 use clap::builder::PossibleValuesParser;
@@ -175,10 +176,10 @@ async fn hold_on(
     let holds: HoldSet = store.holds(now).await?.into_iter().collect();
     // Only the settings say which rate limits a delivery shares with others, and reading them takes keys and files.
     let pace = if holds.holds_buckets(now) { pace(config, line, now).await } else { None };
-    Ok(holds.longest(line, pace.as_ref(), now).cloned())
+    Ok(holds.longest(line, pace.as_deref(), now).cloned())
 }
 
-async fn pace(config: &Config, line: &DeliveryLine, now: Timestamp) -> Option<Pace> {
+async fn pace(config: &Config, line: &DeliveryLine, now: Timestamp) -> Option<Arc<Pace>> {
     let snapshot = match state::view(config, now).await {
         Ok((snapshot, _)) => snapshot,
         Err(error) => {

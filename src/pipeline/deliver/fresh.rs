@@ -1,7 +1,8 @@
 //! Events whose deliveries are attempted before they are rows: handed over by dispatch, and kept when each delivery has a fate.
 //!
 //! An event that takes longer than [`ROWS_AFTER`] becomes rows, so that its source goes on. What is to be kept is written together,
-//! at [`KEPT_AT`] events or after [`KEPT_WITHIN`], or at once where a later delivery of a lane waits for it.
+//! at [`KEPT_AT`] events or after [`KEPT_WITHIN`], or earlier where as many later deliveries of lanes wait for it as attempts are
+//! under way.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,8 +98,11 @@ impl Deliverer {
         for delivery in &awaited {
             self.make_rows(*delivery);
         }
+        self.awaited += awaited.len();
         let is_late = self.to_keep_since.is_some_and(|since| after(since, KEPT_WITHIN) <= now);
-        if is_late || self.to_keep.len() >= KEPT_AT || !awaited.is_empty() {
+        // While most attempts go on, a lane may wait for a larger commit: one for each lane would take more time than it gains.
+        let is_held_up = self.awaited > 0 && self.awaited >= self.under_way.len();
+        if is_late || self.to_keep.len() >= KEPT_AT || is_held_up {
             self.keep_now();
         }
     }
@@ -106,6 +110,7 @@ impl Deliverer {
     /// Has what is to be kept written.
     pub(super) fn keep_now(&mut self) {
         self.to_keep_since = None;
+        self.awaited = 0;
         if !self.to_keep.is_empty() {
             let kept = std::mem::take(&mut self.to_keep);
             // The writer ends only after us.

@@ -108,6 +108,8 @@ pub struct Deliverer {
     /// Events to be kept, which are written together, and when the first of them was.
     to_keep: Vec<Kept>,
     to_keep_since: Option<Timestamp>,
+    /// How many deliveries wait until what is to be kept is written.
+    awaited: usize,
     /// Events that wait to be written to the event log.
     logged: Arc<AtomicUsize>,
     /// Settlements that were sent and are not written yet. They count as attempts under way: after a power cut, they are
@@ -164,6 +166,7 @@ impl Deliverer {
             in_hand: InHand::default(),
             to_keep: Vec::new(),
             to_keep_since: None,
+            awaited: 0,
             logged,
             unwritten: 0,
             stopped: Stopped::default(),

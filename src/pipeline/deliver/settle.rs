@@ -145,7 +145,7 @@ fn shared_buckets(integration: Option<&Integration>, delivery: &Delivery, outcom
         return Vec::new();
     };
     let Some(entry) = adapters::find(integration.slug) else { return Vec::new() };
-    entry.pace(&integration.settings, &delivery.target).map(|pace| pace.shared).unwrap_or_default()
+    entry.pace(&integration.settings, &delivery.target).map(|pace| pace.shared.clone()).unwrap_or_default()
 }
 
 /// One line in the log for each hold that begins.

@@ -57,7 +57,7 @@ impl Case {
 
     fn after_settings(&mut self, effect: &Effect, target: &str, version: i64, at: Timestamp) -> HoldChange {
         let (delivery, integration) = (delivery(target), slack(version));
-        let shared = [Bucket { key: BucketKey("workspace".to_owned()), every: Duration::ZERO, burst: 1 }];
+        let shared = [Bucket { key: BucketKey("workspace".into()), every: Duration::ZERO, burst: 1 }];
         let attempted = Attempted {
             delivery: &delivery,
             integration: Some(&integration),
@@ -306,7 +306,7 @@ fn line(target: &str, destination: &str) -> DeliveryLine {
 
 #[test]
 fn a_held_bucket_is_named_as_the_reason() {
-    let bucket = |key: &str| Bucket { key: BucketKey(key.to_owned()), every: Duration::ZERO, burst: 1 };
+    let bucket = |key: &str| Bucket { key: BucketKey(key.into()), every: Duration::ZERO, burst: 1 };
     let pace = Pace::of(bucket("hook")).and(bucket("workspace"));
     let mut case = Case::default();
     let until = now() + 1.minute();
@@ -328,7 +328,7 @@ fn a_held_bucket_is_named_as_the_reason() {
 
 #[test]
 fn a_held_limit_is_for_all_who_share_it_and_ends() {
-    let bucket = |key: &str| Bucket { key: BucketKey(key.to_owned()), every: Duration::ZERO, burst: 1 };
+    let bucket = |key: &str| Bucket { key: BucketKey(key.into()), every: Duration::ZERO, burst: 1 };
     let (ours, theirs, host) = (bucket("ours"), bucket("theirs"), bucket("host"));
     let until = now() + 40.seconds();
     let (shared, short) = (HoldKey::Bucket("host".into()), HoldKey::Bucket("ours".into()));

@@ -146,7 +146,7 @@ impl StatusPoller {
                 WatchKind::Probe => entry.probe.as_ref().map(|probe| probe.pace(settings)),
             }
         });
-        pace.map_or_else(|| format!("watch {}", watch.number), |pace| pace.destination.key.0)
+        pace.map_or_else(|| format!("watch {}", watch.number), |pace| pace.destination.key.0.to_string())
     }
 
     /// Asks, or puts off. Returns the turn of a question.

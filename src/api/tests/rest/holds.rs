@@ -45,11 +45,12 @@ impl Api {
 
     fn pace(&self) -> Pace {
         let integration = self.catalog.integration(&slack(42)).unwrap();
-        adapters::find("slack").unwrap().pace(&integration.settings, "#ops").unwrap()
+        let pace = adapters::find("slack").unwrap().pace(&integration.settings, "#ops").unwrap();
+        (*pace).clone()
     }
 
     fn destination(&self) -> Arc<str> {
-        self.pace().destination.key.0.into()
+        self.pace().destination.key.0.clone()
     }
 
     /// A hold that the current settings of a project's Slack led to.
@@ -148,7 +149,7 @@ async fn a_delivery_shows_the_hold_that_it_waits_for() {
     let path = format!("{SLACK}/deliveries/{}", api.delivery().await);
     assert_eq!(api.get(&admin, &path).await.json()["hold"], Value::Null);
 
-    let shared = HoldKey::Bucket(api.pace().shared[0].key.0.as_str().into());
+    let shared = HoldKey::Bucket(api.pace().shared[0].key.0.clone());
     api.hold(vec![api.made(42, shared, HoldCause::Throttled, later(MINUTE))]).await;
     let bucket = json!({
         "kind": "bucket", "cause": "throttled", "reason": "answered 404", "strikes": 3,
