@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::broker::BrokerStates;
+use crate::adapters::OperatorSettings;
 use crate::api::LoginLimiter;
 use crate::catalog::CachedCatalog;
 use crate::config::Config;
@@ -25,6 +26,7 @@ use crate::pipeline::standing::Part;
 use crate::pipeline::test_send::TestSender;
 use crate::store::merge_requests::MergeRequests;
 use crate::store::{Alerts, EventRecords, Inbox, Ledger, Outbox, Quarantine, Registry, Store, Watches};
+use crate::wire::Wire;
 use crate::{api, metrics, store};
 
 /// How long an answer of the mail relay or the forge is shown again.
@@ -37,6 +39,7 @@ pub(super) struct Components {
     pub(super) catalog: Arc<CachedCatalog>,
     pub(super) holds: Holds,
     pub(super) tests: TestSender,
+    pub(super) wire: Live<Wire>,
     pub(super) deliverer: DelivererHandle,
     pub(super) http: Live<api::Config>,
     pub(super) arrived: Arc<Notify>,
@@ -60,6 +63,7 @@ pub(super) fn http_state(config: &Config, components: Components) -> store::Resu
         catalog,
         holds,
         tests,
+        wire,
         deliverer,
         http,
         arrived,
@@ -90,13 +94,12 @@ pub(super) fn http_state(config: &Config, components: Components) -> store::Resu
         outbox: Arc::clone(&store) as Arc<dyn Outbox>,
         watches: Arc::clone(&store) as Arc<dyn Watches>,
         alerts: Arc::clone(&store) as Arc<dyn Alerts>,
-        forge_url: config.operator.forge.url.clone(),
         merge_requests: Arc::clone(&store) as Arc<dyn MergeRequests>,
         registry: store as Arc<dyn Registry>,
         arrived,
         broker: Arc::new(of_broker),
         last_reload,
-        parts: parts_asked(config, &tests),
+        parts: parts_asked(wire, &tests),
         condition,
         clock: Arc::new(move || clock.now()),
         metrics,
@@ -114,34 +117,46 @@ pub(super) fn http_state(config: &Config, components: Components) -> store::Resu
     })
 }
 
-/// What was found, and when.
-type KnownParts = (Instant, Vec<Part>);
+/// What was found, when, and by which settings.
+struct KnownParts {
+    at: Instant,
+    wire: Arc<Wire>,
+    operator: Arc<OperatorSettings>,
+    found: Vec<Part>,
+}
+
+impl KnownParts {
+    /// Whether it is recent enough, and of these settings.
+    fn hold(&self, wire: &Arc<Wire>, operator: &Arc<OperatorSettings>) -> bool {
+        self.at.elapsed() < KEEP_ANSWERS
+            && Arc::ptr_eq(&self.wire, wire)
+            && Arc::ptr_eq(&self.operator, operator)
+    }
+}
 
 /// What asks the mail relay and the forge. Their answers are kept for a moment, so that people who look often do not keep the
 /// relay busy, and a wrong password does not lock the account.
 fn parts_asked(
-    config: &Config,
+    wire: Live<Wire>,
     tests: &TestSender,
 ) -> Arc<dyn Fn() -> BoxFuture<'static, Vec<Part>> + Send + Sync> {
-    let (smtp, operator) = (config.wire.smtp.clone(), tests.operator.clone());
-    let transport = Arc::clone(&tests.transport);
+    let operator = tests.operator.clone();
     let known: Arc<tokio::sync::Mutex<Option<KnownParts>>> = Arc::default();
     Arc::new(move || {
-        let (smtp, operator) = (smtp.clone(), operator.get());
-        let (transport, known) = (Arc::clone(&transport), Arc::clone(&known));
+        let (wire, operator, known) = (wire.get(), operator.get(), Arc::clone(&known));
         async move {
             let mut known = known.lock().await;
-            if let Some((at, found)) = &*known
-                && at.elapsed() < KEEP_ANSWERS
+            if let Some(known) = &*known
+                && known.hold(&wire, &operator)
             {
-                return found.clone();
+                return known.found.clone();
             }
             let (relay, forge) = tokio::join!(
-                parts::mail_relay(&smtp, &operator.mail.from),
-                parts::forge_api(&operator.forge, &*transport)
+                parts::mail_relay(wire.smtp(), &operator.mail.from),
+                parts::forge_api(&operator.forge, &*wire)
             );
             let found: Vec<Part> = relay.into_iter().chain(forge).collect();
-            *known = Some((Instant::now(), found.clone()));
+            *known = Some(KnownParts { at: Instant::now(), wire, operator, found: found.clone() });
             found
         }
         .boxed()

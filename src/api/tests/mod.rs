@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Config, LoginLimiter, State, router, serve};
+use crate::adapters::OperatorSettings;
+use crate::adapters::OperatorSettings;
 use crate::call::{Request, Response};
 use crate::catalog::{CachedCatalog, PermittedHosts, UrlPolicy};
 use crate::event::{Event, Trigger, sample};
@@ -176,6 +178,13 @@ fn junk(store: Arc<dyn Quarantine>) -> Arc<BoundedQuarantine> {
     Arc::new(BoundedQuarantine::new(store, Bounds { messages: 30, bytes: 1_000_000 }))
 }
 
+/// The operator's settings, with the forge's address.
+fn operator() -> OperatorSettings {
+    let mut operator = OperatorSettings::default();
+    "https://forge.example".clone_into(&mut operator.forge.url);
+    operator
+}
+
 /// Everything behind the task, over one store.
 async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
     let holds = Holds::default();
@@ -199,14 +208,8 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         outbox: store.clone(),
         watches: store.clone(),
         alerts: store.clone(),
-        forge_url: "https://forge.example".to_owned(),
         merge_requests: store,
-        tests: TestSender {
-            transport,
-            pace: Arc::default(),
-            operator: crate::pipeline::live::Live::default(),
-            holds,
-        },
+        tests: TestSender { transport, pace: Arc::default(), operator: operator().into(), holds },
         commands: None.into(),
         written: Arc::new(|| Box::pin(std::future::ready(()))),
         stored: Arc::new(|_| {}),
