@@ -170,3 +170,34 @@ fn written(deliverer: &DelivererHandle) -> Arc<dyn Fn() -> BoxFuture<'static, ()
         async move { deliverer.flush().await }.boxed()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+    use crate::pipeline::holds::Holds;
+    use crate::pipeline::parts::MAIL_RELAY;
+
+    fn wire(options: &[&str]) -> Wire {
+        let options: Vec<String> = options.iter().map(ToString::to_string).collect();
+        Wire::new(&Config::load(Sources::for_tests(&options)).unwrap().wire).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_status_asks_the_relay_that_a_reload_named() {
+        let live = Live::new(wire(&[]));
+        let tests = TestSender {
+            transport: Arc::new(live.clone()),
+            pace: Arc::default(),
+            operator: Live::default(),
+            holds: Holds::default(),
+        };
+        let ask = parts_asked(live.clone(), &tests);
+        assert!(ask().await.is_empty(), "no relay is configured");
+        live.set(wire(&["smtp.host=127.0.0.1", "smtp.port=1", "mail.from=bell@forge.example"]));
+        let found = ask().await;
+        let [relay] = &found[..] else { panic!("the relay alone: {found:?}") };
+        assert_eq!(relay.name, MAIL_RELAY);
+        assert!(relay.found.as_ref().is_err_and(|why| why.contains("127.0.0.1:1")), "{relay:?}");
+    }
+}

@@ -23,7 +23,6 @@ use tokio_util::task::TaskTracker;
 
 use super::{Config, LoginLimiter, State, router, serve};
 use crate::adapters::OperatorSettings;
-use crate::adapters::OperatorSettings;
 use crate::call::{Request, Response};
 use crate::catalog::{CachedCatalog, PermittedHosts, UrlPolicy};
 use crate::event::{Event, Trigger, sample};
