@@ -22,7 +22,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Config, LoginLimiter, State, router, serve};
-use crate::adapters::OperatorSettings;
 use crate::call::{Request, Response};
 use crate::catalog::{CachedCatalog, PermittedHosts, UrlPolicy};
 use crate::event::{Event, Trigger, sample};
@@ -175,13 +174,6 @@ fn sqlite(folder: &tempfile::TempDir) -> Arc<Sqlite> {
 
 fn junk(store: Arc<dyn Quarantine>) -> Arc<BoundedQuarantine> {
     Arc::new(BoundedQuarantine::new(store, Bounds { messages: 30, bytes: 1_000_000 }))
-}
-
-/// The operator's settings, with the forge's address.
-fn operator() -> OperatorSettings {
-    let mut operator = OperatorSettings::default();
-    "https://forge.example".clone_into(&mut operator.forge.url);
-    operator
 }
 
 /// Everything behind the task, over one store.

@@ -27,8 +27,7 @@ async fn an_event_is_shown_with_what_became_of_it_then_and_now() {
         assert!(untold.text.contains(part), "{part}: {}", untold.text);
     }
     let told = person.get("/-/events/told").await.text;
-    let delivery =
-        api.get(&admin, "/events/told").await.json()["verdicts"][0]["deliveries"][0]["delivery"].clone();
+    let delivery = api.get(&admin, "/events/told").await.json()["verdicts"][0]["deliveries"][0]["id"].clone();
     assert!(told.contains("the same"), "{told}");
     let delivery = format!("/-/deliveries/{delivery}");
     assert!(told.contains(&format!("href=\"{delivery}\"")), "{told}");
@@ -174,8 +173,7 @@ async fn skeletons(words: &str) -> Vec<(String, Vec<String>)> {
         raw: words.to_owned().into(),
     };
     api.store.quarantine(vec![odd]).await.unwrap();
-    let delivery =
-        api.get(&token, "/events/told").await.json()["verdicts"][0]["deliveries"][0]["delivery"].clone();
+    let delivery = api.get(&token, "/events/told").await.json()["verdicts"][0]["deliveries"][0]["id"].clone();
     let number = api.store.list_quarantined(None, 1).await.unwrap()[0].number;
     let person = Person::with(&api, &token).await;
     let mut pages = Vec::new();
