@@ -200,7 +200,12 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         watches: store.clone(),
         alerts: store.clone(),
         merge_requests: store,
-        tests: TestSender { transport, pace: Arc::default(), operator: operator().into(), holds },
+        tests: TestSender {
+            transport,
+            pace: Arc::default(),
+            operator: crate::pipeline::live::Live::default(),
+            holds,
+        },
         commands: None.into(),
         written: Arc::new(|| Box::pin(std::future::ready(()))),
         stored: Arc::new(|_| {}),
