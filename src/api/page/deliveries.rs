@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::layout::Section;
 use super::parts::{self, Row, badge, facts, json_box, moment, moment_in_full, notice, table};
 use super::viewer::{Posted, Refused, Viewer, go_to};
-use super::{events, places, reached};
+use super::{places, reached};
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{Attempt, DeliveryDetail};
 use crate::api::v4::Params;
@@ -199,7 +199,7 @@ fn one(viewer: &Viewer, title: &str, detail: &DeliveryDetail) -> Markup {
             ("Integration", Some(html! { a href=(places::of_integration(&integration)) { (name) } })),
             ("Target", Some(if delivery.target.is_empty() { html! { "the address's own" } } else { html! { (delivery.target) } })),
             ("Destination", Some(html! { code { (delivery.destination) } })),
-            ("Event", Some(html! { a href=(events::address(&delivery.event)) { (delivery.event) } })),
+            ("Event", Some(html! { a href=(places::of_event(&delivery.event)) { (delivery.event) } })),
             ("Written", Some(moment_in_full(delivery.created_at.0, now))),
             ("Ended", delivery.settled_at.map(|at| moment_in_full(at.0, now))),
             ("Next attempt", delivery.due.map(|at| moment_in_full(at.0, now))),

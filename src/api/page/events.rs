@@ -27,11 +27,6 @@ const SUBJECT: usize = 140;
 /// Of no project.
 const NONE: EventsOf = EventsOf::Place { project_id: None, path: None };
 
-/// The page of an event.
-pub(super) fn address(id: &str) -> String {
-    format!("/-/events/{}", places::encoded(id))
-}
-
 /// The events that a token reaches.
 fn reached_by(caller: &Caller) -> EventsOf {
     caller.state.catalog.read(|snapshot| {
@@ -126,7 +121,7 @@ fn rows(viewer: &Viewer, records: &[EventRecord]) -> Markup {
     let now = viewer.caller.now;
     let row = |record: &EventRecord| -> Row {
         vec![
-            html! { a href=(address(record.id.as_str())) { (moment(record.received_at, now)) } },
+            html! { a href=(places::of_event(record.id.as_str())) { (moment(record.received_at, now)) } },
             html! { (record.kind.replace('_', " ")) },
             html! { (record.project.as_deref().unwrap_or_default()) },
             html! { (parts::cut(&parts::subject(&record.subject), SUBJECT)) },
