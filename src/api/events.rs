@@ -120,11 +120,7 @@ async fn accept(
     now: jiff::Timestamp,
 ) -> Result<Accepted, ApiError> {
     let answer = |result: &str| accepted(Some(&event.id), result);
-    if event.trigger.is_none() {
-        // No integration takes events of this kind, so there is nothing to store.
-        metrics::event("http", event.kind(), "unrouted");
-        return Ok(answer("dropped: no integration takes events of this kind"));
-    }
+    // One that no integration takes goes the same way: dispatch counts it, and the log has it.
     let new = match committed(refusal_as_answer(state.inbox.push(event, now))).await? {
         Ok(new) => new,
         Err(why) => return set_aside(state, sender, event, why, now).await,
@@ -132,7 +128,11 @@ async fn accept(
     if new {
         state.arrived.notify_one();
     }
-    Ok(answer(if new { "accepted" } else { "known: it came before" }))
+    Ok(answer(match (event.trigger, new) {
+        (None, _) => "dropped: no integration takes events of this kind",
+        (Some(_), true) => "accepted",
+        (Some(_), false) => "known: it came before",
+    }))
 }
 
 /// Keeps a body that is not an event, and refuses it with the reason. An event of an unknown kind is answered with 202

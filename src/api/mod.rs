@@ -132,8 +132,6 @@ pub struct State {
     pub outbox: Arc<dyn Outbox>,
     pub watches: Arc<dyn Watches>,
     pub alerts: Arc<dyn Alerts>,
-    /// The forge's address, for links to its projects; empty if it is not configured.
-    pub forge_url: String,
     pub merge_requests: Arc<dyn MergeRequests>,
     /// Sends tests of integrations.
     pub tests: TestSender,

@@ -1,6 +1,6 @@
 //! The catalog at one moment: everything that is configured, and which settings apply where.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -265,6 +265,23 @@ impl Snapshot {
     pub fn id_at(&self, scope: &ResolvedScope, slug: &str) -> IntegrationId {
         let present = self.at(scope, slug).map(|integration| integration.id.clone());
         present.unwrap_or_else(|| integration_id(&scope.name(), slug))
+    }
+
+    /// All ids under which the deliveries of an integration may be stored, given one of them: the given one, the present one,
+    /// and those with the project's number and with its path. An integration that a file set by path, and the API by number
+    /// later, has deliveries under two of them.
+    pub fn ids_of(&self, id: &IntegrationId) -> Vec<IntegrationId> {
+        let mut ids = vec![id.clone()];
+        let Some((name, slug)) = id.0.rsplit_once(':') else { return ids };
+        let scope = self.directory.resolve(&Scope::from_canonical(name));
+        ids.push(self.id_at(&scope, slug));
+        ids.push(integration_id(&scope.name(), slug));
+        if let ResolvedScope::Project { path: Some(path), .. } = &scope {
+            ids.push(integration_id(&Scope::ProjectPath(path.clone()), slug));
+        }
+        let mut seen = HashSet::new();
+        ids.retain(|id| seen.insert(id.clone()));
+        ids
     }
 
     /// What is configured for the integration of this id: its own settings, or the default that it follows.

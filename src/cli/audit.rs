@@ -50,8 +50,11 @@ pub(super) struct ListArgs {
 pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<ExitCode> {
     let Command::List(args) = command;
     // The names of integrations are in the files too.
-    let config =
-        if args.integration.is_some() { options.config()? } else { options.config_for(&["store"])? };
+    let config = if args.integration.is_some() {
+        options.config_for(&["store", "secrets"])?
+    } else {
+        options.config_for(&["store"])?
+    };
     let store = state::open(&config.store).await?;
     let objects = match &args.integration {
         Some(name) => Some(objects(name, &state::view(&config, daemon::now()).await?.0)),

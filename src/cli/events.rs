@@ -7,11 +7,11 @@ use anyhow::{anyhow, bail};
 use clap::builder::PossibleValuesParser;
 use jiff::{SignedDuration, Timestamp};
 
-use super::deliveries::{event_id, known_integration, known_project, moment};
+use super::deliveries::{event_id, ids_of, known_integration, known_project, moment};
 use super::options::Options;
 use super::table::{Table, age, cut, printable};
 use super::todays_settings::{Now, by_todays_settings};
-use super::{say, say_json, state};
+use super::{complain, say, say_json, state};
 use crate::api::resources;
 use crate::config::Config;
 use crate::daemon;
@@ -45,7 +45,7 @@ pub(super) struct ListArgs {
     /// Only events of this kind
     #[arg(long, value_parser = PossibleValuesParser::new(KINDS))]
     kind: Option<String>,
-    /// Only events of this project or group, by its full path
+    /// Only events of this project, or of this group and all that lies in it, by its full path
     #[arg(long, value_name = "PATH")]
     project: Option<String>,
     /// Only events that concerned this integration (`acme/rocket:slack`), with what it did
@@ -88,7 +88,12 @@ pub(super) struct ShowArgs {
 }
 
 pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<ExitCode> {
-    let config = options.config()?;
+    // What would become of an event now takes all settings; a list takes the integrations' names.
+    let config = match &command {
+        Command::List(ListArgs { integration: None, project: None, .. }) => options.config_for(&["store"])?,
+        Command::List(_) => options.config_for(&["store", "secrets"])?,
+        Command::Show(_) => options.config()?,
+    };
     let store = state::open(&config.store).await?;
     let now = daemon::now();
     match command {
@@ -98,15 +103,13 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
 }
 
 impl ListArgs {
-    fn filter(&self) -> EventFilter {
-        let of = match &self.project {
-            Some(path) => EventsOf::Place { project_id: None, path: Some(path.clone()) },
-            None => EventsOf::All,
-        };
+    /// The integration goes by each of these ids.
+    fn filter(&self, integrations: Vec<IntegrationId>) -> EventFilter {
+        let of = self.project.clone().map_or(EventsOf::All, EventsOf::Within);
         EventFilter {
             kind: self.kind.clone(),
             of,
-            integration: self.integration.as_deref().map(IntegrationId::new),
+            integrations,
             is_told: self.told.then_some(true).or(self.not_told.then_some(false)),
             since: self.since,
             until: self.until,
@@ -122,7 +125,8 @@ async fn list(
     args: ListArgs,
     now: Timestamp,
 ) -> anyhow::Result<ExitCode> {
-    let filter = args.filter();
+    let named = args.integration.as_deref().map(IntegrationId::new);
+    let filter = args.filter(ids_of(config, named.as_ref(), now).await);
     let records = store.events(filter.clone()).await?;
     if records.is_empty() {
         check_names(store, config, &args, now).await?;
@@ -130,8 +134,9 @@ async fn list(
     if args.json {
         say_json(&records.iter().map(resources::LoggedEvent::from).collect::<Vec<_>>())?;
     } else {
-        say(&table(&records, filter.integration.as_ref(), now))?;
+        say(&table(&records, &filter.integrations, now))?;
     }
+    say_what_is_gone(config, &args, now);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -151,7 +156,8 @@ async fn check_names(
         check_project(store, config, path, now).await?;
     }
     let Some(id) = args.integration.as_deref().map(IntegrationId::new) else { return Ok(()) };
-    let of_it = EventFilter { integration: Some(id.clone()), limit: 1, ..EventFilter::default() };
+    let integrations = ids_of(config, Some(&id), now).await;
+    let of_it = EventFilter { integrations, limit: 1, ..EventFilter::default() };
     if store.events(of_it).await?.is_empty() {
         known_integration(&state::view(config, now).await?.0, &id)?;
     }
@@ -160,25 +166,34 @@ async fn check_names(
 
 /// Complains of a project or group that neither the log nor the catalog knows.
 async fn check_project(store: &dyn Store, config: &Config, path: &str, now: Timestamp) -> anyhow::Result<()> {
-    let of = EventsOf::Place { project_id: None, path: Some(path.to_owned()) };
+    let of = EventsOf::Within(path.to_owned());
     if store.events(EventFilter { of, limit: 1, ..EventFilter::default() }).await?.is_empty() {
         known_project(&state::view(config, now).await?.0, path)?;
     }
     Ok(())
 }
 
-/// With an integration, what it did stands in place of the event's result.
-fn table(records: &[EventRecord], integration: Option<&IntegrationId>, now: Timestamp) -> String {
+/// Says that a list goes back further than the log is kept.
+fn say_what_is_gone(config: &Config, args: &ListArgs, now: Timestamp) {
+    let kept_since = now.checked_sub(config.store.retention_settled).unwrap_or(Timestamp::MIN);
+    if args.since.is_some_and(|since| since < kept_since) {
+        complain(&format!(
+            "note: events are kept for {} h (store.retention_settled): an older one may have come and be gone",
+            config.store.retention_settled.as_secs() / 3600
+        ));
+    }
+}
+
+/// With an integration, which goes by each of these ids, what it did stands in place of the event's result.
+fn table(records: &[EventRecord], integrations: &[IntegrationId], now: Timestamp) -> String {
     if records.is_empty() {
         return "no events\n".to_owned();
     }
-    let what = if integration.is_some() { "WHAT IT DID" } else { "RESULT" };
+    let what = if integrations.is_empty() { "RESULT" } else { "WHAT IT DID" };
     let mut table = Table::new(["CAME", "EVENT", "KIND", "PROJECT", "SUBJECT", "BY", what]);
     for record in records {
-        let result = match integration {
-            Some(id) => cut(&of_one(record, id), REASON),
-            None => result(record),
-        };
+        let result =
+            if integrations.is_empty() { result(record) } else { cut(&of_one(record, integrations), REASON) };
         table.row([
             age(record.received_at, now),
             record.id.to_string(),
@@ -193,13 +208,13 @@ fn table(records: &[EventRecord], integration: Option<&IntegrationId>, now: Time
 }
 
 /// What one integration did with an event.
-fn of_one(record: &EventRecord, integration: &IntegrationId) -> String {
-    let told = record.told.iter().filter(|told| told.integration == *integration);
+fn of_one(record: &EventRecord, ids: &[IntegrationId]) -> String {
+    let told = record.told.iter().filter(|told| ids.contains(&told.integration));
     let told: Vec<_> = told.map(|told| format!("{} ({})", told.state.name(), named(&told.target))).collect();
     if !told.is_empty() {
         return told.join(", ");
     }
-    let not = record.not_told.iter().find(|not| not.integration == *integration);
+    let not = record.not_told.iter().find(|not| ids.contains(&not.integration));
     not.map(|not| not.why.clone()).unwrap_or_default()
 }
 
@@ -221,10 +236,7 @@ pub(super) async fn explain(
     let store = state::open(&config.store).await?;
     let mut ids: Vec<EventId> = asked.event.into_iter().collect();
     if let Some(at) = asked.at {
-        let of = asked
-            .project
-            .clone()
-            .map_or(EventsOf::All, |path| EventsOf::Place { project_id: None, path: Some(path) });
+        let of = asked.project.clone().map_or(EventsOf::All, EventsOf::Within);
         let until = Some(at.saturating_add(MINUTE)?);
         let filter = EventFilter { of, since: Some(at), until, limit: MOST, ..EventFilter::default() };
         let came = store.events(filter).await?;
@@ -440,10 +452,10 @@ event e-1: 1 failed
     #[test]
     fn a_list_of_an_integrations_events_says_what_it_did() {
         let record = record();
-        let all = table(std::slice::from_ref(&record), None, at(60));
+        let all = table(std::slice::from_ref(&record), &[], at(60));
         assert!(all.contains("RESULT") && all.contains("1 failed"), "{all}");
-        let irker = IntegrationId::new("acme/rocket:irker");
-        let of_one = table(std::slice::from_ref(&record), Some(&irker), at(60));
+        let irker = [IntegrationId::new("42:irker"), IntegrationId::new("acme/rocket:irker")];
+        let of_one = table(std::slice::from_ref(&record), &irker, at(60));
         assert!(of_one.contains("WHAT IT DID") && of_one.contains("push_events is off"), "{of_one}");
         assert!(!of_one.contains('\u{1b}'), "{of_one}");
     }

@@ -24,6 +24,7 @@ use crate::pipeline::holds::{HoldSet, Holds};
 use crate::pipeline::reasons::named;
 use crate::pipeline::resume::{held_by, of_these_settings};
 use crate::pipeline::retry::Outcome;
+use crate::pipeline::test_send::{is_project, last_project};
 use crate::settings::Secrets;
 use crate::store::{NewHealth, Store, Watches};
 
@@ -366,7 +367,12 @@ async fn test(config: &Config, args: &TestArgs, now: Timestamp) -> anyhow::Resul
         return tested(args, &resources::Test::of_probe(attempt), store.as_deref(), &integration.id, now)
             .await;
     }
-    let project = project(&args.id.resolved(&snapshot), config);
+    let scope = args.id.resolved(&snapshot);
+    let last = match &store {
+        Some(store) => last_project(&**store, &integration.id).await,
+        None => None,
+    };
+    let project = project(&scope, config, last);
     let event = sample_event(entry, args.trigger.as_deref(), project.as_ref())?;
     let channels = event.trigger.map(|trigger| integration.channels.for_trigger(trigger)).unwrap_or_default();
     let targets = entry.targets(&integration.settings, &event, channels);
@@ -422,9 +428,14 @@ fn sample_event(entry: &Entry, wanted: Option<&str>, project: Option<&Project>) 
     Ok(project.map_or_else(|| sample(found), |project| sample_in(found, project)))
 }
 
-/// The project that is tested, by its own name and address; a group's test has the sample's.
-fn project(scope: &ResolvedScope, config: &Config) -> Option<Project> {
-    let ResolvedScope::Project { id, path: Some(path) } = scope else { return None };
+/// The project that is tested, as the last event described it that the integration was notified of, else by its own name and
+/// address; a group's test has the sample's.
+fn project(scope: &ResolvedScope, config: &Config, last: Option<Project>) -> Option<Project> {
+    let ResolvedScope::Project { id, path } = scope else { return None };
+    if let Some(last) = last.filter(|last| is_project(last, *id, path.as_deref())) {
+        return Some(last);
+    }
+    let path = path.as_ref()?;
     let forge = config.operator.forge.url.trim_end_matches('/');
     let web_url = if forge.is_empty() { String::new() } else { format!("{forge}/{path}") };
     let id = id.filter(|id| *id > 0).unwrap_or_default();

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::broker::BrokerStates;
+use crate::adapters::OperatorSettings;
 use crate::api::LoginLimiter;
 use crate::catalog::CachedCatalog;
 use crate::config::Config;
@@ -25,6 +26,7 @@ use crate::pipeline::standing::Part;
 use crate::pipeline::test_send::TestSender;
 use crate::store::merge_requests::MergeRequests;
 use crate::store::{Alerts, EventRecords, Inbox, Ledger, Outbox, Quarantine, Registry, Store, Watches};
+use crate::wire::Wire;
 use crate::{api, metrics, store};
 
 /// How long an answer of the mail relay or the forge is shown again.
@@ -37,6 +39,7 @@ pub(super) struct Components {
     pub(super) catalog: Arc<CachedCatalog>,
     pub(super) holds: Holds,
     pub(super) tests: TestSender,
+    pub(super) wire: Live<Wire>,
     pub(super) deliverer: DelivererHandle,
     pub(super) http: Live<api::Config>,
     pub(super) arrived: Arc<Notify>,
@@ -60,6 +63,7 @@ pub(super) fn http_state(config: &Config, components: Components) -> store::Resu
         catalog,
         holds,
         tests,
+        wire,
         deliverer,
         http,
         arrived,
@@ -90,13 +94,12 @@ pub(super) fn http_state(config: &Config, components: Components) -> store::Resu
         outbox: Arc::clone(&store) as Arc<dyn Outbox>,
         watches: Arc::clone(&store) as Arc<dyn Watches>,
         alerts: Arc::clone(&store) as Arc<dyn Alerts>,
-        forge_url: config.operator.forge.url.clone(),
         merge_requests: Arc::clone(&store) as Arc<dyn MergeRequests>,
         registry: store as Arc<dyn Registry>,
         arrived,
         broker: Arc::new(of_broker),
         last_reload,
-        parts: parts_asked(config, &tests),
+        parts: parts_asked(wire, &tests),
         condition,
         clock: Arc::new(move || clock.now()),
         metrics,
@@ -114,34 +117,46 @@ pub(super) fn http_state(config: &Config, components: Components) -> store::Resu
     })
 }
 
-/// What was found, and when.
-type KnownParts = (Instant, Vec<Part>);
+/// What was found, when, and by which settings.
+struct KnownParts {
+    at: Instant,
+    wire: Arc<Wire>,
+    operator: Arc<OperatorSettings>,
+    found: Vec<Part>,
+}
+
+impl KnownParts {
+    /// Whether it is recent enough, and of these settings.
+    fn hold(&self, wire: &Arc<Wire>, operator: &Arc<OperatorSettings>) -> bool {
+        self.at.elapsed() < KEEP_ANSWERS
+            && Arc::ptr_eq(&self.wire, wire)
+            && Arc::ptr_eq(&self.operator, operator)
+    }
+}
 
 /// What asks the mail relay and the forge. Their answers are kept for a moment, so that people who look often do not keep the
 /// relay busy, and a wrong password does not lock the account.
 fn parts_asked(
-    config: &Config,
+    wire: Live<Wire>,
     tests: &TestSender,
 ) -> Arc<dyn Fn() -> BoxFuture<'static, Vec<Part>> + Send + Sync> {
-    let (smtp, operator) = (config.wire.smtp.clone(), tests.operator.clone());
-    let transport = Arc::clone(&tests.transport);
+    let operator = tests.operator.clone();
     let known: Arc<tokio::sync::Mutex<Option<KnownParts>>> = Arc::default();
     Arc::new(move || {
-        let (smtp, operator) = (smtp.clone(), operator.get());
-        let (transport, known) = (Arc::clone(&transport), Arc::clone(&known));
+        let (wire, operator, known) = (wire.get(), operator.get(), Arc::clone(&known));
         async move {
             let mut known = known.lock().await;
-            if let Some((at, found)) = &*known
-                && at.elapsed() < KEEP_ANSWERS
+            if let Some(known) = &*known
+                && known.hold(&wire, &operator)
             {
-                return found.clone();
+                return known.found.clone();
             }
             let (relay, forge) = tokio::join!(
-                parts::mail_relay(&smtp, &operator.mail.from),
-                parts::forge_api(&operator.forge, &*transport)
+                parts::mail_relay(wire.smtp(), &operator.mail.from),
+                parts::forge_api(&operator.forge, &*wire)
             );
             let found: Vec<Part> = relay.into_iter().chain(forge).collect();
-            *known = Some((Instant::now(), found.clone()));
+            *known = Some(KnownParts { at: Instant::now(), wire, operator, found: found.clone() });
             found
         }
         .boxed()
@@ -154,4 +169,35 @@ fn written(deliverer: &DelivererHandle) -> Arc<dyn Fn() -> BoxFuture<'static, ()
         let deliverer = deliverer.clone();
         async move { deliverer.flush().await }.boxed()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+    use crate::pipeline::holds::Holds;
+    use crate::pipeline::parts::MAIL_RELAY;
+
+    fn wire(options: &[&str]) -> Wire {
+        let options: Vec<String> = options.iter().map(ToString::to_string).collect();
+        Wire::new(&Config::load(Sources::for_tests(&options)).unwrap().wire).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_status_asks_the_relay_that_a_reload_named() {
+        let live = Live::new(wire(&[]));
+        let tests = TestSender {
+            transport: Arc::new(live.clone()),
+            pace: Arc::default(),
+            operator: Live::default(),
+            holds: Holds::default(),
+        };
+        let ask = parts_asked(live.clone(), &tests);
+        assert!(ask().await.is_empty(), "no relay is configured");
+        live.set(wire(&["smtp.host=127.0.0.1", "smtp.port=1", "mail.from=bell@forge.example"]));
+        let found = ask().await;
+        let [relay] = &found[..] else { panic!("the relay alone: {found:?}") };
+        assert_eq!(relay.name, MAIL_RELAY);
+        assert!(relay.found.as_ref().is_err_and(|why| why.contains("127.0.0.1:1")), "{relay:?}");
+    }
 }

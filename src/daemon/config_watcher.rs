@@ -154,6 +154,7 @@ impl ConfigWatcher {
             metrics::reloaded(false);
             Vec::new()
         })?;
+        let loaded = self.load(settings.as_deref()).await?;
         match settings.map(|settings| self.live.apply(*settings)) {
             None | Some(Ok(false)) => {}
             Some(Ok(true)) => self.on_change.operator_settings_changed().await,
@@ -163,24 +164,6 @@ impl ConfigWatcher {
                 return Err(Vec::new());
             }
         }
-        let files = &self.live.current.provision;
-        let loaded = match load(files, &self.catalog.url_policy(), &self.shutdown).await {
-            Err(problems) if self.shutdown.is_cancelled() => {
-                info!("the reload ended early, because the daemon is stopping");
-                return Err(problems);
-            }
-            loaded => loaded,
-        };
-        let loaded = loaded.inspect_err(|problems| {
-            for problem in problems {
-                error!("{problem}");
-            }
-            error!(
-                problems = problems.len(),
-                "the provisioning files are not valid; the current integrations stay"
-            );
-            metrics::reloaded(false);
-        })?;
         for warning in &loaded.warnings {
             warn!("{warning}");
         }
@@ -198,6 +181,32 @@ impl ConfigWatcher {
         metrics::reloaded(true);
         info!(integrations = count, "reloaded the integrations");
         Ok(count)
+    }
+
+    /// Reads the provisioning files as the new settings name them, before any of these is applied: a mistake in a file leaves
+    /// everything as it is.
+    async fn load(&self, settings: Option<&Config>) -> Result<Provisioned, Vec<provision::Problem>> {
+        let (files, url_policy) = match settings {
+            Some(new) => (&new.provision, Arc::new(super::url_policy(new))),
+            None => (&self.live.current.provision, self.catalog.url_policy()),
+        };
+        let loaded = match load(files, &url_policy, &self.shutdown).await {
+            Err(problems) if self.shutdown.is_cancelled() => {
+                info!("the reload ended early, because the daemon is stopping");
+                return Err(problems);
+            }
+            loaded => loaded,
+        };
+        loaded.inspect_err(|problems| {
+            for problem in problems {
+                error!("{problem}");
+            }
+            error!(
+                problems = problems.len(),
+                "the provisioning files are not valid; the current integrations stay"
+            );
+            metrics::reloaded(false);
+        })
     }
 }
 

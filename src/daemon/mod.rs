@@ -119,7 +119,8 @@ pub async fn run(
     let arrived = Arc::new(Notify::new());
     let max_age = attempts.max_age.clone();
     let commands = Live::new(Commands::new(&config.amqp, &config.commands));
-    let (live, broker_settings) = live_settings(&config, &tests, wire, max_age, &http, &catalog, &commands);
+    let (live, broker_settings) =
+        live_settings(&config, &tests, wire.clone(), max_age, &http, &catalog, &commands);
     let poller = status_poller(&config, &attempts, &tests.pace, &store, &arrived);
     let of_dispatch = attempts.clone();
     let deps = deps(&config, &store, node.clone(), attempts, &tests.pace, &tasks);
@@ -164,6 +165,7 @@ pub async fn run(
         catalog: Arc::clone(&catalog),
         holds,
         tests,
+        wire,
         deliverer: handle,
         http,
         arrived,

@@ -15,10 +15,27 @@ use super::holds::Holds;
 use super::live::Live;
 use crate::adapters::{Entry, OperatorSettings, Probes, ProjectLinks};
 use crate::call::{Failure, Health, Pace as CallPace, Request, Response};
-use crate::event::Event;
-use crate::integration::Integration;
+use crate::event::{Event, Project};
+use crate::integration::{Integration, IntegrationId};
+use crate::store::{DeliveryFilter, Ledger};
 use crate::wire::pace::Pace;
 use crate::wire::{SendError, Transport};
+
+/// The project of the last event that an integration was notified of, as that event describes it.
+pub async fn last_project(ledger: &dyn Ledger, integration: &IntegrationId) -> Option<Project> {
+    let filter =
+        DeliveryFilter { integration: Some(integration.clone()), limit: 1, ..DeliveryFilter::default() };
+    let last = ledger.deliveries(filter).await.ok()?.into_iter().next()?;
+    let detail = ledger.delivery(last.id).await.ok()??;
+    let event = Event::decode(last.event, last.created_at, detail.raw?).ok()?;
+    event.project.filter(|project| !project.path_with_namespace.is_empty())
+}
+
+/// Whether a project is the one of this number and path.
+pub fn is_project(project: &Project, id: Option<i64>, path: Option<&str>) -> bool {
+    id.is_some_and(|id| id > 0 && project.id == id)
+        || path.is_some_and(|path| !path.is_empty() && project.path_with_namespace.eq_ignore_ascii_case(path))
+}
 
 /// One request and its answer.
 #[derive(Debug)]

@@ -23,8 +23,9 @@ pub struct EventFilter {
     /// As [`crate::event::Event::kind`].
     pub kind: Option<String>,
     pub of: EventsOf,
-    /// Only events that were sent to this integration, or for which it had a reason not to be told.
-    pub integration: Option<IntegrationId>,
+    /// Only events that were sent to one of these integrations, or for which one of them had a reason not to be told. Empty:
+    /// of all.
+    pub integrations: Vec<IntegrationId>,
     /// Whether messages were made of it.
     pub is_told: Option<bool>,
     /// Only events that came at this moment or later.
@@ -41,7 +42,8 @@ pub struct EventFilter {
 pub enum EventsOf {
     #[default]
     All,
-    /// Of the project with this number, or of the project or group with this full path, in any case.
+    /// Of the project with this number, or of the project or group with this full path, in any case. The path counts where
+    /// one of the two numbers is not known: two projects may have had the path one after the other.
     Place { project_id: Option<i64>, path: Option<String> },
     /// Of the group with this full path, its subgroups, and their projects, in any case.
     Within(String),
@@ -53,10 +55,10 @@ impl EventsOf {
         let path = record.project.as_deref().unwrap_or_default();
         match self {
             Self::All => true,
-            Self::Place { project_id, path: wanted } => {
-                project_id.is_some() && *project_id == record.project_id
-                    || wanted.as_ref().is_some_and(|wanted| wanted.eq_ignore_ascii_case(path))
-            }
+            Self::Place { project_id, path: wanted } => match (project_id, record.number()) {
+                (Some(wanted), Some(number)) => *wanted == number,
+                _ => wanted.as_ref().is_some_and(|wanted| wanted.eq_ignore_ascii_case(path)),
+            },
             Self::Within(group) => {
                 let (path, group) = (path.to_ascii_lowercase(), group.to_ascii_lowercase());
                 path.strip_prefix(&group).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -86,6 +88,11 @@ pub struct EventRecord {
 }
 
 impl EventRecord {
+    /// The project's number, where the event has the forge's.
+    fn number(&self) -> Option<i64> {
+        self.project_id.filter(|id| *id > 0)
+    }
+
     /// Whether the log says of every integration that the event concerned what became of it.
     pub fn is_complete(&self) -> bool {
         self.source.is_some()
@@ -152,7 +159,9 @@ mod tests {
         let rocket = EventsOf::Place { project_id: Some(42), path: Some("acme/rocket".to_owned()) };
         assert!(rocket.includes(&record(Some(42), "acme/former-name")), "a project may have been renamed");
         assert!(rocket.includes(&record(None, "Acme/Rocket")));
+        assert!(rocket.includes(&record(Some(0), "acme/rocket")), "an event without the forge's number");
         assert!(!rocket.includes(&record(Some(43), "acme/other")));
+        assert!(!rocket.includes(&record(Some(43), "acme/rocket")), "the project that had the path before");
         let unnamed = EventsOf::Place { project_id: None, path: None };
         assert!(!unnamed.includes(&record(None, "acme/rocket")));
     }

@@ -481,6 +481,13 @@ pub trait Registry: Send + Sync {
     /// All tokens, oldest first, including revoked ones.
     async fn tokens(&self) -> Result<Vec<StoredToken>>;
 
+    /// Notes that a session of the page, by the digest of its cookie, was ended before its time. Sessions that have ended by
+    /// themselves are forgotten.
+    async fn end_session(&self, digest: [u8; 32], ends: Timestamp, now: Timestamp) -> Result<()>;
+
+    /// Whether a session was ended before its time.
+    async fn session_ended(&self, digest: [u8; 32]) -> Result<bool>;
+
     /// Mutes a channel, or ends a mute (with a time in the past). The given revision is ignored.
     async fn mute(&self, mute: Mute, audit: AuditEntry) -> Result<()>;
 

@@ -12,7 +12,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::guard::{Forbidden, Guard};
 use super::response_cache::{Key, ResponseCache};
-use super::smtp::Relay;
+use super::smtp::{self, Relay};
 use super::{Config, SendError, Transport, tcp};
 use crate::call::{Egress, HttpRequest, HttpResponse, Method, Request, Response, is_page};
 
@@ -72,6 +72,11 @@ impl Wire {
             relay: Relay::new(config.smtp.clone())?,
             connect_timeout: config.connect_timeout,
         })
+    }
+
+    /// The settings of the relay that it sends mails to.
+    pub fn smtp(&self) -> &smtp::Config {
+        &self.config.smtp
     }
 
     fn unverified(&self) -> Result<&reqwest::Client, WireError> {

@@ -3,6 +3,7 @@
 mod backup;
 mod configured;
 mod encrypted;
+mod event_log;
 mod kept;
 mod readme;
 mod status;

@@ -139,6 +139,22 @@ fn commands_in(page: &str) -> Vec<Vec<String>> {
     commands.map(|words| words.split_whitespace().map(str::to_owned).collect()).collect()
 }
 
+/// Whether a word of a command names a file of the repository.
+fn is_file(word: &str) -> bool {
+    word.contains('/') && [".json", ".toml", ".yml", ".yaml"].iter().any(|ending| word.ends_with(ending))
+}
+
+#[test]
+fn the_files_that_the_runbooks_name_exist() {
+    let commands = commands_in(&text("docs/runbooks.md"));
+    let files: Vec<&String> =
+        commands.iter().flatten().filter(|word| is_file(word) && !word.starts_with('/')).collect();
+    assert!(!files.is_empty(), "{commands:?}");
+    for file in files {
+        assert!(repository(file).is_file(), "docs/runbooks.md names {file}");
+    }
+}
+
 /// Each is run with a configuration of nothing: whether it is understood shows in its exit code.
 #[test]
 fn the_commands_in_the_runbooks_are_understood() {

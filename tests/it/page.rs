@@ -95,12 +95,30 @@ async fn a_person_finds_a_failed_delivery_mends_its_webhook_and_sees_it_delivere
     assert!(text("saved").contains("The settings are saved"), "{seen}");
     assert!(text("test").contains("accepted"), "{seen}");
     assert_eq!(text("end"), "delivered");
+    assert!(text("event").contains("delivered") && text("event").contains("the same"), "{seen}");
     assert_eq!(text("afterLogOut"), "/-/login");
     case.home.until(State::Delivered, 1).await;
     let told = case.right.received();
     let texts: Vec<String> = told.iter().map(|received| received.text()).collect();
     assert_eq!(told.len(), 2, "the test and the retry: {texts:?}");
     assert!(texts[1].contains("Ada"), "{texts:?}");
+    case.daemon.stop().await;
+}
+
+#[tokio::test]
+async fn the_keyboard_leads_past_the_navigation_to_the_form_and_the_focus_is_seen() {
+    let case = Case::new().await;
+    let seen = case.browse("keys", &[]).await;
+    assert_eq!(seen["first"]["text"], "Skip to the content", "{seen}");
+    assert_eq!(seen["afterSkip"]["name"], "state", "the first field of the form: {seen}");
+    assert_eq!(seen["next"]["name"], "project", "{seen}");
+    for focused in ["first", "afterSkip", "next"] {
+        assert_eq!(
+            (&seen[focused]["inView"], &seen[focused]["outlined"]),
+            (&json!(true), &json!(true)),
+            "{seen}"
+        );
+    }
     case.daemon.stop().await;
 }
 
@@ -127,12 +145,12 @@ async fn every_page_passes_the_judge_of_accessibility_in_light_dark_and_narrow()
     let quarantined = case.home.quarantined().await;
     let quarantined = quarantined.first().expect("what is no event is in quarantine").number;
     let mut pages: Vec<String> =
-        ["/", "/-/integrations", "/-/deliveries", "/-/holds", "/-/quarantine", "/-/audit"]
+        ["/", "/-/integrations", "/-/deliveries", "/-/events", "/-/holds", "/-/quarantine", "/-/audit"]
             .map(str::to_owned)
             .into();
     pages.extend([
         format!("/-/deliveries/{delivery}"),
-        format!("/-/deliveries/{delivery}/event"),
+        "/-/events/told".to_owned(),
         format!("/-/projects/{PROJECT}"),
         format!("/-/projects/{PROJECT}/slack"),
         format!("/-/projects/{PROJECT}/jira"),

@@ -1,5 +1,6 @@
 // Uses the page as a person does, in Debian's Chromium: `node page.mjs walk` finds a failed delivery, mends what is wrong
-// and sees it delivered; `node page.mjs judge` holds every page against axe-core, in light, dark and narrow.
+// and sees it delivered; `node page.mjs keys` goes by the keyboard alone; `node page.mjs judge` holds every page against
+// axe-core, in light, dark and narrow.
 //
 // Reads one JSON object from standard input: `base`, `token`, `webhook`, `profile` (a folder), `pages` (addresses to judge),
 // `pictures` (a folder for screenshots, or null). Writes one JSON object: what was seen.
@@ -69,9 +70,41 @@ async function walk() {
     seen.end = await page.locator("h1 .badge").innerText();
   } while (seen.end !== "delivered" && Date.now() < deadline);
   await picture(page, "walk-5-delivered");
+  await page.getByRole("definition").getByRole("link", { name: "told" }).click();
+  seen.event = await page.getByRole("region", { name: /^What each integration did/ }).innerText();
+  await picture(page, "walk-6-event");
   await page.getByRole("button", { name: "Log out" }).click();
   await page.goto(delivery);
   seen.afterLogOut = new URL(page.url()).pathname;
+  return seen;
+}
+
+// What has the focus, and whether a person sees that.
+async function focused(page) {
+  return page.evaluate(() => {
+    const { activeElement: element } = document;
+    const { top, bottom, height } = element.getBoundingClientRect();
+    const { outlineStyle, outlineWidth } = getComputedStyle(element);
+    return {
+      text: element.textContent.trim(), name: element.getAttribute("name"),
+      inView: height > 0 && top >= 0 && bottom <= innerHeight,
+      outlined: outlineStyle !== "none" && parseFloat(outlineWidth) > 0,
+    };
+  });
+}
+
+async function keys() {
+  const page = await (await browser.newContext()).newPage();
+  const seen = {};
+  await logIn(page);
+  await page.goto(`${said.base}/-/deliveries`);
+  await page.keyboard.press("Tab");
+  seen.first = await focused(page);
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Tab");
+  seen.afterSkip = await focused(page);
+  await page.keyboard.press("Tab");
+  seen.next = await focused(page);
   return seen;
 }
 
@@ -118,7 +151,7 @@ async function verdict(page) {
 }
 
 try {
-  const seen = await { walk, judge }[process.argv[2]]();
+  const seen = await { walk, keys, judge }[process.argv[2]]();
   process.stdout.write(JSON.stringify(seen));
 } finally {
   await browser.close();

@@ -68,7 +68,8 @@ async fn receive(state: &State, address: &Address, request: Request) -> Result<V
     let body = read_body(&head, body, state).await?;
     let reported = read(address.door, body)?;
     let project = admit(state, &head, address, now).await?;
-    let forge = state.forge_url.as_str();
+    let operator = state.tests.operator.get();
+    let forge = operator.forge.url.as_str();
     let fresh = || fresh_id(now).to_string();
     let reports: Vec<_> =
         reported.alerts.iter().filter_map(|alert| report(alert, &project, forge, &fresh, now)).collect();

@@ -37,7 +37,11 @@ pub(super) async fn list(viewer: Viewer) -> Result<Response, Refused> {
     let before =
         viewer.query.text("before").ok().flatten().and_then(|text| text.parse().ok()).map(DeliveryId);
     let filter = DeliveryFilter { before, limit: PER_PAGE, ..filter };
+    let (project, integration) = (filter.project.clone(), filter.integration.clone());
     let listed = reached::deliveries(&viewer.caller, filter).await?;
+    let integration = integration.as_ref().map(|id| &*id.0);
+    let unknown = || reached::unknown_name(&viewer.caller, project.as_deref(), integration);
+    let wrong = wrong.or_else(|| if listed.lines.is_empty() { unknown() } else { None });
     let content = html! {
         h1 { "Deliveries" }
         @if let Some(wrong) = wrong { (notice("bad", &html! { p { (wrong) } })) }
@@ -57,38 +61,43 @@ pub(super) async fn list(viewer: Viewer) -> Result<Response, Refused> {
 /// The filter of a query: the API's, with a project, an integration and a time.
 fn filter(query: &Params, now: Timestamp) -> Result<DeliveryFilter, ApiError> {
     let text = |name: &str| query.text(name).ok().flatten();
-    let time = text("time").unwrap_or_default();
-    let seconds = TIMES.iter().find(|(name, ..)| *name == time).map_or(0, |(.., seconds)| *seconds);
-    let since =
-        (seconds > 0).then(|| now.checked_sub(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MIN));
     let given = ListQuery::read(query)?;
     Ok(DeliveryFilter {
-        since: since.or(given.since),
+        since: since(query, now).or(given.since),
         project: text("project"),
         integration: text("integration").map(IntegrationId::new),
         ..given
     })
 }
 
-/// The address of the next page: the same filters, and where it begins.
+/// The beginning of the time that a query chose.
+pub(super) fn since(query: &Params, now: Timestamp) -> Option<Timestamp> {
+    let time = query.text("time").ok().flatten()?;
+    let seconds = TIMES.iter().find(|(name, ..)| *name == time).map_or(0, |(.., seconds)| *seconds);
+    (seconds > 0).then(|| now.checked_sub(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MIN))
+}
+
+/// The choice of a time.
+pub(super) fn time_field(label: &str, query: &Params) -> Markup {
+    let chosen = query.text("time").ok().flatten().unwrap_or_default();
+    let times = [3, 0, 1, 2].map(|at: usize| (TIMES[at].0, TIMES[at].1));
+    parts::select("time", label, &chosen, &times)
+}
+
 fn older(query: &Params, before: DeliveryId) -> String {
-    let filters = query.form().into_iter().filter(|(name, _)| name != "before");
-    let pairs =
-        filters.map(|(name, value)| format!("{}={}&", places::encoded(&name), places::encoded(&value)));
-    format!("/-/deliveries?{}before={before}", pairs.collect::<String>())
+    parts::next_page("/-/deliveries", query, &before.to_string())
 }
 
 fn filters(query: &Params) -> Markup {
     let text = |name: &str| query.text(name).ok().flatten().unwrap_or_default();
     let states = [("", "any state")].into_iter().chain(State::ALL.map(|state| (state.name(), state.name())));
-    let times = [3, 0, 1, 2].map(|at: usize| (TIMES[at].0, TIMES[at].1));
     html! {
         form class="filters" method="get" action="/-/deliveries" role="search" aria-label="Filter the deliveries" {
             (parts::select("state", "State", &text("state"), &states.collect::<Vec<_>>()))
             (parts::text_field("project", "Project or group", &text("project"), "acme/rocket"))
-            (parts::text_field("integration", "Integration", &text("integration"), "42:slack"))
+            (parts::text_field("integration", "Integration", &text("integration"), "acme/rocket:slack"))
             (parts::text_field("event", "Event", &text("event"), ""))
-            (parts::select("time", "Ended in", &text("time"), &times))
+            (time_field("Ended in", query))
             div class="field go" {
                 button type="submit" class="main" { "Filter" }
                 a href="/-/deliveries" { "Clear" }
@@ -190,7 +199,7 @@ fn one(viewer: &Viewer, title: &str, detail: &DeliveryDetail) -> Markup {
             ("Integration", Some(html! { a href=(places::of_integration(&integration)) { (name) } })),
             ("Target", Some(if delivery.target.is_empty() { html! { "the address's own" } } else { html! { (delivery.target) } })),
             ("Destination", Some(html! { code { (delivery.destination) } })),
-            ("Event", Some(html! { a href={ "/-/deliveries/" (delivery.id) "/event" } { (delivery.event) } })),
+            ("Event", Some(html! { a href=(places::of_event(&delivery.event)) { (delivery.event) } })),
             ("Written", Some(moment_in_full(delivery.created_at.0, now))),
             ("Ended", delivery.settled_at.map(|at| moment_in_full(at.0, now))),
             ("Next attempt", delivery.due.map(|at| moment_in_full(at.0, now))),

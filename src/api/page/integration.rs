@@ -137,8 +137,8 @@ pub(super) async fn show(viewer: Viewer) -> Result<Response, Refused> {
 /// `POST …/{slug}`: sets it, as the API's `PUT` does.
 pub(super) async fn set(Posted { viewer, params }: Posted) -> Result<Response, Refused> {
     let about = About::of(viewer)?;
-    let (wanted, kept) = sent(about.entry, &about.known().stored_secrets, params.clone());
-    match save(about.named(), &wanted, &kept, None).await {
+    let (wanted, kept, cleared) = sent(about.entry, &about.known().stored_secrets, params.clone());
+    match save(about.named(), &wanted, &kept, cleared, None).await {
         Ok(saved) if saved.warnings.is_empty() && saved.token.is_none() => {
             Ok(go_to(&format!("{}?done=saved", about.address())))
         }

@@ -156,10 +156,14 @@ pub(super) async fn scope(viewer: Viewer) -> Result<Response, Refused> {
         h1 { "Integrations of " (title) }
         @if here.lines.is_empty() { p class="empty" { "Nothing is configured." } }
         @else { (lines(&viewer, "What applies here", &address, &here.lines)) }
-        @if let ResolvedScope::Project { .. } = here.scope {
+        @if let ResolvedScope::Project { path: Some(path), .. } = &here.scope {
             p {
-                a href={ "/-/deliveries?project=" (places::encoded(here.scope.path().unwrap_or_default())) } { "Deliveries of this project" }
+                a href={ "/-/deliveries?project=" (places::encoded(path)) } { "Deliveries of this project" } " · "
+                a href={ "/-/events?project=" (places::encoded(path)) } { "Events of this project" }
             }
+        }
+        @if let ResolvedScope::Group { path, .. } = &here.scope {
+            p { a href={ "/-/events?project=" (places::encoded(path)) } { "Events of this group" } }
         }
         @if viewer.may_write() {
             section aria-labelledby="add" {

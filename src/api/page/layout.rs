@@ -20,6 +20,7 @@ pub(super) enum Section {
     Overview,
     Integrations,
     Deliveries,
+    Events,
     Holds,
     Preview,
     Quarantine,
@@ -27,10 +28,11 @@ pub(super) enum Section {
 }
 
 impl Section {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Overview,
         Self::Integrations,
         Self::Deliveries,
+        Self::Events,
         Self::Holds,
         Self::Preview,
         Self::Quarantine,
@@ -42,6 +44,7 @@ impl Section {
             Self::Overview => "Overview",
             Self::Integrations => "Integrations",
             Self::Deliveries => "Deliveries",
+            Self::Events => "Events",
             Self::Holds => "Holds",
             Self::Preview => "Preview",
             Self::Quarantine => "Quarantine",
@@ -54,6 +57,7 @@ impl Section {
             Self::Overview => "/",
             Self::Integrations => "/-/integrations",
             Self::Deliveries => "/-/deliveries",
+            Self::Events => "/-/events",
             Self::Holds => "/-/holds",
             Self::Preview => "/-/preview",
             Self::Quarantine => "/-/quarantine",

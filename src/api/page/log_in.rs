@@ -79,11 +79,11 @@ pub(super) async fn log_in(
 }
 
 /// `POST /-/logout`
-pub(super) async fn log_out(Posted { viewer, .. }: Posted) -> Response {
-    viewer.caller.state.sessions.end(&viewer.session, viewer.caller.now);
+pub(super) async fn log_out(Posted { viewer, .. }: Posted) -> Result<Response, Refused> {
+    viewer.session.end(&*viewer.caller.state.registry, viewer.caller.now).await?;
     let mut answer = go_to("/-/login");
     answer.headers_mut().append(header::SET_COOKIE, viewer.cookies.remove_session());
-    answer
+    Ok(answer)
 }
 
 /// Where to go after the log-in: a page of this server, and no other.

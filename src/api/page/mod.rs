@@ -9,7 +9,7 @@
 
 mod audit;
 mod deliveries;
-mod event;
+mod events;
 mod holds;
 mod integration;
 mod integrations;
@@ -49,7 +49,8 @@ pub(super) fn router() -> Router<Arc<State>> {
         .route("/-/deliveries/{delivery_id}", get(deliveries::show))
         .route("/-/deliveries/{delivery_id}/retry", post(deliveries::retry))
         .route("/-/deliveries/{delivery_id}/cancel", post(deliveries::cancel))
-        .route("/-/deliveries/{delivery_id}/event", get(event::show))
+        .route("/-/events", get(events::list))
+        .route("/-/events/{event_id}", get(events::show))
         .route("/-/style.css", get(style))
         .route("/-/icon.svg", get(icon))
         .route("/-/{*rest}", get(nothing))

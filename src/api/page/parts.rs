@@ -3,6 +3,9 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use super::places::encoded;
+use crate::api::v4::Params;
+
 /// A moment as its distance from now, with the moment itself for the pointer and for programs.
 pub(super) fn moment(at: Timestamp, now: Timestamp) -> Markup {
     let exact = at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
@@ -130,6 +133,13 @@ pub(super) fn cut(text: &str, most: usize) -> String {
     }
     let kept: String = text.chars().take(most.saturating_sub(1)).collect();
     format!("{}…", kept.trim_end())
+}
+
+/// The address of a list's next page: the same filters, and where it begins.
+pub(super) fn next_page(address: &str, query: &Params, before: &str) -> String {
+    let filters = query.form().into_iter().filter(|(name, _)| name != "before");
+    let pairs = filters.map(|(name, value)| format!("{}={}&", encoded(&name), encoded(&value)));
+    format!("{address}?{}before={}", pairs.collect::<String>(), encoded(before))
 }
 
 /// A choice of a form.

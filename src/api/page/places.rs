@@ -30,6 +30,11 @@ pub(super) fn of_integration(id: &IntegrationId) -> String {
     format!("{}/{slug}", of_scope(&Scope::from_canonical(scope)))
 }
 
+/// The page of an event.
+pub(super) fn of_event(id: &str) -> String {
+    format!("/-/events/{}", encoded(id))
+}
+
 /// A scope by its path, as people know it.
 pub(super) fn title(scope: &ResolvedScope) -> String {
     match (scope, scope.path()) {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::adapters::ADAPTERS;
+use crate::adapters::{self, ADAPTERS};
 use crate::api::error::ApiError;
 use crate::api::v4::Caller;
 use crate::catalog::{ResolvedScope, Snapshot};
@@ -31,16 +31,21 @@ pub(super) struct Listed {
 /// The newest deliveries of a filter that the caller reaches.
 pub(super) async fn deliveries(caller: &Caller, filter: DeliveryFilter) -> Result<Listed, ApiError> {
     let ledger = &caller.state.ledger;
-    if let Some(id) = &filter.integration
-        && !caller.state.catalog.read(|snapshot| caller.reaches_integration(snapshot, id))
-    {
-        return Ok(Listed { lines: Vec::new(), before: None });
-    }
-    if caller.reach() == ScopeKey::Instance || filter.integration.is_some() {
-        let limit = filter.limit;
-        return Ok(cut(ledger.deliveries(filter).await?, limit));
-    }
-    let integrations = caller.state.catalog.read(|snapshot| integrations(caller, snapshot));
+    let integrations = match &filter.integration {
+        Some(id) => {
+            let is_reached =
+                |snapshot: &Snapshot, id: &IntegrationId| caller.reaches_integration(snapshot, id);
+            caller.state.catalog.read(|snapshot| {
+                let ids = snapshot.ids_of(id).into_iter();
+                ids.filter(|id| is_reached(snapshot, id)).collect()
+            })
+        }
+        None if caller.reach() == ScopeKey::Instance => {
+            let limit = filter.limit;
+            return Ok(cut(ledger.deliveries(filter).await?, limit));
+        }
+        None => caller.state.catalog.read(|snapshot| integrations(caller, snapshot)),
+    };
     if integrations.len() > MOST_LISTS {
         return scan(caller, filter).await;
     }
@@ -79,6 +84,43 @@ async fn scan(caller: &Caller, filter: DeliveryFilter) -> Result<Listed, ApiErro
         }
     }
     Ok(Listed { lines, before })
+}
+
+/// The project or group with this full path, where it is known and the caller reaches it.
+pub(super) fn place(caller: &Caller, snapshot: &Snapshot, path: &str) -> Option<ResolvedScope> {
+    let named = [Scope::ProjectPath(path.to_owned()), Scope::Group(path.to_owned())];
+    let mut known = named.iter().filter_map(|scope| snapshot.known(scope));
+    known.find(|scope| caller.reaches(snapshot, scope))
+}
+
+/// Why nothing fits: a name that is not known, or that the caller does not reach.
+pub(super) fn unknown_name(
+    caller: &Caller,
+    project: Option<&str>,
+    integration: Option<&str>,
+) -> Option<String> {
+    caller.state.catalog.read(|snapshot| {
+        if let Some(path) = project.filter(|path| place(caller, snapshot, path).is_none()) {
+            return Some(format!(
+                "There is no project or group {path}, or your token does not reach it. Write its full path, as acme/rocket."
+            ));
+        }
+        unknown_integration(caller, snapshot, integration?)
+    })
+}
+
+fn unknown_integration(caller: &Caller, snapshot: &Snapshot, name: &str) -> Option<String> {
+    let Some((_, slug)) = name.rsplit_once(':') else {
+        return Some(format!(
+            "There is no integration {name}. Write it as acme/rocket:slack, a project's path and a service."
+        ));
+    };
+    if adapters::find(slug).is_none() {
+        return Some(format!("There is no integration {name}: {slug} is no service."));
+    }
+    let id = IntegrationId::new(name);
+    let is_known = caller.reaches_integration(snapshot, &id) && snapshot.configured(&id).is_some();
+    (!is_known).then(|| format!("There is no integration {name}, or your token does not reach it."))
 }
 
 /// The projects, groups and so on that the caller reaches, and of which something is known.

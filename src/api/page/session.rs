@@ -3,13 +3,11 @@
 //! A cookie holds the digest of the token that a person logged in with, and the session's end. It is sealed, so that neither
 //! the browser nor a reader of the store can make one. Nothing is kept for a session: any number costs no memory, and each
 //! node with the same `secrets.key` knows all of them. The token is looked up at every request, so a revoked or expired token
-//! ends its sessions at once, on every node. Only sessions that a person ended are remembered, until they would have ended
-//! by themselves, on the node that was asked: elsewhere, the browser's having lost the cookie is what ends them.
+//! ends its sessions at once, on every node. Only sessions that a person ended are kept, in the store, until they would have
+//! ended by themselves.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use base64::Engine as _;
@@ -21,19 +19,15 @@ use subtle::ConstantTimeEq as _;
 
 use crate::api::client_addr::came_over_tls;
 use crate::store::seal::{self, SealingKey};
-use crate::store::{self, token};
+use crate::store::{self, Registry, token};
 
 const PURPOSE: &str = "forgebell: a session of the page";
 /// A working day, and some overtime.
 pub(super) const LENGTH: SignedDuration = SignedDuration::from_hours(12);
-/// The most ended sessions that are remembered; more would take more memory than a log-out is worth.
-const MOST_ENDED: usize = 10_000;
 
-/// Begins sessions, reads them and ends them.
+/// Begins sessions and reads them.
 pub struct Sessions {
     key: SealingKey,
-    /// Sessions that were ended before their time, by the digest of their cookie.
-    ended: Mutex<HashMap<[u8; 32], Timestamp>>,
 }
 
 impl fmt::Debug for Sessions {
@@ -42,7 +36,7 @@ impl fmt::Debug for Sessions {
     }
 }
 
-/// A session that has not ended.
+/// A session whose time is not over.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Session {
     /// The digest of its token.
@@ -58,7 +52,7 @@ impl Sessions {
     /// The operating system gives no random numbers.
     pub fn new(secrets: &seal::Config) -> store::Result<Self> {
         let key = secrets.key.clone().map_or_else(SealingKey::make, Ok)?;
-        Ok(Self { key, ended: Mutex::default() })
+        Ok(Self { key })
     }
 
     /// The value of the cookie of a new session.
@@ -68,32 +62,27 @@ impl Sessions {
         Ok(URL_SAFE_NO_PAD.encode(self.key.seal_for(PURPOSE, &plain)?))
     }
 
-    /// The session of a cookie; `None` where it is none of ours, or has ended.
+    /// The session of a cookie; `None` where it is none of ours, or its time is over.
     pub(super) fn read(&self, cookie: &str, now: Timestamp) -> Option<Session> {
         let sealed = URL_SAFE_NO_PAD.decode(cookie).ok()?;
         let plain = self.key.open_for(PURPOSE, &sealed)?;
         let (token, ends) = plain.split_first_chunk::<32>()?;
         let ends = Timestamp::from_second(i64::from_be_bytes(ends.try_into().ok()?)).ok()?;
-        let digest = digest_of(cookie);
-        let is_over = ends <= now || self.ended().contains_key(&digest);
-        (!is_over).then_some(Session { token: *token, ends, digest })
-    }
-
-    /// Ends a session before its time.
-    pub(super) fn end(&self, session: &Session, now: Timestamp) {
-        let mut ended = self.ended();
-        ended.retain(|_, ends| *ends > now);
-        if ended.len() < MOST_ENDED {
-            ended.insert(session.digest, session.ends);
-        }
-    }
-
-    fn ended(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Timestamp>> {
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+        (ends > now).then(|| Session { token: *token, ends, digest: digest_of(cookie) })
     }
 }
 
 impl Session {
+    /// Ends it before its time, on all nodes.
+    pub(super) async fn end(&self, registry: &dyn Registry, now: Timestamp) -> store::Result<()> {
+        registry.end_session(self.digest, self.ends, now).await
+    }
+
+    /// Whether it was ended before its time.
+    pub(super) async fn is_ended(&self, registry: &dyn Registry) -> store::Result<bool> {
+        registry.session_ended(self.digest).await
+    }
+
     /// What every form of this session sends back. A page of another origin can't read it, so it can send no form.
     pub(super) fn form_key(&self) -> String {
         key_of(&self.digest)
@@ -212,15 +201,6 @@ mod tests {
         assert!(sessions.read(&cookie, NOW).is_some_and(|session| session.token == TOKEN));
         assert!(sessions.read(&cookie, NOW + LENGTH - SignedDuration::from_secs(1)).is_some());
         assert!(sessions.read(&cookie, NOW + LENGTH).is_none());
-    }
-
-    #[test]
-    fn a_session_that_was_ended_is_over_and_others_go_on() {
-        let sessions = sessions();
-        let (one, other) = (sessions.begin(TOKEN, NOW).unwrap(), sessions.begin(TOKEN, NOW).unwrap());
-        sessions.end(&sessions.read(&one, NOW).unwrap(), NOW);
-        assert!(sessions.read(&one, NOW).is_none());
-        assert!(sessions.read(&other, NOW).is_some());
     }
 
     #[test]

@@ -76,14 +76,15 @@ impl Problems {
     }
 }
 
-/// The parameters of a `PUT` from a form that was sent, and those that keep their values: secrets with an empty field.
+/// The parameters of a `PUT` from a form that was sent; those that keep their values, which are secrets with an empty field;
+/// and numbers with an empty field, which are as if they had never been set. The API takes a blank number as not sent.
 pub(super) fn sent(
     entry: &Entry,
     stored_secrets: &BTreeSet<String>,
     form: Params,
-) -> (Params, BTreeSet<&'static str>) {
+) -> (Params, BTreeSet<&'static str>, BTreeSet<String>) {
     let mut params = form.without([FORM_KEY]);
-    let mut kept = BTreeSet::new();
+    let (mut kept, mut cleared) = (BTreeSet::new(), BTreeSet::new());
     for spec in put_params(entry) {
         let name = spec.name.as_ref();
         let is_blank = params.text(name).is_ok_and(|text| text.is_some_and(|text| text.trim().is_empty()));
@@ -97,10 +98,13 @@ pub(super) fn sent(
         } else if !spec.required && matches!(spec.kind.shape(), Shape::Words | Shape::List) {
             // An empty field means that the default applies, not a setting that is blank.
             params = params.with_null(name);
+        } else if !spec.required && spec.kind.shape() == Shape::Number {
+            params = params.without([name]);
+            cleared.insert(name.to_owned());
         }
     }
     // A cleared box is sent as the word beside it.
-    (params, kept)
+    (params, kept, cleared)
 }
 
 impl SettingsForm<'_> {
@@ -373,13 +377,25 @@ mod tests {
         let form =
             Params::of_query("webhook=&channel=&username=x&form_key=k&push_events=false&push_events=true")
                 .unwrap();
-        let (params, kept) = sent(slack, &stored, form.clone());
+        let (params, kept, cleared) = sent(slack, &stored, form.clone());
         assert_eq!(kept, BTreeSet::from(["webhook"]));
+        assert!(cleared.is_empty());
         assert!(!params.has("webhook") && !params.has("form_key"));
         assert_eq!(params.text("channel"), Ok(None), "it is null");
         assert_eq!(params.text("push_events"), Ok(Some("true".to_owned())), "the box is ticked");
-        let (params, kept) = sent(slack, &BTreeSet::new(), form);
+        let (params, kept, _) = sent(slack, &BTreeSet::new(), form);
         assert!(kept.is_empty() && params.has("webhook"), "it is not stored: the API says what is missing");
+    }
+
+    #[test]
+    fn an_empty_number_is_cleared() {
+        let telegram = adapters::find("telegram").unwrap();
+        let form = |thread: &str| Params::of_query(&format!("room=%40ops&thread={thread}")).unwrap();
+        let (params, _, cleared) = sent(telegram, &BTreeSet::new(), form(""));
+        assert_eq!(cleared, BTreeSet::from(["thread".to_owned()]));
+        assert!(!params.has("thread"));
+        let (params, _, cleared) = sent(telegram, &BTreeSet::new(), form("7"));
+        assert!(cleared.is_empty() && params.has("thread"));
     }
 
     #[test]

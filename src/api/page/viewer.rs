@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::layout::{Frame, Holder, Section};
+use super::layout::{Frame, Holder, POLICY, Section, headers};
 use super::session::{Cookies, Session};
 use crate::api::State;
 use crate::api::client_addr::Peer;
@@ -82,11 +82,13 @@ impl FromRequestParts<Arc<State>> for Viewer {
         let cookie = cookies.session(&head.headers);
         let session = cookie.and_then(|cookie| state.sessions.read(&cookie, now));
         let Some(session) = session else { return Err(without_session(head, cookies)) };
+        if session.is_ended(&*state.registry).await? {
+            return Err(Refused::LogIn { to: way_back(head), cookies });
+        }
         let credential = Credential::of_session(session.token);
         let token = match authenticate(state, head, Some(&credential), now).await {
             Ok(token) => token,
             Err(ApiError::Unauthorized { .. } | ApiError::TokenExpired | ApiError::TokenRevoked) => {
-                state.sessions.end(&session, now);
                 return Err(Refused::LogIn { to: way_back(head), cookies });
             }
             Err(error) => return Err(error.into()),
@@ -233,7 +235,7 @@ impl IntoResponse for Refused {
                         body { a href=(to) { "Go on to Forgebell" } }
                     }
                 };
-                axum::response::Html(page.into_string()).into_response()
+                (headers(POLICY), axum::response::Html(page.into_string())).into_response()
             }
             Self::ForeignForm => problem(
                 StatusCode::FORBIDDEN,

@@ -199,7 +199,6 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         outbox: store.clone(),
         watches: store.clone(),
         alerts: store.clone(),
-        forge_url: "https://forge.example".to_owned(),
         merge_requests: store,
         tests: TestSender {
             transport,

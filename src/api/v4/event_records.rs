@@ -19,7 +19,7 @@ use crate::api::State;
 use crate::api::error::responses::NotFound;
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{LoggedEvent, LoggedEventDetail, one_of};
-use crate::catalog::ResolvedScope;
+use crate::catalog::{ResolvedScope, Snapshot};
 use crate::event::{Event, EventId, KINDS};
 use crate::integration::IntegrationId;
 use crate::pipeline::dispatch::verdicts;
@@ -41,11 +41,11 @@ pub(super) fn routes() -> Vec<Route> {
 const MISSING: ApiError = ApiError::NotFound(Missing::Event);
 
 /// The query of a list, for annotations.
-struct EventQuery;
+pub(in crate::api) struct EventQuery;
 
 impl EventQuery {
     /// The filter that the query names, of all projects.
-    fn read(params: &Params) -> Result<EventFilter, ApiError> {
+    pub(in crate::api) fn read(params: &Params) -> Result<EventFilter, ApiError> {
         let mut complaints = Vec::new();
         let mut text = |name: &'static str| {
             params.text(name).unwrap_or_else(|Invalid| {
@@ -58,7 +58,7 @@ impl EventQuery {
         let moment = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<Timestamp>().ok());
         let filter = EventFilter {
             kind,
-            integration: integration.as_deref().map(IntegrationId::new),
+            integrations: integration.as_deref().map(IntegrationId::new).into_iter().collect(),
             since: moment(&since),
             until: moment(&until),
             before: before.as_deref().and_then(EventId::new),
@@ -74,7 +74,7 @@ impl EventQuery {
             }
         };
         known("kind", filter.kind.as_deref().is_none_or(|kind| KINDS.contains(&kind)));
-        known("integration", filter.integration.as_ref().is_none_or(is_service));
+        known("integration", filter.integrations.iter().all(is_service));
         known("told", is_told.is_ok());
         known("since", since.is_some() == filter.since.is_some());
         known("until", until.is_some() == filter.until.is_some());
@@ -205,11 +205,12 @@ pub(super) async fn show_of_group(
 }
 
 /// The events that a request about this scope may see.
-fn of(scope: ResolvedScope) -> EventsOf {
+pub(in crate::api) fn of(scope: ResolvedScope) -> EventsOf {
     match scope {
         ResolvedScope::Instance => EventsOf::All,
         ResolvedScope::Group { path, .. } => EventsOf::Within(path),
-        ResolvedScope::Project { id, path } => EventsOf::Place { project_id: id, path },
+        // A project whose number is not known has a number of ours, which is negative.
+        ResolvedScope::Project { id, path } => EventsOf::Place { project_id: id.filter(|id| *id > 0), path },
     }
 }
 
@@ -217,10 +218,18 @@ async fn listed(mut authorized: Authorized<Read>, of: EventsOf) -> Result<Page<L
     let params = authorized.params().await?;
     let limit = size(&params).map_err(|why| ApiError::InvalidParams(vec![why]))?;
     let filter = EventFilter { of, limit, ..EventQuery::read(&params)? };
+    let filter = with_all_ids(&authorized.caller.state, filter);
     let records = authorized.caller.state.event_records.events(filter).await?;
     let last = records.last().map(|record| record.id.as_str().to_owned());
     let items = records.iter().map(LoggedEvent::from).collect();
     Ok(Page::of(&authorized.head.uri, limit, items, last.as_deref()))
+}
+
+/// The filter with all ids of the integration that it names.
+pub(in crate::api) fn with_all_ids(state: &State, filter: EventFilter) -> EventFilter {
+    let all = |snapshot: &Snapshot| filter.integrations.iter().flat_map(|id| snapshot.ids_of(id)).collect();
+    let integrations = state.catalog.read(all);
+    EventFilter { integrations, ..filter }
 }
 
 /// An event, where it is one of these.
@@ -230,6 +239,20 @@ async fn shown(
     of: &EventsOf,
     now: Timestamp,
 ) -> Result<Json<LoggedEventDetail>, ApiError> {
+    let (record, raw, comparison) = detail(state, id, of, now).await?;
+    Ok(Json(LoggedEventDetail::new(&record, raw.as_deref(), comparison.as_deref())))
+}
+
+/// An event with its JSON, where that is kept, and what would become of it now, where that can be said.
+type Detail = (EventRecord, Option<Bytes>, Option<Vec<ThenAndNow>>);
+
+/// An event with all that is known of it, where it is one of these.
+pub(in crate::api) async fn detail(
+    state: &State,
+    id: Option<EventId>,
+    of: &EventsOf,
+    now: Timestamp,
+) -> Result<Detail, ApiError> {
     let _turn = state.turn().await;
     let found = match id {
         Some(id) => state.event_records.event(&id).await?,
@@ -240,7 +263,7 @@ async fn shown(
         Some(raw) => compared(state, &record, raw.clone(), now).await?,
         None => None,
     };
-    Ok(Json(LoggedEventDetail::new(&record, raw.as_deref(), comparison.as_deref())))
+    Ok((record, raw, comparison))
 }
 
 /// What became of an event, beside what would become of it now.

@@ -101,18 +101,21 @@ pub(super) async fn put(mut request: IntegrationRequest<Upsert>) -> Result<Json<
     let params = request.authorized.params().await?;
     let unless_changed_since = unmodified_since(&request.authorized.head.headers);
     let nothing = BTreeSet::new();
-    save(request.named(), &params, &nothing, unless_changed_since).await.map(Json)
+    save(request.named(), &params, &nothing, BTreeSet::new(), unless_changed_since).await.map(Json)
 }
 
-/// Sets an integration. The parameters in `kept` keep their values though they are not sent, also required ones.
+/// Sets an integration. The parameters in `kept` keep their values though they are not sent, also required ones; those in
+/// `cleared` are as if they had never been set.
 pub(in crate::api) async fn save(
     named: Named<'_>,
     params: &Params,
     kept: &BTreeSet<&str>,
+    cleared: BTreeSet<String>,
     unless_changed_since: Option<Timestamp>,
 ) -> Result<SavedIntegration, ApiError> {
     let Named { caller, scope, entry } = named;
-    let wanted = put_params::read(entry, params, kept)?;
+    let mut wanted = put_params::read(entry, params, kept)?;
+    wanted.unset.extend(cleared);
     let alerts = alert_tokens::project_of(named)?;
     let actor = caller.actor();
     let state = &caller.state;

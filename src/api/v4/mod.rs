@@ -17,7 +17,7 @@ mod commands;
 mod commit_statuses;
 pub(super) mod deliveries;
 pub(super) mod delivery_changes;
-mod event_records;
+pub(super) mod event_records;
 pub(super) mod explain;
 mod external_tracker;
 pub(super) mod extract;

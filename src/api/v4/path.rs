@@ -32,7 +32,7 @@ impl PathParams {
         self.text("reference")
     }
 
-    pub(super) fn event_id(&self) -> &str {
+    pub(in crate::api) fn event_id(&self) -> &str {
         self.text("event_id")
     }
 

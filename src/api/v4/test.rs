@@ -26,8 +26,9 @@ use crate::catalog::{Catalog as _, Configured, ResolvedScope};
 use crate::event::{Event, Project, Trigger, sample, sample_in};
 use crate::integration::Integration;
 use crate::pipeline::retry::Outcome;
+use crate::pipeline::test_send::{is_project, last_project};
 use crate::settings::Secrets;
-use crate::store::{DeliveryFilter, NewHealth};
+use crate::store::NewHealth;
 
 /// The routes of one level; see [`super::integrations::routes`].
 pub(super) fn routes() -> Vec<Route> {
@@ -112,13 +113,11 @@ pub(in crate::api) async fn sample_of(
     trigger: Trigger,
 ) -> Event {
     let ResolvedScope::Project { id, path } = scope else { return sample(trigger) };
+    let of_scope = |project: &Project| is_project(project, *id, path.as_deref());
+    let last = last_project(&*state.ledger, &subject.integration.id);
+    let last = tokio::time::timeout(LAST_PROJECT_WITHIN, last).await;
     let path = path.clone().unwrap_or_default();
     let id = id.filter(|id| *id > 0).unwrap_or_default();
-    let of_scope = |project: &Project| {
-        (id > 0 && project.id == id)
-            || (!path.is_empty() && project.path_with_namespace.eq_ignore_ascii_case(&path))
-    };
-    let last = tokio::time::timeout(LAST_PROJECT_WITHIN, last_project(state, &subject.integration)).await;
     let project = match last.ok().flatten().filter(of_scope) {
         Some(project) => project,
         None if path.is_empty() => return sample(trigger),
@@ -138,16 +137,6 @@ pub(in crate::api) async fn sample_of(
         }
     };
     sample_in(trigger, &project)
-}
-
-/// The project of the last event that an integration was notified of, as that event describes it.
-async fn last_project(state: &State, integration: &Integration) -> Option<Project> {
-    let filter =
-        DeliveryFilter { integration: Some(integration.id.clone()), limit: 1, ..DeliveryFilter::default() };
-    let last = state.ledger.deliveries(filter).await.ok()?.into_iter().next()?;
-    let detail = state.ledger.delivery(last.id).await.ok()??;
-    let event = Event::decode(last.event, last.created_at, detail.raw?).ok()?;
-    event.project.filter(|project| !project.path_with_namespace.is_empty())
 }
 
 /// The integration that is tested.

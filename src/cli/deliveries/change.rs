@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 
-use super::filter::{FilterArgs, check_names};
+use super::filter::{FilterArgs, check_names, found, ids_of};
 use super::state_of;
 use crate::api::resources::Step;
 use crate::cli::{command_audit, say, say_json};
@@ -141,10 +141,12 @@ async fn every(
     filter: DeliveryFilter,
     now: Timestamp,
 ) -> anyhow::Result<Vec<DeliveryId>> {
+    let names = ids_of(config, filter.integration.as_ref(), now).await;
     let mut ids: Vec<DeliveryId> = Vec::new();
     loop {
         let before = ids.last().copied();
-        let page = store.deliveries(DeliveryFilter { before, limit: PAGE, ..filter.clone() }).await?;
+        let of_page = DeliveryFilter { before, limit: PAGE, ..filter.clone() };
+        let page = found(store, &of_page, &names).await?;
         ids.extend(page.iter().map(|line| line.id));
         if page.len() < PAGE {
             break;

@@ -7,18 +7,18 @@ use jiff::{SignedDuration, Timestamp, civil};
 
 use crate::adapters;
 use crate::catalog::{Catalog as _, Snapshot};
-use crate::cli::state;
+use crate::cli::{complain, state};
 use crate::config::Config;
 use crate::event::EventId;
 use crate::integration::{IntegrationId, Scope};
-use crate::store::{DeliveryFilter, Ledger, State};
+use crate::store::{DeliveryFilter, DeliveryLine, Ledger, State};
 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct FilterArgs {
     /// Only those of this integration (`acme/rocket:slack`)
     #[arg(long, value_name = "ID")]
     pub(super) integration: Option<String>,
-    /// Only those of events of this project or group, by its full path
+    /// Only those of events of this project, or of this group itself and not of what lies in it, by its full path
     #[arg(long, value_name = "PATH")]
     pub(super) project: Option<String>,
     /// Only those that ended (if they wait: were written) since then: `14:03`, `2026-11-30 14:03`, or `2h` ago
@@ -98,6 +98,42 @@ fn days_back(word: &str, today: civil::Date) -> Option<i64> {
 /// Reads an event's id.
 pub(in crate::cli) fn event_id(text: &str) -> Result<EventId, String> {
     EventId::new(text).ok_or_else(|| "an event's id is 1 to 200 printable characters".to_owned())
+}
+
+/// The deliveries that pass a filter, newest first. Where it names an integration, the deliveries under each of these ids of
+/// it are found.
+pub(super) async fn found(
+    ledger: &dyn Ledger,
+    filter: &DeliveryFilter,
+    ids: &[IntegrationId],
+) -> anyhow::Result<Vec<DeliveryLine>> {
+    if ids.is_empty() {
+        return Ok(ledger.deliveries(filter.clone()).await?);
+    }
+    let mut lines = Vec::new();
+    for id in ids {
+        let of_id = DeliveryFilter { integration: Some(id.clone()), ..filter.clone() };
+        lines.extend(ledger.deliveries(of_id).await?);
+    }
+    lines.sort_by_key(|line| std::cmp::Reverse(line.id.0));
+    lines.truncate(filter.limit);
+    Ok(lines)
+}
+
+/// The ids under which the named integration's deliveries may be stored; none where no integration is named.
+pub(in crate::cli) async fn ids_of(
+    config: &Config,
+    named: Option<&IntegrationId>,
+    now: Timestamp,
+) -> Vec<IntegrationId> {
+    let Some(id) = named else { return Vec::new() };
+    match state::view(config, now).await {
+        Ok((snapshot, _)) => snapshot.ids_of(id),
+        Err(error) => {
+            complain(&format!("note: the integration is looked for by this name alone: {error:#}"));
+            vec![id.clone()]
+        }
+    }
 }
 
 /// Complains of a name in the filter that is not known. It is asked where nothing was found.

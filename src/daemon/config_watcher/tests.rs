@@ -9,7 +9,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::adapters::OperatorSettings;
 use crate::catalog::UrlPolicy;
+use crate::config::Sources;
 use crate::daemon::ReloadRequest;
 use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
@@ -44,6 +46,7 @@ struct Case {
     reload: mpsc::Sender<ReloadRequest>,
     shutdown: CancellationToken,
     stop: CancellationToken,
+    operator: Live<OperatorSettings>,
     watcher: JoinHandle<()>,
     _folder: tempfile::TempDir,
 }
@@ -60,8 +63,10 @@ impl Case {
         let (count, shutdown, stop) =
             (Arc::<Count>::default(), CancellationToken::new(), CancellationToken::new());
         let (reload, reloads) = mpsc::channel(1);
+        let live = LiveSettings::for_tests(&[format!("provision.files={}", file.display())], &catalog);
+        let operator = live.operator.clone();
         let watcher = ConfigWatcher {
-            live: LiveSettings::for_tests(&[format!("provision.files={}", file.display())], &catalog),
+            live,
             catalog: Arc::clone(&catalog),
             on_change: Arc::clone(&count) as Arc<dyn OnChange>,
             clock: Clock::new(|| Timestamp::UNIX_EPOCH),
@@ -71,13 +76,25 @@ impl Case {
         };
         #[expect(clippy::disallowed_methods, reason = "the test waits for its end")]
         let watcher = tokio::spawn(watcher.run(reloads, stop.clone()));
-        Self { count, catalog, file, reload, shutdown, stop, watcher, _folder: folder }
+        Self { count, catalog, file, reload, shutdown, stop, operator, watcher, _folder: folder }
     }
 
     async fn reload(&self) -> Result<usize, Vec<provision::Problem>> {
+        self.reload_with(None).await
+    }
+
+    /// Reloads with these options over the defaults.
+    async fn reload_options(&self, options: &[&str]) -> Result<usize, Vec<provision::Problem>> {
+        let file = format!("provision.files={}", self.file.display());
+        let options: Vec<String> = options.iter().map(ToString::to_string).chain([file]).collect();
+        let new = Config::load(Sources::for_tests(&options)).unwrap();
+        self.reload_with(Some(Box::new(new))).await
+    }
+
+    async fn reload_with(&self, new: Option<Box<Config>>) -> Result<usize, Vec<provision::Problem>> {
         let (answer, answered) = oneshot::channel();
         assert!(
-            self.reload.send(ReloadRequest { settings: Ok(None), answer }).await.is_ok(),
+            self.reload.send(ReloadRequest { settings: Ok(new), answer }).await.is_ok(),
             "the watcher runs"
         );
         answered.await.expect("the watcher answers")
@@ -113,6 +130,20 @@ async fn a_change_from_elsewhere_reconciles_holds_too() {
         tokio::task::yield_now().await;
     }
     assert_eq!(case.end().await, 2);
+}
+
+#[tokio::test]
+async fn new_settings_apply_only_where_the_files_are_valid() {
+    let case = Case::start(ONE).await;
+    case.reload_options(&["mail.from=before@forge.example"]).await.unwrap();
+    assert_eq!(case.operator.get().mail.from, "before@forge.example");
+    std::fs::write(&case.file, "what = \"is this\"").unwrap();
+    case.reload_options(&["mail.from=after@forge.example"]).await.expect_err("a mistake in the file");
+    assert_eq!(case.operator.get().mail.from, "before@forge.example", "nothing of a refused reload applies");
+    std::fs::write(&case.file, ONE).unwrap();
+    case.reload_options(&["mail.from=after@forge.example"]).await.unwrap();
+    assert_eq!(case.operator.get().mail.from, "after@forge.example");
+    case.end().await;
 }
 
 /// What was logged on this thread.

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::Deps;
 use crate::event::Event;
@@ -28,6 +29,7 @@ pub(in crate::pipeline) struct Fresh {
 
 /// The most events that wait to be written to the event log. While the store is away, further ones are missing there.
 const LOGGED_AT_MOST: usize = 4096;
+const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// Where dispatch hands over events, and rows that it wrote.
 #[derive(Clone)]
@@ -39,6 +41,25 @@ pub struct DelivererHandle {
     lease: Duration,
     /// Events that wait to be written to the event log.
     logged: Arc<AtomicUsize>,
+    missing: Arc<Mutex<Missing>>,
+}
+
+/// Events that are missing in the event log. That is said at once, and then every ten seconds at most.
+#[derive(Default)]
+struct Missing {
+    unsaid: usize,
+    said_at: Option<Instant>,
+}
+
+impl Missing {
+    fn add(&mut self, events: usize, now: Instant) {
+        self.unsaid += events;
+        if self.said_at.is_none_or(|at| now >= at + SAY_EVERY) {
+            let events = std::mem::take(&mut self.unsaid);
+            warn!(events, "the store takes its time: these events are missing in the event log");
+            self.said_at = Some(now);
+        }
+    }
 }
 
 /// What comes in by the handle.
@@ -74,7 +95,7 @@ impl DelivererHandle {
         let permits = Arc::new(Semaphore::new(deps.config.buffer));
         let (node, lease) = (deps.node.clone(), deps.config.lease);
         let logged = Arc::clone(logged);
-        (Self { inputs, permits, backlogged, node, lease, logged }, receiver)
+        (Self { inputs, permits, backlogged, node, lease, logged, missing: Arc::default() }, receiver)
     }
 
     /// Room in memory for a delivery of an event of so many bytes, where there is any.
@@ -126,7 +147,7 @@ impl DelivererHandle {
         }
         if self.logged.fetch_add(count, Ordering::Relaxed) > LOGGED_AT_MOST {
             self.logged.fetch_sub(count, Ordering::Relaxed);
-            debug!(events = count, "the store takes its time: these events are missing in the event log");
+            self.missing.lock().unwrap_or_else(PoisonError::into_inner).add(count, Instant::now());
             return;
         }
         let _ = self.inputs.send(Input::Log(events));

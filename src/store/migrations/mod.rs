@@ -30,6 +30,7 @@ pub(super) const STEPS: &[Step] = steps![
     "0010_health",
     "0011_history",
     "0012_nodes",
+    "0013_event_json",
 ];
 
 /// The version of the schema that this program works with.

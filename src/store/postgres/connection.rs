@@ -108,6 +108,20 @@ impl Connection {
         answer
     }
 
+    /// The rows that a query answers with which was put together for this call alone.
+    pub(super) async fn query_once(&self, sql: &str, values: Values<'_>) -> Result<Vec<Row>> {
+        let mut live = self.live.lock().await;
+        let asking = async {
+            let client = &self.obtain(&mut live).await?.client;
+            client.query(sql, values).await.map_err(|error| failed(&error))
+        };
+        let answer = tokio::time::timeout(TIMEOUT, asking).await.unwrap_or_else(|_| Err(silent()));
+        if matches!(answer, Err(StoreError::Unavailable(_))) {
+            *live = None;
+        }
+        answer
+    }
+
     /// The one row that a statement answers with.
     pub(super) async fn row(&self, sql: &'static str, values: Values<'_>) -> Result<Row> {
         let row = self.query(sql, values).await?.into_iter().next();

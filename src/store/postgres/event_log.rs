@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 
 use super::connection::Connection;
+use super::outbox::MOST_BYTES;
 use super::rows::{ms, text};
 use crate::event::Event;
 use crate::store::columns::EventColumns;
-use crate::store::{LogLine, Result};
+use crate::store::{LogLine, LoggedEvent, Result};
 
 /// The columns of a batch.
 #[derive(Default)]
@@ -22,9 +23,31 @@ pub(super) struct Lines<'a> {
     source: Vec<&'static str>,
     verdicts: Vec<Option<String>>,
     wanted: Vec<bool>,
+    /// The JSON of events that are not wanted, where it is kept. That of the others is in `events`.
+    raw: Vec<Option<&'a [u8]>>,
+    bytes: usize,
 }
 
 impl<'a> Lines<'a> {
+    /// The lines of events that are not wanted, in parts that fit into one message to PostgreSQL each.
+    pub(super) fn of_unwanted(events: &'a [LoggedEvent]) -> Vec<Self> {
+        let mut parts: Vec<Self> = Vec::new();
+        for logged in events {
+            let raw = logged.keeps_json.then_some(&logged.event.raw[..]);
+            let bytes = raw.map_or(0, <[u8]>::len);
+            if parts.last().is_none_or(|part| part.bytes > 0 && part.bytes + bytes > MOST_BYTES) {
+                parts.push(Self::default());
+            }
+            if let Some(part) = parts.last_mut() {
+                part.add(&logged.event, &logged.line, logged.received_at, false);
+                part.raw.pop();
+                part.raw.push(raw);
+                part.bytes += bytes;
+            }
+        }
+        parts
+    }
+
     pub(super) fn add(&mut self, event: &'a Event, line: &LogLine, received_at: Timestamp, wanted: bool) {
         let columns = EventColumns::new(event);
         self.id.push(event.id.as_str());
@@ -38,20 +61,23 @@ impl<'a> Lines<'a> {
         self.source.push(line.source);
         self.verdicts.push(line.verdicts.as_deref().map(|verdicts| text(verdicts).into_owned()));
         self.wanted.push(wanted);
+        self.raw.push(None);
     }
 
     /// Writes them. The line of an event that was not wanted is replaced by one of the same event that was.
     pub(super) async fn write(&self, connection: &Connection) -> Result<()> {
         const WRITE: &str = "INSERT INTO event_log AS known (id, trigger, kind, project_id, project, subject, occurred_at, received_at,
-                                                            source, verdicts, wanted)
+                                                            source, verdicts, wanted, raw)
              SELECT DISTINCT ON (n.id) n.id, n.trigger, n.kind, n.project_id, n.project, n.subject, n.occurred_at,
-                    n.received_at, n.source, n.verdicts, n.wanted
+                    n.received_at, n.source, n.verdicts, n.wanted,
+                    CASE WHEN EXISTS (SELECT 1 FROM events AS e WHERE e.id = n.id) THEN NULL ELSE n.raw END
              FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
-                         $8::bigint[], $9::text[], $10::text[], $11::boolean[])
-                  AS n (id, trigger, kind, project_id, project, subject, occurred_at, received_at, source, verdicts, wanted)
+                         $8::bigint[], $9::text[], $10::text[], $11::boolean[],
+                         $12::bytea[])
+                  AS n (id, trigger, kind, project_id, project, subject, occurred_at, received_at, source, verdicts, wanted, raw)
              ORDER BY n.id, n.wanted DESC
              ON CONFLICT (id) DO UPDATE SET received_at = excluded.received_at, source = excluded.source,
-                 verdicts = excluded.verdicts, wanted = true
+                 verdicts = excluded.verdicts, wanted = true, raw = NULL
              WHERE excluded.wanted AND NOT known.wanted";
         if self.id.is_empty() {
             return Ok(());
@@ -71,6 +97,7 @@ impl<'a> Lines<'a> {
                     &self.source,
                     &self.verdicts,
                     &self.wanted,
+                    &self.raw,
                 ],
             )
             .await

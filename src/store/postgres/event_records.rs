@@ -9,44 +9,32 @@ use tokio_postgres::types::ToSql;
 
 use super::Postgres;
 use super::connection::Connection;
-use super::rows::{self, RowState, bytes, moment, ms};
+use super::rows::{self, RowState, moment, ms};
 use crate::event::EventId;
 use crate::integration::IntegrationId;
 use crate::store::columns::event_id;
 use crate::store::{DeliveryId, EventFilter, EventRecord, EventRecords, EventsOf, NotTold, Result, Told};
 
-/// The rows of the log, of which these deliveries were made: `$3` is their integration.
-macro_rules! told {
-    () => {
-        "EXISTS (SELECT 1 FROM events AS e JOIN deliveries AS d ON d.event = e.seq
-                 WHERE e.id = l.id AND ($3::text IS NULL OR d.integration = $3))"
-    };
-}
+const COLUMNS: &str =
+    "SELECT l.id, l.kind, l.trigger, l.project_id, l.project, l.subject, l.source, l.verdicts,
+            l.occurred_at, l.received_at
+     FROM event_log AS l";
 
-const LIST: &str = concat!(
-    "SELECT l.id, l.kind, l.trigger, l.project_id, l.project, l.subject, l.source, l.verdicts, l.occurred_at, l.received_at
-     FROM event_log AS l
-     WHERE ($1::text IS NULL OR (l.received_at, l.id) < (SELECT b.received_at, b.id FROM event_log AS b WHERE b.id = $1))
-       AND ($2::text IS NULL OR l.kind = $2)
-       AND ($3::text IS NULL OR strpos(l.verdicts, $4) > 0 OR ",
-    told!(),
-    ")
-       AND ($5::boolean IS NULL OR $5 = ",
-    told!(),
-    ")
-       AND ($6::bigint IS NULL OR l.received_at >= $6) AND ($7::bigint IS NULL OR l.received_at < $7)
-       AND ($8::text = 'all' OR $8 = 'place' AND (l.project_id = $9 OR lower(l.project) = lower($10))
-            OR $8 = 'within' AND (lower(l.project) = lower($10) OR starts_with(lower(l.project), lower($10) || '/')))
-     ORDER BY l.received_at DESC, l.id DESC LIMIT $11"
-);
-
+/// One event. Where it has no line in the log, which may be switched off, the event itself says what is known.
 const ONE: &str =
     "SELECT l.id, l.kind, l.trigger, l.project_id, l.project, l.subject, l.source, l.verdicts, l.occurred_at,
             l.received_at
-     FROM event_log AS l WHERE l.id = $1";
+     FROM event_log AS l WHERE l.id = $1
+     UNION ALL
+     SELECT e.id, e.kind, e.trigger, e.project_id, e.project, e.subject, NULL, NULL, e.occurred_at, e.received_at
+     FROM events AS e WHERE e.id = $1 AND NOT EXISTS (SELECT 1 FROM event_log WHERE id = $1)";
 
 const TOLD: &str = "SELECT e.id, d.id, d.integration, d.target, d.state FROM events AS e JOIN deliveries AS d ON d.event = e.seq
      WHERE e.id = ANY ($1) ORDER BY d.id";
+
+/// The JSON of an event: of one that was wanted or came over HTTP, else of one that was not wanted.
+const RAW: &str =
+    "SELECT coalesce((SELECT raw FROM events WHERE id = $1), (SELECT raw FROM event_log WHERE id = $1))";
 
 #[async_trait]
 impl EventRecords for Postgres {
@@ -57,28 +45,115 @@ impl EventRecords for Postgres {
     async fn event(&self, id: &EventId) -> Result<Option<(EventRecord, Option<Bytes>)>> {
         let found = self.people.query(ONE, &[&id.as_str()]).await?;
         let Some(record) = records(&self.people, &found).await?.pop() else { return Ok(None) };
-        let raw = self.people.query("SELECT raw FROM events WHERE id = $1", &[&id.as_str()]).await?;
-        Ok(Some((record, raw.first().map(|row| bytes(row, 0)))))
+        let raw = self.people.row(RAW, &[&id.as_str()]).await?;
+        Ok(Some((record, raw.get::<_, Option<Vec<u8>>>(0).map(Bytes::from))))
+    }
+}
+
+/// A query that names only what is asked for, with the values of its parameters: the database finds an index for it.
+struct Query {
+    sql: String,
+    values: Vec<Box<dyn ToSql + Sync + Send>>,
+    has_conditions: bool,
+}
+
+impl Query {
+    /// The parameter that stands for a value.
+    fn with(&mut self, value: impl ToSql + Sync + Send + 'static) -> String {
+        self.values.push(Box::new(value));
+        format!("${}", self.values.len())
+    }
+
+    fn and(&mut self, condition: &str) {
+        self.sql.push_str(if self.has_conditions { " AND " } else { " WHERE " });
+        self.sql.push_str(condition);
+        self.has_conditions = true;
+    }
+}
+
+fn query(filter: &EventFilter) -> Query {
+    let mut query = Query { sql: COLUMNS.to_owned(), values: Vec::new(), has_conditions: false };
+    if let Some(before) = &filter.before {
+        let id = query.with(before.as_str().to_owned());
+        query.and(&format!(
+            "(l.received_at, l.id) < (SELECT b.received_at, b.id FROM event_log AS b WHERE b.id = {id})"
+        ));
+    }
+    if let Some(kind) = &filter.kind {
+        let kind = query.with(kind.clone());
+        query.and(&format!("l.kind = {kind}"));
+    }
+    if let Some(since) = filter.since {
+        let since = query.with(ms(since));
+        query.and(&format!("l.received_at >= {since}"));
+    }
+    if let Some(until) = filter.until {
+        let until = query.with(ms(until));
+        query.and(&format!("l.received_at < {until}"));
+    }
+    of(&mut query, &filter.of);
+    told(&mut query, filter);
+    let limit = query.with(rows::limit(filter.limit));
+    query.sql.push_str(" ORDER BY l.received_at DESC, l.id DESC LIMIT ");
+    query.sql.push_str(&limit);
+    query
+}
+
+fn of(query: &mut Query, of: &EventsOf) {
+    let by_path = |path: &str| format!("lower(l.project) = lower({path}::text)");
+    match of {
+        EventsOf::All => {}
+        EventsOf::Place { project_id, path } => {
+            let id = project_id.map(|id| query.with(id));
+            let path = path.as_deref().map(|path| query.with(rows::text(path).into_owned()));
+            let condition = match (id, path) {
+                (Some(id), Some(path)) => format!(
+                    "(l.project_id = {id} OR (l.project_id IS NULL OR l.project_id <= 0) AND {})",
+                    by_path(&path)
+                ),
+                (Some(id), None) => format!("l.project_id = {id}"),
+                (None, Some(path)) => by_path(&path),
+                (None, None) => "false".to_owned(),
+            };
+            query.and(&condition);
+        }
+        EventsOf::Within(path) => {
+            let path = query.with(rows::text(path).into_owned());
+            let below = format!("starts_with(lower(l.project), lower({path}::text) || '/')");
+            query.and(&format!("({} OR {below})", by_path(&path)));
+        }
+    }
+}
+
+/// Whether deliveries were made of it, and of which integrations.
+fn told(query: &mut Query, filter: &EventFilter) {
+    let mut of_these = String::new();
+    if !filter.integrations.is_empty() {
+        let ids: Vec<String> = filter.integrations.iter().map(|id| rows::text(&id.0).into_owned()).collect();
+        of_these = format!("AND d.integration = ANY ({})", query.with(ids));
+    }
+    let told = format!(
+        "EXISTS (SELECT 1 FROM events AS e JOIN deliveries AS d ON d.event = e.seq WHERE e.id = l.id {of_these})"
+    );
+    if !filter.integrations.is_empty() {
+        let named = |id| rows::text(&NotTold::named(id)).into_owned();
+        let named = query.with(filter.integrations.iter().map(named).collect::<Vec<String>>());
+        query.and(&format!(
+            "(EXISTS (SELECT 1 FROM unnest({named}::text[]) AS named WHERE strpos(l.verdicts, named) > 0) OR {told})"
+        ));
+    }
+    match filter.is_told {
+        Some(true) => query.and(&told),
+        Some(false) => query.and(&format!("NOT {told}")),
+        None => {}
     }
 }
 
 async fn list(connection: &Connection, filter: &EventFilter) -> Result<Vec<EventRecord>> {
-    let before = filter.before.as_ref().map(EventId::as_str);
-    let integration = filter.integration.as_ref().map(|integration| rows::text(&integration.0));
-    let named =
-        filter.integration.as_ref().map(|integration| rows::text(&NotTold::named(integration)).into_owned());
-    let kind = filter.kind.as_deref();
-    let (since, until) = (filter.since.map(ms), filter.until.map(ms));
-    let (of, project, path) = match &filter.of {
-        EventsOf::All => ("all", None, None),
-        EventsOf::Place { project_id, path } => ("place", *project_id, path.as_deref()),
-        EventsOf::Within(path) => ("within", None, Some(path.as_str())),
-    };
-    let path = path.map(rows::text);
-    let limit = rows::limit(filter.limit);
-    let given: [&(dyn ToSql + Sync); 11] =
-        [&before, &kind, &integration, &named, &filter.is_told, &since, &until, &of, &project, &path, &limit];
-    let found = connection.query(LIST, &given).await?;
+    let Query { sql, values, .. } = query(filter);
+    let values: Vec<&(dyn ToSql + Sync)> =
+        values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect();
+    let found = connection.query_once(&sql, &values).await?;
     records(connection, &found).await
 }
 
@@ -104,7 +179,7 @@ async fn records(connection: &Connection, found: &[Row]) -> Result<Vec<EventReco
             project_id: row.get(3),
             project: row.get(4),
             subject: row.get(5),
-            source: Some(row.get(6)),
+            source: row.get(6),
             occurred_at: moment(row.get(8))?,
             received_at: moment(row.get(9))?,
             told: told.remove(id).unwrap_or_default(),

@@ -323,11 +323,10 @@ impl Postgres {
 #[async_trait]
 impl EventLog for Postgres {
     async fn log_events(&self, events: Vec<LoggedEvent>) -> Result<()> {
-        let mut lines = event_log::Lines::default();
-        for logged in &events {
-            lines.add(&logged.event, &logged.line, logged.received_at, false);
+        for lines in event_log::Lines::of_unwanted(&events) {
+            lines.write(&self.writer).await?;
         }
-        lines.write(&self.writer).await
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Events with what became of them, as people read them.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -35,11 +36,13 @@ const LIST: &str =
     "SELECT e.seq, e.id, e.kind, e.trigger, e.project_id, e.project, e.subject, e.source, e.verdicts,
             e.occurred_at, e.received_at
      FROM events AS e
-     WHERE e.seq < :below AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.seq = e.seq)";
-const LIST_BEFORE: &str = "SELECT e.seq, e.id, e.kind, e.trigger, e.project_id, e.project, e.subject, e.source, e.verdicts,
+     WHERE e.seq >= :first AND e.seq < :below AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.seq = e.seq)";
+const LIST_BEFORE: &str =
+    "SELECT e.seq, e.id, e.kind, e.trigger, e.project_id, e.project, e.subject, e.source, e.verdicts,
             e.occurred_at, e.received_at
      FROM events AS e
-     WHERE e.seq < (SELECT seq FROM events WHERE id = :before) AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.seq = e.seq)";
+     WHERE e.seq >= :first AND e.seq < min(:below, (SELECT seq FROM events WHERE id = :before))
+           AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.seq = e.seq)";
 const ONE: &str =
     "SELECT e.seq, e.id, e.kind, e.trigger, e.project_id, e.project, e.subject, e.source, e.verdicts,
             e.occurred_at, e.received_at
@@ -48,7 +51,7 @@ const ONE: &str =
 /// A query with the values of its parameters.
 struct Query {
     sql: String,
-    given: Vec<(&'static str, Box<dyn ToSql>)>,
+    given: Vec<(String, Box<dyn ToSql>)>,
 }
 
 impl Query {
@@ -57,19 +60,60 @@ impl Query {
         self.sql.push_str(condition);
     }
 
-    fn with(&mut self, name: &'static str, value: impl ToSql + 'static) {
-        self.given.push((name, Box::new(value)));
+    fn with(&mut self, name: &str, value: impl ToSql + 'static) {
+        self.given.push((name.to_owned(), Box::new(value)));
     }
 }
 
-fn query(filter: &EventFilter) -> Query {
-    let mut query = match &filter.before {
-        Some(before) => Query {
-            sql: LIST_BEFORE.to_owned(),
-            given: vec![(":before", Box::new(before.as_str().to_owned()))],
-        },
-        None => Query { sql: LIST.to_owned(), given: vec![(":below", Box::new(i64::MAX))] },
+/// The numbers of the rows that may fit: the first, and the one behind the last.
+type Bounds = (i64, i64);
+
+/// Events get their numbers nearly in the order in which they came: those that wait for the store, and a clock that is set
+/// back, bring a small disorder.
+const DISORDER_MS: i64 = 60 * 60 * 1000;
+
+/// Where the rows of a time lie, so that a list of a time does not read what came after it.
+fn bounds(connection: &Connection, filter: &EventFilter) -> rusqlite::Result<Bounds> {
+    let first = match filter.since {
+        Some(since) => first_since(connection, ms(since).saturating_sub(DISORDER_MS))?,
+        None => i64::MIN,
     };
+    let below = match filter.until {
+        Some(until) => first_since(connection, ms(until).saturating_add(DISORDER_MS))?,
+        None => i64::MAX,
+    };
+    Ok((first, below))
+}
+
+/// The first number from which on events came at this moment or later, by halving.
+fn first_since(connection: &Connection, at: i64) -> rusqlite::Result<i64> {
+    const ENDS: &str =
+        "SELECT coalesce((SELECT min(seq) FROM events), 0), coalesce((SELECT max(seq) FROM events), 0)";
+    const NEXT: &str =
+        "SELECT seq, received_at FROM events WHERE seq >= ?1 AND seq < ?2 ORDER BY seq LIMIT 1";
+    let (mut first, last): (i64, i64) =
+        prepare(connection, ENDS)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut below = last.saturating_add(1);
+    let mut next = prepare(connection, NEXT)?;
+    while first < below {
+        let middle = first + (below - first) / 2;
+        let found = next.query_row([middle, below], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        match found {
+            Some((seq, came)) if i64::lt(&came, &at) => first = i64::saturating_add(seq, 1),
+            _ => below = middle,
+        }
+    }
+    Ok(first)
+}
+
+fn query(filter: &EventFilter, (first, below): Bounds) -> Query {
+    let sql = if filter.before.is_some() { LIST_BEFORE } else { LIST };
+    let mut query = Query { sql: sql.to_owned(), given: Vec::new() };
+    query.with(":first", first);
+    query.with(":below", below);
+    if let Some(before) = &filter.before {
+        query.with(":before", before.as_str().to_owned());
+    }
     if let Some(kind) = &filter.kind {
         query.and("e.kind = :kind");
         query.with(":kind", kind.clone());
@@ -86,7 +130,10 @@ fn query(filter: &EventFilter) -> Query {
         EventsOf::All => {}
         EventsOf::Place { project_id, path } => {
             // What is NULL equals nothing.
-            query.and("(e.project_id = :project OR e.project = :path COLLATE NOCASE)");
+            query.and(
+                "(e.project_id = :project OR (:project IS NULL OR e.project_id IS NULL OR e.project_id <= 0)
+                  AND e.project = :path COLLATE NOCASE)",
+            );
             query.with(":project", *project_id);
             query.with(":path", path.clone());
         }
@@ -98,28 +145,40 @@ fn query(filter: &EventFilter) -> Query {
             query.with(":path", path.clone());
         }
     }
-    let of = if filter.integration.is_some() { "AND integration = :integration" } else { "" };
+    told(&mut query, filter);
+    query.sql.push_str(" ORDER BY e.seq DESC LIMIT :limit");
+    query.with(":limit", rows::limit(filter.limit));
+    query
+}
+
+/// Whether deliveries were made of it, and of which integrations.
+fn told(query: &mut Query, filter: &EventFilter) {
+    let names: Vec<String> = (0..filter.integrations.len()).map(|n| format!(":integration{n}")).collect();
+    let of =
+        if names.is_empty() { String::new() } else { format!("AND integration IN ({})", names.join(", ")) };
     let told = format!(
         "(EXISTS (SELECT 1 FROM deliveries WHERE event = e.seq {of}) OR EXISTS (SELECT 1 FROM history WHERE event = e.seq {of}))"
     );
-    if let Some(integration) = &filter.integration {
-        query.and(&format!("({told} OR instr(e.verdicts, :named) > 0)"));
-        query.with(":integration", integration.0.to_string());
-        query.with(":named", NotTold::named(integration));
+    let mut concerned = told.clone();
+    for (number, (name, id)) in names.iter().zip(&filter.integrations).enumerate() {
+        let _ = write!(concerned, " OR instr(e.verdicts, :named{number}) > 0");
+        query.with(name, id.0.to_string());
+        query.with(&format!(":named{number}"), NotTold::named(id));
+    }
+    if !names.is_empty() {
+        query.and(&format!("({concerned})"));
     }
     match filter.is_told {
         Some(true) => query.and(&told),
         Some(false) => query.and(&format!("NOT {told}")),
         None => {}
     }
-    query.sql.push_str(" ORDER BY e.seq DESC LIMIT :limit");
-    query.with(":limit", rows::limit(filter.limit));
-    query
 }
 
 fn list(connection: &Connection, filter: &EventFilter) -> Result<Vec<EventRecord>> {
-    let Query { sql, given } = query(filter);
-    let given: Vec<(&str, &dyn ToSql)> = given.iter().map(|(name, value)| (*name, &**value)).collect();
+    let Query { sql, given } = query(filter, bounds(connection, filter)?);
+    let given: Vec<(&str, &dyn ToSql)> =
+        given.iter().map(|(name, value)| (name.as_str(), &**value)).collect();
     let mut statement = prepare(connection, &sql)?;
     let found = statement.query_map(given.as_slice(), read)?.collect::<rusqlite::Result<Vec<_>>>()?;
     found.into_iter().map(|found| found.record(connection).map(|(_, record)| record)).collect()
@@ -174,7 +233,7 @@ impl Found {
             source: self.source,
             occurred_at: moment(self.occurred_at)?,
             received_at: moment(self.received_at)?,
-            told: told(connection, self.seq)?,
+            told: deliveries(connection, self.seq)?,
             not_told: self.verdicts.as_deref().map(NotTold::read).unwrap_or_default(),
         };
         Ok((self.seq, record))
@@ -182,7 +241,7 @@ impl Found {
 }
 
 /// The deliveries of the event of this number.
-fn told(connection: &Connection, seq: i64) -> Result<Vec<Told>> {
+fn deliveries(connection: &Connection, seq: i64) -> Result<Vec<Told>> {
     const TOLD: &str = "SELECT id, integration, target, state FROM deliveries WHERE event = ?1
          UNION ALL SELECT id, integration, target, state FROM history WHERE event = ?1 ORDER BY 1";
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?));

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::Backend;
 use super::fixtures::{Case, Change as _, at, delivery, event};
-use crate::event::EventId;
+use crate::event::{Event, EventId};
 use crate::integration::IntegrationId;
 use crate::store::{
     Dispatched, EventFilter, EventLog as _, EventRecord, EventRecords as _, EventsOf, Inbox as _, LogLine,
@@ -73,7 +75,7 @@ pub(super) async fn events_are_filtered_by_what_people_ask_for<B: Backend>() {
     let case = Case::<B>::new().await;
     logged(&case).await;
     let of =
-        |name: &str| EventFilter { integration: Some(IntegrationId::new(name)), ..EventFilter::default() };
+        |name: &str| EventFilter { integrations: vec![IntegrationId::new(name)], ..EventFilter::default() };
     assert_eq!(listed(&case, of("slack")).await, ["not told", "told"]);
     assert_eq!(listed(&case, of("irker")).await, ["not told", "told"]);
     assert!(listed(&case, of("slac")).await.is_empty(), "a part of a name is another name");
@@ -94,6 +96,8 @@ pub(super) async fn events_are_filtered_by_what_people_ask_for<B: Backend>() {
         (EventsOf::Place { project_id: Some(7), path: None }, 3),
         (EventsOf::Place { project_id: None, path: Some("Acme/Web".to_owned()) }, 3),
         (EventsOf::Place { project_id: Some(8), path: Some("acme".to_owned()) }, 0),
+        (EventsOf::Place { project_id: Some(8), path: Some("acme/web".to_owned()) }, 0),
+        (EventsOf::Place { project_id: None, path: None }, 0),
         (EventsOf::Within("ACME".to_owned()), 3),
         (EventsOf::Within("acme/web".to_owned()), 3),
         (EventsOf::Within("acm".to_owned()), 0),
@@ -123,6 +127,110 @@ pub(super) async fn the_json_of_a_told_event_is_shown<B: Backend>() {
     assert_eq!(raw, Some(event("told").raw));
     let none = case.store.event(&EventId::new("unmatched").unwrap()).await.unwrap().unwrap().1;
     assert_eq!(none, None, "of what concerned no integration, only the line is kept");
+}
+
+pub(super) async fn the_json_of_an_event_that_nobody_wanted_is_shown_where_it_is_kept<B: Backend>() {
+    let case = Case::<B>::new().await;
+    logged(&case).await;
+    let raw = async || case.store.event(&EventId::new("not told").unwrap()).await.unwrap().unwrap().1;
+    assert_eq!(raw().await, Some(event("not told").raw));
+    // The same event comes again, and by the settings of its time it is wanted.
+    let told = Dispatched {
+        event: Arc::new(event("not told")),
+        origin: Origin::Broker { digest: None, redelivered: false },
+        deliveries: vec![delivery()],
+        seen: None,
+        log: Some(line(None)),
+    };
+    case.store.enqueue(vec![told], at(30)).await.unwrap();
+    assert_eq!(raw().await, Some(event("not told").raw));
+    assert_eq!(one(&case, "not told").await.told.len(), 1);
+}
+
+/// A push of the project with this number and path.
+fn push_of(id: &str, project: i64, path: &str) -> Event {
+    let raw = format!(
+        r#"{{"object_kind":"push","ref":"refs/heads/main","after":"{id}",
+            "project":{{"id":{project},"path_with_namespace":"{path}"}}}}"#
+    );
+    Event::decode(EventId::new(id).unwrap(), at(-5), Bytes::from(raw)).unwrap()
+}
+
+async fn log<B: Backend>(case: &Case<B>, event: Event, second: i64, verdicts: Option<&str>) {
+    let line = line(verdicts);
+    let logged = LoggedEvent { event: Arc::new(event), received_at: at(second), line, keeps_json: false };
+    case.store.log_events(vec![logged]).await.unwrap();
+}
+
+pub(super) async fn events_of_a_project_that_had_the_path_before_are_not_anothers<B: Backend>() {
+    let case = Case::<B>::new().await;
+    for (id, project, path, second) in [
+        ("former", 7, "acme/web", 0),
+        ("renamed", 7, "acme/old-web", 10),
+        ("unnumbered", 0, "Acme/Web", 20),
+        ("present", 8, "acme/web", 30),
+    ] {
+        log(&case, push_of(id, project, path), second, None).await;
+    }
+    for (project_id, expected) in [
+        (Some(8), &["present", "unnumbered"][..]),
+        (Some(7), &["unnumbered", "renamed", "former"]),
+        (None, &["present", "unnumbered", "former"]),
+    ] {
+        let of = EventsOf::Place { project_id, path: Some("acme/web".to_owned()) };
+        let filter = EventFilter { of: of.clone(), ..EventFilter::default() };
+        assert_eq!(listed(&case, filter).await, expected, "{of:?}");
+        for id in ["former", "renamed", "unnumbered", "present"] {
+            assert_eq!(of.includes(&one(&case, id).await), expected.contains(&id), "{of:?} {id}");
+        }
+    }
+}
+
+pub(super) async fn events_of_an_integration_are_found_by_any_of_its_ids<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let told = |id: &str, integration: &str| Dispatched {
+        event: Arc::new(event(id)),
+        origin: Origin::Broker { digest: None, redelivered: false },
+        deliveries: vec![delivery().of(integration)],
+        seen: None,
+        log: Some(line(None)),
+    };
+    case.store.enqueue(vec![told("by path", "acme/web:slack")], at(0)).await.unwrap();
+    case.store.enqueue(vec![told("by number", "7:slack")], at(10)).await.unwrap();
+    case.store.enqueue(vec![told("another", "8:slack")], at(20)).await.unwrap();
+    log(&case, event("not told"), 30, Some(r#"[["7:slack","push events are off"]]"#)).await;
+    let of = |names: &[&str]| EventFilter {
+        integrations: names.iter().map(|name| IntegrationId::new(*name)).collect(),
+        ..EventFilter::default()
+    };
+    let both = of(&["acme/web:slack", "7:slack"]);
+    assert_eq!(listed(&case, both.clone()).await, ["not told", "by number", "by path"]);
+    assert_eq!(listed(&case, EventFilter { is_told: Some(false), ..both }).await, ["not told"]);
+    assert_eq!(listed(&case, of(&["acme/web:slack"])).await, ["by path"]);
+}
+
+pub(super) async fn a_time_is_found_among_events_that_came_in_disorder<B: Backend>() {
+    let case = Case::<B>::new().await;
+    // Every third event was written 45 minutes after it came, behind later ones.
+    let came = |number: i64| number * 1800 - if number % 3 == 0 { 2700 } else { 0 };
+    for number in 0..40 {
+        log(&case, event(&format!("e{number}")), came(number), None).await;
+    }
+    for (since, until) in
+        [(None, None), (Some(-3000), Some(1)), (Some(18_000), Some(27_000)), (Some(70_000), None)]
+    {
+        let fits = |number: &i64| {
+            since.is_none_or(|since| came(*number) >= since)
+                && until.is_none_or(|until| came(*number) < until)
+        };
+        let mut expected: Vec<String> = (0..40).filter(fits).map(|number| format!("e{number}")).collect();
+        expected.sort();
+        let filter =
+            EventFilter { since: since.map(at), until: until.map(at), limit: 50, ..EventFilter::default() };
+        let mut found = listed(&case, filter).await;
+        found.sort();
+        assert_eq!(found, expected, "{since:?} {until:?}");
+    }
 }
 
 pub(super) async fn an_event_over_http_that_leads_to_nothing_is_logged<B: Backend>() {

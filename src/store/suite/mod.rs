@@ -289,7 +289,11 @@ macro_rules! promises {
                     events_are_listed_newest_first_with_what_became_of_them,
                     events_are_filtered_by_what_people_ask_for,
                     events_are_listed_in_pages,
+                    events_of_a_project_that_had_the_path_before_are_not_anothers,
+                    events_of_an_integration_are_found_by_any_of_its_ids,
+                    a_time_is_found_among_events_that_came_in_disorder,
                     the_json_of_a_told_event_is_shown,
+                    the_json_of_an_event_that_nobody_wanted_is_shown_where_it_is_kept,
                     an_event_over_http_that_leads_to_nothing_is_logged,
                 }
                 people::{
@@ -334,6 +338,7 @@ macro_rules! promises {
                 tokens::{
                     a_token_is_kept_by_its_digest,
                     a_token_ends_once,
+                    a_session_that_was_ended_is_known_to_every_node_until_it_would_have_ended,
                     a_token_that_was_there_before_is_refused,
                 }
                 sealed::{

@@ -67,3 +67,17 @@ pub(super) async fn a_token_that_was_there_before_is_refused<B: Backend>() {
     create(Right::Maintain).await.unwrap_err();
     assert_eq!(case.store.tokens().await.unwrap().len(), 1);
 }
+
+pub(super) async fn a_session_that_was_ended_is_known_to_every_node_until_it_would_have_ended<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let (one, other) = ([1; 32], [2; 32]);
+    case.store.end_session(one, at(100), at(0)).await.unwrap();
+    case.store.end_session(one, at(100), at(1)).await.unwrap();
+    assert!(case.store.session_ended(one).await.unwrap());
+    assert!(!case.store.session_ended(other).await.unwrap());
+    let case = case.reopened().await;
+    assert!(case.store.session_ended(one).await.unwrap(), "a restart forgets no log-out");
+    case.store.end_session(other, at(300), at(100)).await.unwrap();
+    assert!(!case.store.session_ended(one).await.unwrap(), "the session is over by itself");
+    assert!(case.store.session_ended(other).await.unwrap());
+}

@@ -12,7 +12,7 @@ fn named(id: &str) -> Arc<Event> {
 }
 
 /// A server whose log has a push to project 42 that its Slack was told of, and one that it was not told of.
-async fn logged() -> (Api, String) {
+pub(super) async fn logged() -> (Api, String) {
     let api = Api::open().await;
     let admin = api.admin().await;
     for id in [42, 43] {
@@ -52,6 +52,7 @@ fn ids(answer: &Answer) -> Vec<String> {
 #[tokio::test]
 async fn events_are_listed_with_what_became_of_them() {
     let (api, admin) = logged().await;
+    api.put(&admin, "/projects/42", &json!({ "path_with_namespace": "acme/rocket" })).await;
     let list = api.get(&admin, "/events").await;
     assert_eq!(ids(&list), ["not/told", "told"]);
     let [untold, told] = [&list.json()[0], &list.json()[1]].map(Clone::clone);
@@ -66,6 +67,7 @@ async fn events_are_listed_with_what_became_of_them() {
         ("?told=true", vec!["told"]),
         ("?told=false", vec!["not/told"]),
         ("?kind=push&integration=42:slack", vec!["not/told", "told"]),
+        ("?integration=acme/rocket:slack", vec!["not/told", "told"]),
         ("?integration=43:slack", vec![]),
         ("?until=2026-01-15T09:30:00Z", vec![]),
         ("?since=2026-01-15T09:30:00Z", vec!["not/told", "told"]),

@@ -9,6 +9,7 @@ mod holds;
 mod integrations;
 mod others;
 mod page;
+mod page_events;
 mod slash;
 mod test;
 mod trackers;

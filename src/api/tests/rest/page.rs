@@ -5,7 +5,7 @@ use super::*;
 const SLACK: &str = "/projects/42/integrations/slack";
 
 /// Someone who is logged in, in a browser.
-struct Person<'a> {
+pub(super) struct Person<'a> {
     api: &'a Api,
     browser: reqwest::Client,
     cookie: String,
@@ -40,18 +40,18 @@ async fn log_in(api: &Api, token: &str) -> Answer {
 }
 
 impl<'a> Person<'a> {
-    async fn with(api: &'a Api, token: &str) -> Self {
+    pub(super) async fn with(api: &'a Api, token: &str) -> Self {
         let answer = log_in(api, token).await;
         assert_eq!((answer.status, &answer.headers["location"]), (303, &"/".parse().unwrap()), "{answer:?}");
         Self { api, browser: browser(), cookie: cookies(&answer) }
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(super) async fn get(&self, path: &str) -> Answer {
         answer(self.browser.get(format!("{}{path}", self.api.base)).header("cookie", &self.cookie)).await
     }
 
     /// Sends a form with the key of the session.
-    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+    pub(super) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let key = form_key(&self.get("/").await.text);
         self.post_with(&key, path, fields).await
     }
@@ -195,6 +195,8 @@ async fn another_site_that_leads_here_finds_the_session_at_the_second_request() 
     let page = answer(led).await;
     assert_eq!(page.status, 200);
     assert!(page.text.contains("content=\"0; url=/-/deliveries?state=failed\""), "{}", page.text);
+    assert!(page.headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
+    assert_eq!(page.headers["cache-control"], "no-store");
 }
 
 #[tokio::test]

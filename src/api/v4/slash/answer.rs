@@ -54,6 +54,8 @@ pub(super) struct Held {
     pub(super) until: Option<Timestamp>,
     /// Messages that wait.
     pub(super) waiting: u64,
+    /// The operator's command that helps.
+    pub(super) command: String,
 }
 
 /// A channel that is muted.
@@ -160,7 +162,7 @@ fn address(url: &str) -> String {
 }
 
 fn held_line(held: &Held) -> String {
-    let Held { title, targets, cause, reason, since, until, waiting } = held;
+    let Held { title, targets, cause, reason, since, until, waiting, command } = held;
     let targets =
         if targets.is_empty() { String::new() } else { format!(" to {}", plain(&targets.join(", "))) };
     let next = until.map_or_else(
@@ -169,7 +171,10 @@ fn held_line(held: &Held) -> String {
     );
     let (cause, since) = (cause.replace('_', " "), moment(*since));
     let reason = cut(&plain(reason));
-    format!("{title}{targets} waits since {since} ({cause}): {reason}; {waiting} waiting, {next}.")
+    let helps = plain(command);
+    format!(
+        "{title}{targets} waits since {since} ({cause}): {reason}; {waiting} waiting, {next}. `{helps}` helps."
+    )
 }
 
 pub(super) fn muted(channel: &str, service: &str, until: Timestamp, command: &str) -> String {
@@ -254,6 +259,7 @@ mod tests {
             since: AT,
             until: Some(AT),
             waiting: 3,
+            command: "forgebell integrations test 42:slack".to_owned(),
         };
         let off = Line { active: false, channels: Vec::new(), inherited: true, ..slack() };
         let dead = Line { active: false, dead: Some("answered 404: no_service".to_owned()), ..slack() };
@@ -267,7 +273,8 @@ mod tests {
              • Slack notifications to #ops, #dev: switched off; an address is dead: answered 404: no_service\n\
              Muted until 2026-01-15 09:30 UTC in #dev, by @ada.\n\
              Slack notifications to #ops waits since 2026-01-15 09:30 UTC (misconfigured): answered 404: \
-             channel_not_found; 3 waiting, next attempt 2026-01-15 09:30 UTC.\n\
+             channel_not_found; 3 waiting, next attempt 2026-01-15 09:30 UTC. \
+             `forgebell integrations test 42:slack` helps.\n\
              Failed lately:\n\
              • 2026-01-15 09:30 UTC, Slack notifications #ops, merge_request:1: answered 404: no_service (given up)"
         );

@@ -221,6 +221,7 @@ async fn held(handler: &CommandHandler<'_>, scope: &ResolvedScope) -> crate::sto
             since: trouble.since,
             until: trouble.until,
             waiting: trouble.waiting,
+            command: trouble.command,
         })
     });
     Ok(held.collect())

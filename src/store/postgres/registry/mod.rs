@@ -185,6 +185,17 @@ impl Registry for Postgres {
         found.iter().map(|row| TokenRow::from_cells(row)?.read()).collect()
     }
 
+    async fn end_session(&self, digest: [u8; 32], ends: Timestamp, now: Timestamp) -> Result<()> {
+        const END: &str = "WITH over AS (DELETE FROM ended_sessions WHERE ends <= $3)
+             INSERT INTO ended_sessions (digest, ends) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        self.writer.query(END, &[&&digest[..], &ms(ends), &ms(now)]).await.map(drop)
+    }
+
+    async fn session_ended(&self, digest: [u8; 32]) -> Result<bool> {
+        const ENDED: &str = "SELECT EXISTS (SELECT 1 FROM ended_sessions WHERE digest = $1)";
+        Ok(self.people.row(ENDED, &[&&digest[..]]).await?.get(0))
+    }
+
     async fn mute(&self, mute: Mute, audit: AuditEntry) -> Result<()> {
         let (slug, channel, by) = (text(&mute.slug), text(&mute.channel), text(&mute.by));
         let (until, note) = (ms(mute.until), Note::new(&audit));

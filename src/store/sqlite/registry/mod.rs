@@ -115,6 +115,14 @@ impl Registry for Sqlite {
         self.ledger.call(|connection| people::tokens(connection, 0)).await
     }
 
+    async fn end_session(&self, digest: [u8; 32], ends: Timestamp, now: Timestamp) -> Result<()> {
+        self.writer.call(move |connection| people::end_session(connection, digest, ends, now)).await
+    }
+
+    async fn session_ended(&self, digest: [u8; 32]) -> Result<bool> {
+        self.ledger.call(move |connection| people::session_ended(connection, digest)).await
+    }
+
     async fn mute(&self, mute: Mute, audit: AuditEntry) -> Result<()> {
         self.writer.call(move |connection| people::mute(connection, &mute, &audit)).await
     }

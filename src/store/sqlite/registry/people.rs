@@ -1,5 +1,6 @@
 //! Tokens, mutes, and the audit log.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::rows::{self, all, change, ms, prepare};
@@ -51,6 +52,23 @@ pub(super) fn revoke_token(connection: &Connection, id: i64, audit: &AuditEntry)
     change(connection, sql, [id, at, next_revision(connection)?])?;
     note(connection, audit)?;
     Ok(true)
+}
+
+pub(super) fn end_session(
+    connection: &Connection,
+    digest: [u8; 32],
+    ends: Timestamp,
+    now: Timestamp,
+) -> Result<()> {
+    change(connection, "DELETE FROM ended_sessions WHERE ends <= ?1", [ms(now)])?;
+    let sql = "INSERT INTO ended_sessions (digest, ends) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    change(connection, sql, params![digest, ms(ends)])?;
+    Ok(())
+}
+
+pub(super) fn session_ended(connection: &Connection, digest: [u8; 32]) -> Result<bool> {
+    let sql = "SELECT 1 FROM ended_sessions WHERE digest = ?1";
+    Ok(prepare(connection, sql)?.exists([digest])?)
 }
 
 pub(super) fn mutes(connection: &Connection, after: i64) -> Result<Vec<Mute>> {

@@ -1,0 +1,107 @@
+//! The event log, as commands show it: every event has its line, and an integration is found by each of its names.
+
+use super::*;
+use crate::harness::payloads::with;
+
+impl Desk {
+    /// Publishes a payload over HTTP, under this id.
+    async fn publish_as(&self, id: &str, payload: Vec<u8>) {
+        let file = self.write(&format!("{id}.json"), payload);
+        self.run(&["publish", "--to", "http", &file, "--id", id]).await.ends_with(0);
+    }
+
+    /// Sets project 42's Slack integration by the API.
+    async fn set_slack(&self, webhook: &str) {
+        let made = self.run(&["token", "create", "--admin", "--json"]).await.ends_with(0).json();
+        let token = made["token"].as_str().expect("a text").to_owned();
+        let url = format!("http://127.0.0.1:{}/api/v4/projects/42/integrations/slack", self.port);
+        let settings = json!({ "webhook": webhook, "channel": "#ops", "branches_to_be_notified": "all" });
+        eventually("the daemon knows the token", PATIENCE, async || {
+            let request = crate::harness::client().put(&url).header("private-token", &token);
+            let request = request.header("content-type", "application/json").body(settings.to_string());
+            (request.send().await.ok()?.status() == 200).then_some(())
+        })
+        .await;
+    }
+}
+
+fn push_of_rocket() -> Vec<u8> {
+    with(&payload(PUSH), |json| {
+        json["project"]["id"] = json!(42);
+        json["project_id"] = json!(42);
+        json["project"]["path_with_namespace"] = json!("acme/rocket");
+    })
+}
+
+#[tokio::test]
+async fn an_integration_that_the_api_set_is_found_by_its_projects_path() {
+    const NAME: &str = "acme/rocket:slack";
+    let (_receiver, hook) = hook().await;
+    let hook = hook.answer_then(vec![Answer::status(400).body("invalid_blocks")], Answer::ok().body("ok"));
+    let desk = Desk::with("", "rate_limits.enabled = false\n");
+    let _daemon = desk.serve().await;
+    desk.set_slack(&hook.url()).await;
+    desk.publish_as("first", push_of_rocket()).await;
+    for name in [NAME, "42:slack"] {
+        let words = ["deliveries", "list", "--state", "failed", "--integration", name, "--json"];
+        eventually("the delivery failed", PATIENCE, async || {
+            let list = desk.run(&words).await.ends_with(0).json();
+            (list.as_array()?.len() == 1).then_some(())
+        })
+        .await;
+    }
+    let events = desk.run(&["events", "list", "--integration", NAME]).await.ends_with(0).out;
+    assert!(events.contains("first") && events.contains("failed (#ops)"), "{events}");
+    let again = desk.run(&["deliveries", "retry", "--integration", NAME]).await.ends_with(0).out;
+    assert!(again.contains("due again"), "{again}");
+    hook.wait_for(2).await;
+    let unknown =
+        desk.run(&["deliveries", "list", "--integration", "acme/rocket:discord"]).await.ends_with(1);
+    assert!(unknown.err.contains("there is no integration"), "{}", unknown.err);
+}
+
+#[tokio::test]
+async fn every_event_has_a_line_in_the_daemons_log_and_in_the_event_log() {
+    let (_receiver, hook) = hook().await;
+    let desk = Desk::with("", "rate_limits.enabled = false\n");
+    let _daemon = desk.serve().await;
+    desk.set_slack(&hook.url()).await;
+    desk.publish_as("wanted-event", push_of_rocket()).await;
+    desk.publish_as("kind-without-integration", payload("emoji_award.json")).await;
+    hook.wait_for(1).await;
+    let list = eventually("both are logged", PATIENCE, async || {
+        let list = desk.run(&["events", "list", "--json"]).await.ends_with(0).json();
+        let delivered = list.as_array()?.iter().any(|event| event["result"] == "1 delivered");
+        (delivered && list.as_array()?.len() == 2).then_some(list)
+    })
+    .await;
+    let unrouted =
+        list.as_array().expect("a list").iter().find(|event| event["id"] == "kind-without-integration");
+    let unrouted = unrouted.unwrap_or_else(|| panic!("{list}"));
+    assert_eq!((&unrouted["kind"], &unrouted["source"]), (&json!("emoji"), &json!("http")));
+    let log = desk.log();
+    let lines = |id: &str, words: &str| {
+        log.lines().filter(|line| line.contains("INFO") && line.contains(id) && line.contains(words)).count()
+    };
+    assert_eq!(lines("kind-without-integration", "no delivery"), 1, "{log}");
+    assert_eq!(lines("kind-without-integration", ""), 1, "{log}");
+    let of_wanted = lines("wanted-event", "");
+    assert!((1..=2).contains(&of_wanted), "one line of the event, and one of its delivery: {log}");
+}
+
+#[tokio::test]
+async fn without_the_event_log_only_events_with_deliveries_are_listed() {
+    let (_receiver, hook) = hook().await;
+    let desk = Desk::with("", "rate_limits.enabled = false\nstore.event_log = false\n");
+    let _daemon = desk.serve().await;
+    desk.set_slack(&hook.url()).await;
+    desk.publish_as("untold", payload("emoji_award.json")).await;
+    desk.publish_as("told", push_of_rocket()).await;
+    hook.wait_for(1).await;
+    let list = eventually("what was told is listed", PATIENCE, async || {
+        let list = desk.run(&["events", "list", "--told", "--json"]).await.ends_with(0).json();
+        (list.as_array()?.len() == 1).then_some(list)
+    })
+    .await;
+    assert_eq!(list[0]["id"], "told");
+}
