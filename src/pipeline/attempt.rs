@@ -152,12 +152,8 @@ impl Attempter {
             now: self.clock.now(),
             operator: &operator,
             links: &links,
-<<<<<<< HEAD
             open_request,
-            may_have_been_sent: job.delivery.attempts > 0 || job.delivery.started,
-=======
             may_have_been_sent: is_repeat(&job.delivery),
->>>>>>> h2
             test: false,
         };
         let mut report = attempt(&*self.transport, outgoing).await;
