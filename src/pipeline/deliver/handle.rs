@@ -26,8 +26,15 @@ pub(in crate::pipeline) struct Fresh {
     pub(in crate::pipeline) permits: Vec<OwnedSemaphorePermit>,
 }
 
-/// The most events that wait to be written to the event log. While the store is away, further ones are missing there.
-const LOGGED_AT_MOST: usize = 4096;
+/// The most bytes of events that wait to be written to the event log. While the store is away, further ones are missing there.
+const LOGGED_BYTES: usize = 16 << 20;
+/// What an event counts at least, which bounds their number too.
+const LOGGED_LEAST: usize = 4096;
+
+/// What an event counts that waits to be written to the event log.
+pub(in crate::pipeline) fn logged_bytes(logged: &LoggedEvent) -> usize {
+    logged.event.raw.len().max(LOGGED_LEAST)
+}
 
 /// Where dispatch hands over events, and rows that it wrote.
 #[derive(Clone)]
@@ -37,7 +44,7 @@ pub struct DelivererHandle {
     backlogged: Backlogged,
     node: NodeId,
     lease: Duration,
-    /// Events that wait to be written to the event log.
+    /// The bytes of events that wait to be written to the event log.
     logged: Arc<AtomicUsize>,
 }
 
@@ -119,17 +126,26 @@ impl DelivererHandle {
     }
 
     /// Events for the event log. No message waits until they are written.
-    pub(in crate::pipeline) fn log(&self, events: Vec<LoggedEvent>) {
+    pub(in crate::pipeline) fn log(&self, mut events: Vec<LoggedEvent>) {
         let count = events.len();
-        if count == 0 {
-            return;
+        events.retain(|event| self.has_room_to_log(logged_bytes(event)));
+        let missing = count - events.len();
+        if missing > 0 {
+            debug!(events = missing, "the store takes its time: these events are missing in the event log");
         }
-        if self.logged.fetch_add(count, Ordering::Relaxed) > LOGGED_AT_MOST {
-            self.logged.fetch_sub(count, Ordering::Relaxed);
-            debug!(events = count, "the store takes its time: these events are missing in the event log");
-            return;
+        if !events.is_empty() {
+            let _ = self.inputs.send(Input::Log(events));
         }
-        let _ = self.inputs.send(Input::Log(events));
+    }
+
+    /// Takes room for so many bytes. An event of any size has room where none waits.
+    fn has_room_to_log(&self, bytes: usize) -> bool {
+        let before = self.logged.fetch_add(bytes, Ordering::Relaxed);
+        let has_room = before == 0 || before + bytes <= LOGGED_BYTES;
+        if !has_room {
+            self.logged.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        has_room
     }
 
     pub(in crate::pipeline) fn enqueue(
