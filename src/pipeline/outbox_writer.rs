@@ -22,7 +22,7 @@ use super::condition::Condition;
 use super::deliver::logged_bytes;
 use super::events_in_hand::RefusedEvent;
 use super::store_calls::{self, NotWritten};
-use super::unwritten::{Settlement, Stopped, Unwritten, bound};
+use super::unwritten::{Settlement, Stopped, Unkept, Unwritten, bound};
 use super::{Clock, after, halves};
 use crate::event::EventId;
 use crate::metrics;
@@ -132,24 +132,6 @@ pub(super) struct OutboxWriter {
     pub(super) held_back: Batch,
     /// A store that is away is not called again.
     pub(super) give_up: CancellationToken,
-}
-
-/// Events in hand whose outcomes the store does not take, and why.
-#[derive(Debug, Default)]
-pub(super) struct Unkept {
-    events: Vec<Kept>,
-    why: String,
-}
-
-impl Unkept {
-    fn is_empty(&self) -> bool {
-        self.events.is_empty()
-    }
-
-    fn keep(&mut self, events: &[Kept], why: &str) {
-        self.events.extend_from_slice(events);
-        why.clone_into(&mut self.why);
-    }
 }
 
 /// Destinations found in one look.
@@ -599,3 +581,6 @@ fn kept_event(kept: &Kept, refused: Option<&str>) -> KeptEvent {
     }
     event
 }
+
+#[cfg(test)]
+mod tests;

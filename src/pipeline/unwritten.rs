@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::store::{AttemptRecord, Delivery, DeliveryId, DestinationKey, Lane, Settled};
+use crate::store::{AttemptRecord, Delivery, DeliveryId, DestinationKey, Kept, Lane, Settled};
 
 /// The pauses between attempts to write them: the first and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
@@ -115,6 +115,24 @@ impl Unwritten {
     /// All of them are written.
     pub(super) fn reset(&mut self, now: Instant) {
         (self.pause, self.next) = (PAUSE.0, now);
+    }
+}
+
+/// Events in hand whose outcomes the store does not take, and why.
+#[derive(Debug, Default)]
+pub(super) struct Unkept {
+    pub(super) events: Vec<Kept>,
+    pub(super) why: String,
+}
+
+impl Unkept {
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    pub(super) fn keep(&mut self, events: &[Kept], why: &str) {
+        self.events.extend_from_slice(events);
+        why.clone_into(&mut self.why);
     }
 }
 
