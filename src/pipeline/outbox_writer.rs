@@ -19,7 +19,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::condition::Condition;
-use super::deliver::logged_bytes;
 use super::events_in_hand::RefusedEvent;
 use super::store_calls::{self, NotWritten};
 use super::unwritten::{Settlement, Stopped, Unkept, Unwritten, bound};
@@ -556,6 +555,12 @@ impl OutboxWriter {
     fn new_lease(&self) -> Lease {
         Lease { node: self.node.clone(), until: after(self.clock.now(), self.lease) }
     }
+}
+
+/// What an event counts that waits to be written to the event log: its bytes, or at least so many that their number is bounded too.
+pub(super) fn logged_bytes(logged: &LoggedEvent) -> usize {
+    const LEAST: usize = 4096;
+    logged.event.raw.len().max(LEAST)
 }
 
 /// What the deliverer is told of an event, when the store has it or, for this reason, does not take it.

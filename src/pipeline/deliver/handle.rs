@@ -13,6 +13,7 @@ use tracing::{debug, warn};
 use super::Deps;
 use crate::event::Event;
 use crate::pipeline::after;
+use crate::pipeline::outbox_writer::logged_bytes;
 use crate::pipeline::scheduler::{self, Job, JobEvent};
 use crate::pipeline::store_calls::NotWritten;
 use crate::store::{Delivery, DestinationKey, Kept, Lane, Lease, LoggedEvent, NodeId};
@@ -28,13 +29,6 @@ pub(in crate::pipeline) struct Fresh {
 
 /// The most bytes of events that wait to be written to the event log. While the store is away, further ones are missing there.
 const LOGGED_BYTES: usize = 16 << 20;
-/// What an event counts at least, which bounds their number too.
-const LOGGED_LEAST: usize = 4096;
-
-/// What an event counts that waits to be written to the event log.
-pub(in crate::pipeline) fn logged_bytes(logged: &LoggedEvent) -> usize {
-    logged.event.raw.len().max(LOGGED_LEAST)
-}
 
 /// Where dispatch hands over events, and rows that it wrote.
 #[derive(Clone)]

@@ -43,8 +43,8 @@ use crate::store::{
 };
 use crate::wire::pace::Pace;
 pub use handle::DelivererHandle;
+pub(super) use handle::Fresh;
 use handle::{Backlogged, Input};
-pub(super) use handle::{Fresh, logged_bytes};
 use one_at_a_time::OneAtATime;
 use revalidate::{CatalogRefresh, Revalidations};
 use unknown_integrations::UnknownIntegrations;

@@ -3,7 +3,9 @@
 use super::*;
 use crate::pipeline::deliver::Fresh;
 use crate::pipeline::dispatch::{Plan, Planning, plan};
-use crate::store::{Fate, FirstAttempts as _, Kept, KeptDelivery};
+use crate::store::{
+    EventFilter, EventRecords as _, Fate, FirstAttempts as _, Kept, KeptDelivery, LogLine, LoggedEvent,
+};
 
 impl Pipeline {
     /// Hands a push over before it has rows.
@@ -88,4 +90,25 @@ async fn a_delivery_goes_where_the_settings_send_it_now_and_its_row_with_it() {
         let lines = pipeline.lines().await;
         assert_ne!(lines[0].destination, lines[1].destination, "a row: {becomes_a_row}");
     }
+}
+
+#[tokio::test]
+async fn what_waits_for_the_event_log_is_bounded_by_its_bytes() {
+    let pipeline = Pipeline::new("");
+    let logged = |id: &str, bytes: usize| {
+        let raw = format!(r#"{{"object_kind":"push","ref":"{}"}}"#, "x".repeat(bytes));
+        let event = Event::decode(EventId::new(id).unwrap(), now(), raw.into()).unwrap();
+        let line = LogLine { source: "test", verdicts: None };
+        LoggedEvent { event: Arc::new(event), received_at: now(), line, keeps_json: false }
+    };
+    let events = vec![logged("large", 10 << 20), logged("larger", 11 << 20), logged("small", 10)];
+    pipeline.handle.log(events);
+    let pipeline = pipeline.start();
+    // What was sent before the second of them is answered.
+    pipeline.handle.flush().await;
+    pipeline.handle.flush().await;
+    let filter = EventFilter { limit: 10, ..EventFilter::default() };
+    let mut logged: Vec<_> = pipeline.store.events(filter).await.unwrap();
+    logged.sort_by(|a, b| a.id.as_str().cmp(b.id.as_str()));
+    assert_eq!(logged.iter().map(|event| event.id.as_str()).collect::<Vec<_>>(), ["large", "small"]);
 }

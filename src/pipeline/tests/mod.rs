@@ -110,7 +110,10 @@ fn slack(hook: &str, channels: &str) -> Snapshot {
         slug: "slack".to_owned(),
         configuration: Configuration {
             active: true,
-            properties: Properties::from([("channel".to_owned(), Value::Text(channels.to_owned()))]),
+            properties: Properties::from(
+                [("channel", channels), ("branches_to_be_notified", "all")]
+                    .map(|(name, value)| (name.to_owned(), Value::Text(value.to_owned()))),
+            ),
             secrets: [("webhook".to_owned(), webhook)].into(),
             ..Configuration::default()
         },
