@@ -48,6 +48,8 @@ pub(super) enum Input {
     Fresh(Vec<Fresh>),
     /// Keep the events in hand that have deliveries in these lanes, and tell when that is written.
     KeepLanes(Vec<Lane>, oneshot::Sender<()>),
+    /// A source brings at most so many events before one of them is acknowledged.
+    Prefetch(usize),
     Log(Vec<LoggedEvent>),
     Job(Box<Job>),
     /// A delivery that was written without a lease.
@@ -99,6 +101,11 @@ impl DelivererHandle {
             // Once the deliverer has stopped, they come again at the next start.
             let _ = self.inputs.send(Input::Fresh(events));
         }
+    }
+
+    /// A source of events brings at most so many before one of them is acknowledged.
+    pub(in crate::pipeline) fn note_prefetch(&self, prefetch: usize) {
+        let _ = self.inputs.send(Input::Prefetch(prefetch));
     }
 
     /// Waits until events in hand that have deliveries in these lanes are rows, so that later rows stand behind them.

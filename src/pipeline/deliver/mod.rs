@@ -340,6 +340,11 @@ impl Deliverer {
                 self.keep(spilled, now);
                 self.send(Command::Flush(kept));
             }
+            Input::Prefetch(prefetch) => {
+                self.deps.in_hand = most_in_hand(prefetch);
+                let spilled = self.in_hand.spill_down_to(self.deps.in_hand, &self.new_lease(now));
+                self.keep(spilled, now);
+            }
             Input::Log(events) => self.send(Command::Log(events)),
             Input::Job(job) => {
                 let job = Job { concurrency: self.concurrency(&job.delivery), ..*job };
@@ -592,6 +597,11 @@ impl Deliverer {
         back.extend(self.scheduler.rest_by_pace(&key, until, now));
         self.give_back(back);
     }
+}
+
+/// The most events in hand from a source of this prefetch: where it has brought its last one, none could follow.
+pub fn most_in_hand(prefetch: usize) -> usize {
+    prefetch / 4 * 3
 }
 
 /// A number from 0 up to 1, from a fresh UUID's random bits: no more randomness is needed, and no more dependencies.

@@ -118,6 +118,7 @@ impl Dispatcher {
         let worked = Worked { name: source.name(), finished: sender };
         let mut watermark = Watermark::default();
         let mut ended = Vec::new();
+        let mut prefetch = None;
         loop {
             tokio::select! {
                 biased;
@@ -130,6 +131,7 @@ impl Dispatcher {
                     if self.dispatch(&worked, batch, &stop).await.is_err() {
                         break;
                     }
+                    self.note_prefetch(&source, &mut prefetch);
                 }
             }
             self.finish(&worked, &mut ended, &mut watermark, &mut source, &stop).await;
@@ -149,6 +151,15 @@ impl Dispatcher {
         }
         source.close().await;
         info!(source = worked.name, "stopped taking events");
+    }
+
+    /// Tells the deliverer of another prefetch: more events than that can't be in hand, so it decides when they become rows.
+    fn note_prefetch(&self, source: &impl Source, known: &mut Option<usize>) {
+        let now = source.prefetch();
+        if let Some(prefetch) = now.filter(|_| now != *known) {
+            self.deliverer.note_prefetch(prefetch);
+            *known = now;
+        }
     }
 
     /// Notes what ended, and acknowledges what may be acknowledged.

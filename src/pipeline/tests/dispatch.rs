@@ -10,6 +10,7 @@ use crate::pipeline::source::Source;
 struct Batch {
     events: Vec<Inbound>,
     acknowledged: Arc<Mutex<Vec<Receipt>>>,
+    prefetch: Option<usize>,
     /// Told to stop as soon as it brought the batch.
     stop: Option<CancellationToken>,
 }
@@ -18,6 +19,10 @@ struct Batch {
 impl Source for Batch {
     fn name(&self) -> &'static str {
         "test"
+    }
+
+    fn prefetch(&self) -> Option<usize> {
+        self.prefetch
     }
 
     async fn next(&mut self, _: usize) -> Vec<Inbound> {
@@ -69,6 +74,7 @@ async fn what_a_stop_keeps_from_being_written_is_not_acknowledged_and_is_worked_
     let source = Batch {
         events: vec![redelivered(push("e1", "main", 1))],
         acknowledged: Arc::clone(&acknowledged),
+        prefetch: None,
         stop: Some(pipeline.stop.clone()),
     };
     pipeline.dispatcher().run(source, pipeline.stop.clone()).await;
@@ -89,10 +95,21 @@ async fn of_a_mixed_batch_what_needs_rows_is_written_once_with_what_follows_it_i
         redelivered(push("another row", "docs", 3)),
         push("behind", "main", 4),
     ];
-    let source = Batch { events, acknowledged: Arc::default(), stop: None };
+    let source = Batch { events, acknowledged: Arc::default(), prefetch: None, stop: None };
     pipeline.tasks.spawn(pipeline.dispatcher().run(source, pipeline.stop.clone()));
     until("the rows", async || pipeline.lines().await.len() == 3).await;
     let written: Vec<_> = pipeline.lines().await.into_iter().map(|line| line.event).collect();
     let written: Vec<_> = written.iter().map(EventId::as_str).collect();
     assert_eq!(written, ["row", "another row", "behind"], "the fresh one is in hand");
+}
+
+#[tokio::test]
+async fn where_the_prefetch_shrank_the_oldest_events_become_rows_before_it_is_used_up() {
+    let pipeline = Pipeline::new("").start();
+    let events = (1..=4).map(|n| push(&format!("e{n}"), &format!("branch-{n}"), n)).collect();
+    let source = Batch { events, acknowledged: Arc::default(), prefetch: Some(4), stop: None };
+    pipeline.tasks.spawn(pipeline.dispatcher().run(source, pipeline.stop.clone()));
+    until("a row", async || !pipeline.lines().await.is_empty()).await;
+    let written: Vec<_> = pipeline.lines().await.into_iter().map(|line| line.event).collect();
+    assert_eq!(written, [EventId::new("e1").unwrap()], "the others are in hand");
 }

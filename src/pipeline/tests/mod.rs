@@ -175,8 +175,18 @@ impl Pipeline {
         let (deliverer, handle) = Deliverer::new(deps);
         let stop = CancellationToken::new();
         let deliverer = Some(deliverer);
-        let _folder = folder;
-        Self { store, service, settings, attempts, handle, events_in_hand, stop, tasks, deliverer, _folder }
+        Self {
+            store,
+            service,
+            settings,
+            attempts,
+            handle,
+            events_in_hand,
+            stop,
+            tasks,
+            deliverer,
+            _folder: folder,
+        }
     }
 
     /// The deliverer begins to work.
