@@ -39,7 +39,7 @@ use crate::pipeline::amqp::{self, Commands};
 use crate::pipeline::attempt::Attempter;
 use crate::pipeline::bounded_quarantine::{BoundedQuarantine, Bounds};
 use crate::pipeline::condition::Condition;
-use crate::pipeline::deliver::{Deliverer, DelivererHandle, Deps};
+use crate::pipeline::deliver::{Deliverer, DelivererHandle, Deps, most_in_hand};
 use crate::pipeline::dispatch::{Dispatcher, FirstPauses, WhatIsKept};
 use crate::pipeline::events_in_hand::EventsInHand;
 use crate::pipeline::inbox_source::InboxSource;
@@ -254,7 +254,7 @@ fn deps(
         outbox: Arc::clone(store) as Arc<dyn Outbox>,
         event_log: Arc::clone(store) as Arc<dyn EventLog>,
         events_in_hand: EventsInHand::default(),
-        in_hand: usize::from(config.amqp.prefetch) / 4 * 3,
+        in_hand: most_in_hand(config.amqp.prefetch.into()),
         attempts,
         pace: Arc::clone(pace),
         condition: Condition::default(),

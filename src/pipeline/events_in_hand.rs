@@ -39,27 +39,47 @@ pub struct RefusedEvent {
 
 /// The events in hand, each with the messages that brought it.
 #[derive(Clone, Debug, Default)]
-pub struct EventsInHand(Arc<Mutex<HashMap<EventId, Vec<Ticket>>>>);
+pub struct EventsInHand(Arc<Mutex<HashMap<EventId, Tickets>>>);
+
+/// The messages that brought an event.
+#[derive(Debug, Default)]
+struct Tickets {
+    tickets: Vec<Ticket>,
+    /// Somebody sees to it that what becomes of the event is written.
+    is_worked: bool,
+}
 
 impl EventsInHand {
     /// Takes an event in hand. `false` where it is in hand already: then the message is finished together with it.
     pub(super) fn enter(&self, id: &EventId, ticket: Ticket) -> bool {
         let mut events = self.lock();
-        let tickets = events.entry(id.clone()).or_default();
-        tickets.push(ticket);
-        tickets.len() == 1
+        let event = events.entry(id.clone()).or_default();
+        event.tickets.push(ticket);
+        !std::mem::replace(&mut event.is_worked, true)
+    }
+
+    /// The event is not worked any more, and it is not on disk: its source was told to stop, and brings it again over the next
+    /// connection. What other sources brought of it is finished with the next copy, whichever way that comes.
+    pub(super) fn give_up(&self, id: &EventId, source: &mpsc::UnboundedSender<Finished>) {
+        let mut events = self.lock();
+        let Some(event) = events.get_mut(id) else { return };
+        event.is_worked = false;
+        event.tickets.retain(|ticket| !ticket.finished.same_channel(source));
+        if event.tickets.is_empty() {
+            events.remove(id);
+        }
     }
 
     /// The event is on disk, or the store does not take it. Its messages are finished.
     pub(super) fn leave(&self, id: &EventId, refused: Option<&RefusedEvent>) {
-        let tickets = self.lock().remove(id).unwrap_or_default();
+        let Tickets { tickets, .. } = self.lock().remove(id).unwrap_or_default();
         for Ticket { receipt, finished } in tickets {
             // A source that has stopped does not acknowledge any more.
             let _ = finished.send(Finished { receipt, refused: refused.cloned() });
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<EventId, Vec<Ticket>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<EventId, Tickets>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -83,5 +103,38 @@ mod tests {
             std::iter::from_fn(|| heard.try_recv().ok()).map(|it| it.receipt.number).collect();
         assert_eq!(numbers, [1, 2]);
         assert!(events.enter(&id, ticket(3)), "afterwards the store knows it");
+    }
+
+    #[test]
+    fn an_event_that_is_given_up_is_worked_when_it_comes_again_and_finishes_what_waited_for_it() {
+        let events = EventsInHand::default();
+        let (former, mut heard_of_former) = mpsc::unbounded_channel();
+        let (other, mut heard) = mpsc::unbounded_channel();
+        let ticket = |number, finished: &mpsc::UnboundedSender<_>| Ticket {
+            receipt: Receipt { generation: 1, number },
+            finished: finished.clone(),
+        };
+        let id = EventId::new("e1").unwrap();
+        assert!(events.enter(&id, ticket(1, &former)));
+        assert!(!events.enter(&id, ticket(2, &other)), "another source brings it too");
+        events.give_up(&id, &former);
+        assert!(heard_of_former.try_recv().is_err(), "it is not on disk, so it must not be acknowledged");
+        assert!(events.enter(&id, ticket(3, &other)), "it comes again, and nobody works it");
+        events.leave(&id, None);
+        let numbers: Vec<_> =
+            std::iter::from_fn(|| heard.try_recv().ok()).map(|it| it.receipt.number).collect();
+        assert_eq!(numbers, [2, 3]);
+        assert!(heard_of_former.try_recv().is_err(), "its connection is closed");
+    }
+
+    #[test]
+    fn an_event_that_is_given_up_and_that_no_other_source_brought_is_forgotten() {
+        let events = EventsInHand::default();
+        let (finished, _heard) = mpsc::unbounded_channel();
+        let id = EventId::new("e1").unwrap();
+        let receipt = Receipt { generation: 1, number: 1 };
+        events.enter(&id, Ticket { receipt, finished: finished.clone() });
+        events.give_up(&id, &finished);
+        assert!(events.lock().is_empty());
     }
 }

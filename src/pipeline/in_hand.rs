@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
-use crate::store::{DeliveryId, Fate, Kept, Lane, Lease, NewState, Settled};
+use crate::store::{DeliveryId, DestinationKey, Fate, Kept, Lane, Lease, NewState, Settled, ShareKey};
 
 /// The events in hand, by their numbers in the order of the hand-over.
 #[derive(Debug, Default)]
@@ -51,6 +51,16 @@ impl InHand {
     /// Whether this delivery has no row yet.
     pub(super) fn contains(&self, id: DeliveryId) -> bool {
         self.deliveries.contains_key(&id)
+    }
+
+    /// A delivery in hand is bound for another destination.
+    pub(super) fn redirect(&mut self, id: DeliveryId, destination: &DestinationKey, share: &ShareKey) {
+        let held = self.deliveries.get(&id).and_then(|number| self.events.get_mut(number));
+        let mut deliveries = held.into_iter().flat_map(|held| &mut held.kept.deliveries);
+        if let Some(delivery) = deliveries.find(|delivery| delivery.id == id) {
+            delivery.new.destination.clone_from(destination);
+            delivery.new.share.clone_from(share);
+        }
     }
 
     /// An attempt of a delivery in hand ended. Returns the events that are to be kept now.

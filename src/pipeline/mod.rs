@@ -53,6 +53,8 @@ pub mod standing;
 pub mod status_poller;
 pub mod store_calls;
 pub mod test_send;
+#[cfg(test)]
+mod tests;
 pub mod then_and_now;
 pub mod trace;
 mod unwritten;
@@ -97,7 +99,7 @@ pub struct Config {
     /// node knows of; a node that fails is replaced sooner (see [`crate::store::postgres`]).
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub lease: Duration,
-    /// When the daemon stops, attempts in flight get this time to end.
+    /// When the daemon stops, attempts in flight get this time to end, and then the store gets it to take the outcomes.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub shutdown_timeout: Duration,
     /// How long a delivery whose integration this node does not know waits before it is cancelled, so that a node that

@@ -21,13 +21,13 @@ use tracing::{error, info, warn};
 use super::condition::Condition;
 use super::events_in_hand::RefusedEvent;
 use super::store_calls::{self, NotWritten};
-use super::unwritten::{Settlement, Stopped, Unwritten, bound};
+use super::unwritten::{Settlement, Stopped, Unkept, Unwritten, bound};
 use super::{Clock, after, halves};
 use crate::event::EventId;
 use crate::metrics;
 use crate::store::{
-    Claim, Claimed, DeliveryId, DestinationKey, EventLog, Fate, Hold, HoldKey, Kept, Lease, LoggedEvent,
-    NodeId, Outbox, Portion, StoreError,
+    Claim, Claimed, DeliveryId, DestinationKey, EventLog, Fate, Hold, HoldKey, Kept, Lane, Lease,
+    LoggedEvent, NewDelivery, NodeId, Outbox, Portion, Redirected, StoreError,
 };
 
 /// Something to do to the store.
@@ -37,6 +37,8 @@ pub(super) enum Command {
     Keep(Vec<Kept>),
     /// Write events that lead to no delivery.
     Log(Vec<LoggedEvent>),
+    /// The row is bound for another destination.
+    Redirect(Redirected),
     Settle(Box<Settlement>),
     /// Mark the row as started before its attempt, and tell whether the attempt may be made.
     Start(DeliveryId, oneshot::Sender<Marked>),
@@ -70,12 +72,12 @@ pub(super) enum Event {
     Waiting(Vec<(DestinationKey, Timestamp)>),
     /// These outcomes of rows are on disk, and with them the changes of these holds.
     Written {
-        outcomes: Vec<(DestinationKey, DeliveryId)>,
+        outcomes: Vec<(DestinationKey, Lane, DeliveryId)>,
         holds: Vec<HoldKey>,
     },
     /// What became of these events is on disk.
     Kept(Vec<KeptEvent>),
-    /// So many events of the log were written, or lost.
+    /// Events of the log, of so many bytes, were written, or lost.
     Logged(usize),
     /// These outcomes are not written: what they stop must not start.
     Unwritten(Stopped),
@@ -86,6 +88,10 @@ pub(super) enum Event {
         asked: Timestamp,
         lost: Vec<DeliveryId>,
     },
+    /// Leases were not prolonged.
+    NotRenewed,
+    /// What the store answered about destinations and holds was told, where it answered.
+    Polled,
 }
 
 /// An event of which the store has what became of it.
@@ -93,7 +99,7 @@ pub(super) enum Event {
 pub(super) struct KeptEvent {
     pub(super) id: EventId,
     /// The deliveries that were attempted.
-    pub(super) outcomes: Vec<(DestinationKey, DeliveryId)>,
+    pub(super) outcomes: Vec<(DestinationKey, Lane, DeliveryId)>,
     /// The holds that changed with them.
     pub(super) holds: Vec<HoldKey>,
     /// Where the store does not take it.
@@ -119,24 +125,31 @@ pub(super) struct OutboxWriter {
     pub(super) broken_until: Option<Instant>,
     /// The outcomes that the store does not take.
     pub(super) unwritten: Unwritten,
-    /// Events in hand whose outcomes a broken store does not take yet.
-    pub(super) unkept: Vec<Kept>,
+    /// Events in hand whose outcomes the store does not take yet.
+    pub(super) unkept: Unkept,
+    /// What is done when those are written: it may be of their rows.
+    pub(super) held_back: Batch,
+    /// A store that is away is not called again.
+    pub(super) give_up: CancellationToken,
 }
 
 /// Destinations found in one look.
 const DUE_LIMIT: usize = 10_000;
 /// The pause between attempts to write the last outcomes at the end.
 const LAST_PAUSE: Duration = Duration::from_secs(1);
+/// Why something is not written, where the store was away until the end.
+const AWAY: &str = "the store is away";
 /// Commands taken at once.
 const AT_ONCE: usize = 1024;
 /// Destinations claimed for in one call: what it brings is read into memory whole.
 const CLAIMS_AT_ONCE: usize = 32;
 
 /// Commands of one batch, sorted.
-#[derive(Default)]
-struct Batch {
+#[derive(Debug, Default)]
+pub(super) struct Batch {
     keep: Vec<Kept>,
     log: Vec<LoggedEvent>,
+    redirect: Vec<Redirected>,
     settle: Vec<Settlement>,
     start: Vec<(DeliveryId, oneshot::Sender<Marked>)>,
     release: Vec<DeliveryId>,
@@ -147,22 +160,23 @@ struct Batch {
 }
 
 impl Batch {
-    fn sorted(commands: Vec<Command>) -> Self {
-        let mut batch = Self::default();
+    /// These commands, behind those that are here.
+    fn and(mut self, commands: impl IntoIterator<Item = Command>) -> Self {
         for command in commands {
             match command {
-                Command::Keep(kept) => batch.keep.extend(kept),
-                Command::Log(events) => batch.log.extend(events),
-                Command::Settle(outcome) => batch.settle.push(*outcome),
-                Command::Start(row, marked) => batch.start.push((row, marked)),
-                Command::Release(row) => batch.release.push(row),
-                Command::Claim(key) => batch.claim.push(key),
-                Command::Renew(rows) => batch.renew = Some(rows),
-                Command::PollDue => batch.poll_due = true,
-                Command::Flush(flushed) => batch.flushes.push(flushed),
+                Command::Keep(kept) => self.keep.extend(kept),
+                Command::Log(events) => self.log.extend(events),
+                Command::Redirect(redirected) => self.redirect.push(redirected),
+                Command::Settle(outcome) => self.settle.push(*outcome),
+                Command::Start(row, marked) => self.start.push((row, marked)),
+                Command::Release(row) => self.release.push(row),
+                Command::Claim(key) => self.claim.push(key),
+                Command::Renew(rows) => self.renew = Some(rows),
+                Command::PollDue => self.poll_due = true,
+                Command::Flush(flushed) => self.flushes.push(flushed),
             }
         }
-        batch
+        self
     }
 }
 
@@ -171,7 +185,7 @@ impl OutboxWriter {
     pub(super) async fn run(mut self) {
         let mut commands = Vec::with_capacity(AT_ONCE);
         while self.commands.recv_many(&mut commands, AT_ONCE).await > 0 {
-            self.write(Batch::sorted(std::mem::take(&mut commands))).await;
+            self.write(commands.drain(..)).await;
         }
         self.write_the_last().await;
     }
@@ -179,12 +193,23 @@ impl OutboxWriter {
     /// Tries what is unwritten at the end, within `shutdown_timeout`.
     async fn write_the_last(&mut self) {
         let deadline = Instant::now() + self.shutdown_timeout;
+        let give_up = self.give_up.clone();
         while !(self.unwritten.is_empty() && self.unkept.is_empty()) && Instant::now() < deadline {
-            self.keep(Vec::new()).await;
-            self.settle(Vec::new()).await;
-            if !(self.unwritten.is_empty() && self.unkept.is_empty()) {
-                tokio::time::sleep(LAST_PAUSE).await;
+            self.write([]).await;
+            if self.unwritten.is_empty() && self.unkept.is_empty() {
+                break;
             }
+            tokio::select! {
+                () = give_up.cancelled() => break,
+                () = tokio::time::sleep(LAST_PAUSE) => {}
+            }
+        }
+        if !self.unkept.is_empty() {
+            let (left, why) = (self.unkept.events.len(), &self.unkept.why);
+            error!(
+                left,
+                why, "what became of these events is not written; they come again at the next start"
+            );
         }
         if !self.unwritten.is_empty() {
             let (left, why) = (self.unwritten.len(), self.unwritten.why());
@@ -196,9 +221,17 @@ impl OutboxWriter {
         }
     }
 
-    async fn write(&mut self, batch: Batch) {
+    async fn write(&mut self, commands: impl IntoIterator<Item = Command>) {
+        let mut batch = std::mem::take(&mut self.held_back).and(commands);
         if !batch.keep.is_empty() || !self.unkept.is_empty() {
-            self.keep(batch.keep).await;
+            self.keep(std::mem::take(&mut batch.keep)).await;
+        }
+        if !self.unkept.is_empty() {
+            return self.hold_back(batch);
+        }
+        if !batch.redirect.is_empty() {
+            let call = || self.outbox.redirect(&self.node, &batch.redirect);
+            self.insist("note other destinations", call).await;
         }
         if !batch.settle.is_empty() || !self.unwritten.is_empty() {
             self.settle(batch.settle).await;
@@ -224,28 +257,57 @@ impl OutboxWriter {
                 }
             }
         }
-        if batch.poll_due && !self.is_broken() {
-            self.poll_due().await;
+        if batch.poll_due {
+            if !self.is_broken() {
+                self.poll_due().await;
+            }
+            let _ = self.events.send(Event::Polled);
         }
         if !batch.log.is_empty() {
             self.log(batch.log).await;
         }
     }
 
-    /// Writes what became of events in hand, behind those that a broken store did not take.
-    async fn keep(&mut self, new: Vec<Kept>) {
-        let mut batch = std::mem::take(&mut self.unkept);
-        batch.extend(new);
-        if self.is_broken() {
-            self.unkept = batch;
-            return;
+    /// What became of events is not written: what was decided after it waits. Settlements and marks of their rows would find no
+    /// row, and the row would be written open behind them.
+    fn hold_back(&mut self, batch: Batch) {
+        let Batch { redirect, settle, start, release, claim, renew, poll_due, flushes, log, .. } = batch;
+        let before = self.unwritten.len();
+        for outcome in settle {
+            self.unwritten.keep(outcome, &self.unkept.why);
         }
+        if !self.unwritten.is_empty() {
+            self.report_unwritten(before);
+        }
+        let said = format!("what became of events is not written: {}", self.unkept.why);
+        self.condition.outcomes(Err(said));
+        if !claim.is_empty() {
+            let _ = self.events.send(Event::NotClaimed(claim));
+        }
+        if renew.is_some() {
+            let _ = self.events.send(Event::NotRenewed);
+        }
+        if poll_due {
+            let _ = self.events.send(Event::Polled);
+        }
+        self.held_back = Batch { redirect, start, release, flushes, log, ..Batch::default() };
+    }
+
+    /// Writes what became of events in hand, behind those that the store did not take.
+    async fn keep(&mut self, new: Vec<Kept>) {
+        if self.is_broken() {
+            let why = std::mem::take(&mut self.unkept.why);
+            let why = if why.is_empty() { "the store is broken".to_owned() } else { why };
+            return self.unkept.keep(&new, &why);
+        }
+        let Unkept { events: mut batch, .. } = std::mem::take(&mut self.unkept);
+        let was_unkept = !batch.is_empty();
+        batch.extend(new);
         let batch: Arc<[Kept]> = batch.into();
         let Some(first) = self.outbox.first_attempts() else { return };
-        let (node, stop) = (&self.node, CancellationToken::new());
+        let (node, stop) = (&self.node, &self.give_up);
         let keep = |part: Range<usize>| {
             let part = if part.len() == batch.len() { Arc::clone(&batch) } else { batch[part].into() };
-            let stop = &stop;
             async move {
                 let keep = || first.keep(node, Arc::clone(&part));
                 store_calls::call("write what became of events", stop, keep).await
@@ -260,12 +322,16 @@ impl OutboxWriter {
                     kept.extend(batch[part].iter().map(|kept| kept_event(kept, Some(&why))));
                 }
                 Err(NotWritten::Broken(why)) => {
-                    self.condition.outcomes(Err(format!("what became of events is not written: {why}")));
                     self.broken_until = Some(Instant::now() + store_calls::BROKEN);
-                    self.unkept = batch[part].to_vec();
+                    self.unkept.keep(&batch[part], &why);
                 }
-                Err(NotWritten::Stopped) => {} // nobody stops these calls
+                Err(NotWritten::Stopped) => self.unkept.keep(&batch[part], AWAY),
             }
+        }
+        if was_unkept && self.unkept.is_empty() {
+            info!("what became of events is written again");
+            // Where outcomes are unwritten, that is said when they are tried next, which is now.
+            self.condition.outcomes(Ok(None));
         }
         let _ = self.events.send(Event::Kept(kept));
     }
@@ -273,10 +339,11 @@ impl OutboxWriter {
     /// The log is for people to read: what a store does not take of it is lost, and no message waits for it.
     async fn log(&mut self, events: Vec<LoggedEvent>) {
         let count = events.len();
+        let bytes = events.iter().map(logged_bytes).sum();
         if let Err(error) = self.event_log.log_events(events).await {
             warn!(%error, events = count, "cannot write the event log; these events are missing there");
         }
-        let _ = self.events.send(Event::Logged(count));
+        let _ = self.events.send(Event::Logged(bytes));
     }
 
     /// Writes outcomes, behind those that are unwritten and due. While the store is broken, new ones wait with the others, so
@@ -325,7 +392,9 @@ impl OutboxWriter {
                         self.unwritten.keep(outcome, &why);
                     }
                 }
-                Err(NotWritten::Stopped) => {} // nobody stops these calls
+                Err(NotWritten::Stopped) => {
+                    part.into_iter().for_each(|outcome| self.unwritten.keep(outcome, AWAY));
+                }
             }
         }
     }
@@ -348,8 +417,7 @@ impl OutboxWriter {
         let ended = settled().flat_map(|settled| &settled.end);
         let begun = settled().flat_map(|settled| &settled.begin).map(|hold| &hold.key);
         let holds = ended.chain(begun).cloned().collect();
-        let outcomes =
-            outcomes.iter().map(|outcome| (Arc::clone(&outcome.destination), outcome.settled.delivery));
+        let outcomes = outcomes.iter().map(|it| (Arc::clone(&it.destination), it.lane, it.settled.delivery));
         let _ = self.events.send(Event::Written { outcomes: outcomes.collect(), holds });
     }
 
@@ -390,14 +458,14 @@ impl OutboxWriter {
     where
         F: Future<Output = Result<(), StoreError>>,
     {
-        store_calls::call(what, &CancellationToken::new(), call).await
+        store_calls::call(what, &self.give_up, call).await
     }
 
     /// Marks rows as started. Their attempts wait for the answer.
     async fn start(&self, asked: Vec<(DeliveryId, oneshot::Sender<Marked>)>) {
         let rows: Vec<DeliveryId> = asked.iter().map(|(row, _)| *row).collect();
         let call = || self.outbox.start(self.new_lease(), &rows);
-        let own = store_calls::call("mark attempts as started", &CancellationToken::new(), call).await;
+        let own = store_calls::call("mark attempts as started", &self.give_up, call).await;
         for (row, answer) in asked {
             let marked = match &own {
                 Ok(own) if own.contains(&row) => Marked::Started,
@@ -454,7 +522,10 @@ impl OutboxWriter {
                 rows.retain(|row| !own.contains(row));
                 let _ = self.events.send(Event::Renewed { asked, lost: rows });
             }
-            Err(error) => self.failed(&error, "renew leases"),
+            Err(error) => {
+                self.failed(&error, "renew leases");
+                let _ = self.events.send(Event::NotRenewed);
+            }
         }
     }
 
@@ -486,6 +557,12 @@ impl OutboxWriter {
     }
 }
 
+/// What an event counts that waits to be written to the event log: its bytes, or at least so many that their number is bounded too.
+pub(super) fn logged_bytes(logged: &LoggedEvent) -> usize {
+    const LEAST: usize = 4096;
+    logged.event.raw.len().max(LEAST)
+}
+
 /// What the deliverer is told of an event, when the store has it or, for this reason, does not take it.
 fn kept_event(kept: &Kept, refused: Option<&str>) -> KeptEvent {
     let mut event = KeptEvent {
@@ -501,10 +578,14 @@ fn kept_event(kept: &Kept, refused: Option<&str>) -> KeptEvent {
     };
     for delivery in &kept.deliveries {
         if let Fate::Attempted(settled) = &delivery.fate {
-            event.outcomes.push((Arc::clone(&delivery.new.destination), delivery.id));
+            let NewDelivery { destination, lane, .. } = &delivery.new;
+            event.outcomes.push((Arc::clone(destination), *lane, delivery.id));
             event.holds.extend(settled.end.iter().cloned());
             event.holds.extend(settled.begin.iter().map(|hold| hold.key.clone()));
         }
     }
     event
 }
+
+#[cfg(test)]
+mod tests;

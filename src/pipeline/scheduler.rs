@@ -4,7 +4,7 @@
 //! wait in the store, and until when the pace lets nothing start; what is held it reads from [`Holds`]. It answers three questions: which job is next, which
 //! destinations want a claim, and when to look again. It makes no call and knows no clock.
 //!
-//! Two rules keep order. Within a destination, a job is not started while an earlier one of its lane is under way, or ended and
+//! Two rules keep order. Whatever the destinations, a job is not started while an earlier one of its lane is in memory, or ended and
 //! what became of it is not on disk: otherwise, after a crash, the earlier one would be sent again after the later one. And as long as rows of a destination wait in the store, newly handed jobs go back there, behind them; they come again
 //! with a claim, which knows the order of all rows.
 
@@ -18,6 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::holds::Holds;
 use crate::event::Event;
 use crate::store::{Delivery, DeliveryId, DestinationKey, Lane, Portion, StoredEvent};
+use lanes::Lanes;
 
 /// A delivery that this node has leased, with its event.
 #[derive(Debug)]
@@ -95,6 +96,8 @@ pub(super) struct Scheduler {
     /// What is held: nothing starts for it before its hold ends.
     holds: Holds,
     destinations: HashMap<DestinationKey, Destination>,
+    /// The jobs by their lanes.
+    lanes: Lanes,
     /// What is queued or in flight: a row that the store hands out once more, because its lease lapsed, is not taken twice.
     held: HashSet<DeliveryId>,
     /// Destinations that may have a job to start, in turn.
@@ -117,8 +120,6 @@ struct Destination {
     queue: VecDeque<Job>,
     /// Attempts under way.
     in_flight: usize,
-    /// The lanes of attempts under way, and of those that ended and are not on disk yet.
-    busy: Vec<Busy>,
     /// Open rows wait in the store that nobody has leased, or may.
     more_in_store: bool,
     wants_claim: bool,
@@ -129,15 +130,6 @@ struct Destination {
     listed: bool,
     /// The earliest timer that is set for it.
     timer: Option<Timestamp>,
-}
-
-/// A lane in which nothing starts.
-#[derive(Clone, Copy, Debug)]
-struct Busy {
-    lane: Lane,
-    delivery: DeliveryId,
-    /// The attempt ended; what became of it is not on disk yet.
-    has_ended: bool,
 }
 
 /// Whether a claim is under way, and what happened meanwhile that its answer may not know.
@@ -164,25 +156,14 @@ impl Destination {
 
     /// The first job whose lane is free. Where the last attempts failed, it is the one that failed least often: a message
     /// that the service can't take must not keep the others waiting.
-    fn startable(&self, has_failed: bool) -> Option<usize> {
-        let is_free = |job: &Job| !self.is_busy(job.delivery.lane);
+    fn startable(&self, lanes: &Lanes, has_failed: bool) -> Option<usize> {
+        let is_free = |job: &Job| lanes.is_free(&job.delivery);
         let first = self.queue.iter().position(is_free)?;
         if !has_failed || self.queue.get(first).is_none_or(|job| job.delivery.attempts == 0) {
             return Some(first);
         }
-        let mut lanes = HashSet::new();
-        let firsts =
-            self.queue.iter().enumerate().filter(|(_, job)| is_free(job) && lanes.insert(job.delivery.lane));
+        let firsts = self.queue.iter().enumerate().filter(|(_, job)| is_free(job));
         firsts.min_by_key(|(_, job)| job.delivery.attempts).map(|(at, _)| at)
-    }
-
-    fn is_busy(&self, lane: Lane) -> bool {
-        self.busy.iter().any(|busy| busy.lane == lane)
-    }
-
-    /// The delivery of this lane whose outcome is awaited, if it is that which keeps the lane.
-    fn unwritten(&self, lane: Lane) -> Option<DeliveryId> {
-        self.busy.iter().find(|busy| busy.lane == lane && busy.has_ended).map(|busy| busy.delivery)
     }
 
     /// A destination that failed lately gets one probe at a time.
@@ -193,7 +174,7 @@ impl Destination {
 
     fn is_idle(&self) -> bool {
         self.queue.is_empty()
-            && self.busy.is_empty()
+            && self.in_flight == 0
             && !self.more_in_store
             && matches!(self.claim, ClaimState::None)
     }
@@ -213,6 +194,7 @@ impl Scheduler {
             bounds,
             holds,
             destinations: HashMap::new(),
+            lanes: Lanes::default(),
             held: HashSet::new(),
             ready: VecDeque::new(),
             timers: BinaryHeap::new(),
@@ -242,7 +224,8 @@ impl Scheduler {
         }
         self.held.insert(job.delivery.id);
         self.queued += permits(job.bytes());
-        self.awaited.extend(destination.unwritten(job.delivery.lane));
+        self.awaited.extend(self.lanes.unwritten(job.delivery.lane));
+        self.lanes.queue(&job.delivery);
         destination.insert(job);
         self.reschedule(&key, now);
         back
@@ -258,20 +241,16 @@ impl Scheduler {
 
     /// Takes the queued jobs out that this delivery replaces. Those that a claim under way brings go back too.
     fn replaced_by(&mut self, newer: &Delivery) -> Vec<Job> {
-        let Some(destination) = self.destinations.get_mut(&newer.destination).filter(|_| newer.replaces)
-        else {
+        if !newer.replaces {
             return Vec::new();
-        };
-        if let ClaimState::UnderWay { outdated, waiting_lanes } = &mut destination.claim {
+        }
+        if let Some(destination) = self.destinations.get_mut(&newer.destination)
+            && let ClaimState::UnderWay { outdated, waiting_lanes } = &mut destination.claim
+        {
             *outdated = true;
             waiting_lanes.push(newer.lane);
         }
-        let is_replaced = |job: &Job| job.delivery.lane == newer.lane && job.delivery.id < newer.id;
-        let (replaced, others): (Vec<_>, Vec<_>) = destination.queue.drain(..).partition(is_replaced);
-        destination.queue = others.into();
-        self.queued -= permits_of(&replaced);
-        self.let_go(&replaced);
-        replaced
+        self.take_from_lane(newer.lane, |job| job.delivery.id < newer.id)
     }
 
     /// Rows of this destination wait in the store, and may be claimed from `at` on.
@@ -291,14 +270,17 @@ impl Scheduler {
         let until = self.resting_until(key, now);
         let destination = self.destinations.entry(Arc::clone(key)).or_default();
         let mut back = Vec::new();
-        if until.is_some_and(|until| until > now + SHORT_REST) && !destination.queue.is_empty() {
+        if let Some(until) = until.filter(|until| *until > now + SHORT_REST && !destination.queue.is_empty())
+        {
             back.extend(destination.queue.drain(..));
             self.queued -= permits_of(&back);
             destination.mark_backlog();
+            self.let_go(&back);
+            back.extend(self.follow(&back, until));
         }
+        let destination = self.destinations.entry(Arc::clone(key)).or_default();
         destination.wants_claim |= destination.more_in_store;
         self.reschedule(key, now);
-        self.let_go(&back);
         back
     }
 
@@ -343,12 +325,9 @@ impl Scheduler {
             if !destination.has_room(has_failed) {
                 continue; // it is listed again when one of its attempts ends
             }
-            let Some(job) = destination.startable(has_failed).and_then(|at| destination.queue.remove(at))
-            else {
-                continue;
-            };
-            let Job { delivery: Delivery { lane, id: delivery, .. }, .. } = job;
-            destination.busy.push(Busy { lane, delivery, has_ended: false });
+            let startable = destination.startable(&self.lanes, has_failed);
+            let Some(job) = startable.and_then(|at| destination.queue.remove(at)) else { continue };
+            self.lanes.begin(&job.delivery);
             destination.in_flight += 1;
             self.queued -= permits(job.bytes());
             self.in_flight += 1;
@@ -361,10 +340,11 @@ impl Scheduler {
     /// The job was not started: the pace says when.
     pub(super) fn defer(&mut self, job: Job, until: Timestamp, now: Timestamp) {
         let key = Arc::clone(&job.delivery.destination);
-        self.free_lane(&key, job.delivery.id);
+        self.free_lane(&key, &job.delivery);
         let destination = self.destinations.entry(Arc::clone(&key)).or_default();
         destination.paced_until = Some(until);
         self.queued += permits(job.bytes());
+        self.lanes.queue(&job.delivery);
         destination.insert(job);
         self.reschedule(&key, now);
     }
@@ -375,22 +355,16 @@ impl Scheduler {
         self.in_flight = self.in_flight.saturating_sub(1);
         if let Some(destination) = self.destinations.get_mut(&delivery.destination) {
             destination.in_flight = destination.in_flight.saturating_sub(1);
-            if let Some(busy) = destination.busy.iter_mut().find(|busy| busy.delivery == delivery.id) {
-                busy.has_ended = true;
-            }
-            if destination.queue.iter().any(|job| job.delivery.lane == delivery.lane) {
-                self.awaited.push(delivery.id);
-            }
+        }
+        if self.lanes.end(delivery) {
+            self.awaited.push(delivery.id);
         }
         self.leave(delivery, how, now)
     }
 
-    /// What became of an attempt that ended is on disk.
-    pub(super) fn written(&mut self, key: &DestinationKey, delivery: DeliveryId, now: Timestamp) {
-        let Some(destination) = self.destinations.get_mut(key) else { return };
-        if let Some(at) = destination.busy.iter().position(|busy| busy.delivery == delivery) {
-            destination.busy.swap_remove(at);
-        }
+    /// What became of an attempt of this lane that ended is on disk.
+    pub(super) fn written(&mut self, key: &DestinationKey, lane: Lane, delivery: DeliveryId, now: Timestamp) {
+        self.lanes.free(lane, delivery, key);
         self.reschedule(key, now);
     }
 
@@ -401,7 +375,7 @@ impl Scheduler {
 
     /// A job that was not attempted leaves. Answers the jobs that must go back to the store behind it.
     pub(super) fn finish(&mut self, delivery: &Delivery, how: After, now: Timestamp) -> Vec<Job> {
-        self.free_lane(&delivery.destination, delivery.id);
+        self.free_lane(&delivery.destination, delivery);
         self.leave(delivery, how, now)
     }
 
@@ -415,15 +389,11 @@ impl Scheduler {
             if let ClaimState::UnderWay { waiting_lanes, .. } = &mut destination.claim {
                 waiting_lanes.push(lane);
             }
-            let (same_lane, others): (VecDeque<_>, VecDeque<_>) =
-                destination.queue.drain(..).partition(|job| job.delivery.lane == lane);
-            destination.queue = others;
-            back.extend(same_lane);
-            self.queued -= permits_of(&back);
+            back.extend(self.take_from_lane(lane, |_| true));
+            self.wait_in_store(&back, until);
             self.set_timer(key, until);
         }
         self.reschedule(key, now);
-        self.let_go(&back);
         back
     }
 
@@ -445,6 +415,7 @@ impl Scheduler {
                 let is_lost = lost.contains(&job.delivery.id) && self.held.remove(&job.delivery.id);
                 if is_lost {
                     self.queued -= permits(job.bytes());
+                    self.lanes.unqueue(&job.delivery);
                 }
                 !is_lost
             });
@@ -461,6 +432,7 @@ impl Scheduler {
     fn let_go(&mut self, jobs: &[Job]) {
         for job in jobs {
             self.held.remove(&job.delivery.id);
+            self.lanes.unqueue(&job.delivery);
         }
     }
 
@@ -507,6 +479,7 @@ impl Scheduler {
                 continue;
             }
             self.queued += permits(job.bytes());
+            self.lanes.queue(&job.delivery);
             self.destinations.entry(Arc::clone(key)).or_default().insert(job);
         }
         let destination = self.destinations.entry(Arc::clone(key)).or_default();
@@ -547,12 +520,11 @@ impl Scheduler {
         queues.map(|job| job.delivery.id).collect()
     }
 
-    fn free_lane(&mut self, key: &DestinationKey, delivery: DeliveryId) {
+    fn free_lane(&mut self, key: &DestinationKey, delivery: &Delivery) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        let Some(destination) = self.destinations.get_mut(key) else { return };
-        destination.in_flight = destination.in_flight.saturating_sub(1);
-        if let Some(at) = destination.busy.iter().position(|busy| busy.delivery == delivery) {
-            destination.busy.swap_remove(at);
+        self.lanes.free(delivery.lane, delivery.id, key);
+        if let Some(destination) = self.destinations.get_mut(key) {
+            destination.in_flight = destination.in_flight.saturating_sub(1);
         }
     }
 
@@ -577,8 +549,16 @@ impl Scheduler {
         }
     }
 
-    /// Looks at one destination after something changed: lists it, claims for it, sets its timer, or forgets it.
+    /// Looks at one destination after something changed, and at those for which later jobs of its lanes are queued.
     fn reschedule(&mut self, key: &DestinationKey, now: Timestamp) {
+        self.consider(key, now);
+        for other in self.lanes.take_touched() {
+            self.consider(&other, now);
+        }
+    }
+
+    /// Lists a destination, claims for it, sets its timer, or forgets it.
+    fn consider(&mut self, key: &DestinationKey, now: Timestamp) {
         let held_until = self.holds.destination_until(key, now);
         let Some(destination) = self.destinations.get_mut(key) else { return };
         let paced_until = destination.paced_until.filter(|until| *until > now);
@@ -596,7 +576,7 @@ impl Scheduler {
         }
         if !destination.listed
             && destination.has_room(self.holds.has_failed(key))
-            && destination.startable(false).is_some()
+            && destination.startable(&self.lanes, false).is_some()
         {
             destination.listed = true;
             self.ready.push_back(Arc::clone(key));
@@ -620,5 +600,6 @@ impl Scheduler {
 }
 
 mod clock;
+mod lanes;
 #[cfg(test)]
 mod tests;

@@ -42,6 +42,11 @@ pub trait Source: Send {
     /// loses its connection connects again. Dropping the future loses no message.
     async fn next(&mut self, at_most: usize) -> Vec<Inbound>;
 
+    /// The most messages that it brings before one of them is acknowledged, where that changes while the source is worked.
+    fn prefetch(&self) -> Option<usize> {
+        None
+    }
+
     /// Acknowledges every message up to and including this receipt: the store has them. After a failure they come again, and
     /// are recognised as repeats.
     async fn acknowledge(&mut self, last: Receipt);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::store::{AttemptRecord, Delivery, DeliveryId, DestinationKey, Lane, Settled};
+use crate::store::{AttemptRecord, Delivery, DeliveryId, DestinationKey, Kept, Lane, Settled};
 
 /// The pauses between attempts to write them: the first and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
@@ -30,13 +30,15 @@ impl Settlement {
         Self { settled, destination: delivery.destination.clone(), lane: delivery.lane }
     }
 
-    /// The same outcome without its details, which the store may not take: without holds and without the reason in words.
+    /// The same outcome without its details, which the store may not take: without holds, without the watch of a build, and
+    /// without the reason in words.
     pub(super) fn plain(&self) -> Settled {
         let note = "the store did not take the details of this attempt".to_owned();
         Settled {
             record: AttemptRecord { note, ..self.settled.record.clone() },
             end: Vec::new(),
             begin: Vec::new(),
+            watch: None,
             ..self.settled.clone()
         }
     }
@@ -113,6 +115,24 @@ impl Unwritten {
     /// All of them are written.
     pub(super) fn reset(&mut self, now: Instant) {
         (self.pause, self.next) = (PAUSE.0, now);
+    }
+}
+
+/// Events in hand whose outcomes the store does not take, and why.
+#[derive(Debug, Default)]
+pub(super) struct Unkept {
+    pub(super) events: Vec<Kept>,
+    pub(super) why: String,
+}
+
+impl Unkept {
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    pub(super) fn keep(&mut self, events: &[Kept], why: &str) {
+        self.events.extend_from_slice(events);
+        why.clone_into(&mut self.why);
     }
 }
 

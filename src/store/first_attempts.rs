@@ -29,18 +29,27 @@ pub trait FirstAttempts: Send + Sync {
     async fn keep(&self, by: &NodeId, batch: Arc<[Kept]>) -> Result<()>;
 }
 
+/// How a repeat of an event is recognised.
+#[derive(Clone, Debug)]
+pub enum RepeatOf {
+    /// An event from a broker is a repeat where its id is known. One that lies in the inbox alone is not known yet.
+    Id(EventId),
+    /// An event that was read from the inbox under this number is a repeat where it is not there any more: what became of
+    /// another copy of it took it out.
+    Inbox(i64),
+}
+
 /// What dispatch wants to know of an event before its first attempts.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// `None` for an event from the inbox, which knows the ids of its events.
-    pub id: Option<EventId>,
+    pub repeat: RepeatOf,
     pub lanes: Vec<(Lane, DestinationKey)>,
 }
 
 /// What the store says of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
-    /// Its id is known: it is a repeat.
+    /// It is a repeat: see [`RepeatOf`].
     Repeat,
     /// Rows wait in the store of one of its lanes or destinations. Its own must stand behind them.
     Behind,

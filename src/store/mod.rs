@@ -25,7 +25,8 @@
 //!   then one of the batch's values can't be stored, and the others can, without it.
 //! - **Dispatching again changes nothing.** A known event id ends the message: its deliveries were written with it, and are not
 //!   compared. Each of them returns `None`. An id stays for the retention time, and longer while any delivery of the event is
-//!   open or dead.
+//!   open or dead. An event that lies in the inbox was not dispatched: a copy of it that comes over a broker is dispatched in
+//!   its place, and takes it out of the inbox.
 //! - **Leases.** A row is worked by the node that holds its lease, until `lease_until`. Leases lapse by time.
 //! - **Order.** Rows of one lane (integration, target, subject) are handed out in the order of their ids. A claim or a
 //!   requested lease gives out no row while an earlier row of its lane is open, unless the earlier row is leased to the
@@ -78,6 +79,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::event::{Event, EventId, Undecodable};
 use crate::integration::{Fingerprint, IntegrationId};
@@ -86,7 +88,7 @@ use crate::settings::Secret;
 pub use alerts::{AlertChange, AlertReport, Alerts, NotedAlert};
 pub use event_log::{EventLog, LogLine, LoggedEvent};
 pub use event_records::{EventFilter, EventRecord, EventRecords, EventsOf, NotTold, Told};
-pub use first_attempts::{Asked, Fate, FirstAttempts, Kept, KeptDelivery, Known};
+pub use first_attempts::{Asked, Fate, FirstAttempts, Kept, KeptDelivery, Known, RepeatOf};
 pub use health::{HealthRecord, NewHealth};
 pub use holds::{Hold, HoldCause, HoldKey};
 pub use ledger::{
@@ -186,6 +188,9 @@ pub type DestinationKey = Arc<str>;
 /// one host. The key is that of the widest bucket.
 pub type ShareKey = Arc<str>;
 
+/// How long an equal body that a broker delivers again counts as the same message, where messages have no ids.
+const REPEAT_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
+
 /// The note of a delivery that a newer one of its lane replaced.
 pub const REPLACED: &str = "replaced by a newer state";
 
@@ -266,7 +271,8 @@ pub enum Origin {
     Broker {
         /// The body's digest, for a message without an id.
         digest: Option<BodyDigest>,
-        /// The broker says that it may have delivered the message before. Then a known digest is a repeat.
+        /// The broker says that it may have delivered the message before. Then the message is a repeat of an event with an
+        /// equal digest that was written within [`REPEAT_WITHIN`]. Each event answers for one repeat.
         redelivered: bool,
     },
 }
@@ -274,6 +280,19 @@ pub enum Origin {
 /// SHA-256 of a message body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BodyDigest(pub [u8; 32]);
+
+impl BodyDigest {
+    /// What an event has in place of its body's digest after it answered for the repeat of this id. So it answers for no other
+    /// one, and for this one again where the answer was lost.
+    fn answered(repeat: &str) -> Self {
+        Self(Sha256::digest(repeat).into())
+    }
+}
+
+/// The moment since which an event must have been written to answer for a repeat that comes now.
+fn repeats_since(now: Timestamp) -> Timestamp {
+    now.checked_sub(REPEAT_WITHIN).unwrap_or(Timestamp::MIN)
+}
 
 /// An event as it is stored: not decoded.
 #[derive(Clone, Debug)]
@@ -358,6 +377,10 @@ pub trait Outbox: Send + Sync {
     /// ignored.
     async fn settle(&self, by: &NodeId, settlements: Vec<Settled>) -> Result<()>;
 
+    /// Rows that a node leases are bound for other destinations, because the settings of their integrations changed. Rows that
+    /// the node has not leased stay as they are.
+    async fn redirect(&self, by: &NodeId, rows: &[Redirected]) -> Result<()>;
+
     /// Ends a node's leases of these rows, which keep their due times. Rows that the node has not leased stay as they are.
     async fn release(&self, by: &NodeId, rows: &[DeliveryId]) -> Result<()>;
 
@@ -429,6 +452,15 @@ pub struct Claim {
     pub portion: Portion,
     pub lease: Lease,
     pub now: Timestamp,
+}
+
+/// A row that is bound for another destination than it was written for.
+#[derive(Clone, Debug)]
+pub struct Redirected {
+    pub delivery: DeliveryId,
+    pub destination: DestinationKey,
+    /// See [`NewDelivery::share`].
+    pub share: ShareKey,
 }
 
 /// The rows that a claim got of one destination.

@@ -11,7 +11,7 @@
 //!
 //! - **body**: the JSON of a GitLab webhook, as GitLab sends it;
 //! - **`message_id`**: names the event, permanently. An event that is published twice is delivered once. Without an id,
-//!   only a repeat that the broker flags as redelivered is recognised, by its body;
+//!   only a repeat that the broker flags as redelivered is recognised, by its body, within ten minutes;
 //! - **`timestamp`**: when it happened (seconds). It decides whether the event is still fresh. Without it, the time of
 //!   arrival counts;
 //! - **`content_type`** `application/json`, **`type`** the event's name (`push`): for people who look into the queue;

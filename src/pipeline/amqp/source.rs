@@ -269,6 +269,10 @@ impl Source for AmqpSource {
         "amqp"
     }
 
+    fn prefetch(&self) -> Option<usize> {
+        Some(self.prefetch.current().into())
+    }
+
     async fn next(&mut self, at_most: usize) -> Vec<Inbound> {
         loop {
             let live = self.connected().await;

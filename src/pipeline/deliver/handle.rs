@@ -14,6 +14,7 @@ use tracing::warn;
 use super::Deps;
 use crate::event::Event;
 use crate::pipeline::after;
+use crate::pipeline::outbox_writer::logged_bytes;
 use crate::pipeline::scheduler::{self, Job, JobEvent};
 use crate::pipeline::store_calls::NotWritten;
 use crate::store::{Delivery, DestinationKey, Kept, Lane, Lease, LoggedEvent, NodeId};
@@ -27,8 +28,8 @@ pub(in crate::pipeline) struct Fresh {
     pub(in crate::pipeline) permits: Vec<OwnedSemaphorePermit>,
 }
 
-/// The most events that wait to be written to the event log. While the store is away, further ones are missing there.
-const LOGGED_AT_MOST: usize = 4096;
+/// The most bytes of events that wait to be written to the event log. While the store is away, further ones are missing there.
+const LOGGED_BYTES: usize = 16 << 20;
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// Where dispatch hands over events, and rows that it wrote.
@@ -39,7 +40,7 @@ pub struct DelivererHandle {
     backlogged: Backlogged,
     node: NodeId,
     lease: Duration,
-    /// Events that wait to be written to the event log.
+    /// The bytes of events that wait to be written to the event log.
     logged: Arc<AtomicUsize>,
     missing: Arc<Mutex<Missing>>,
 }
@@ -68,6 +69,8 @@ pub(super) enum Input {
     Fresh(Vec<Fresh>),
     /// Keep the events in hand that have deliveries in these lanes, and tell when that is written.
     KeepLanes(Vec<Lane>, oneshot::Sender<()>),
+    /// A source brings at most so many events before one of them is acknowledged.
+    Prefetch(usize),
     Log(Vec<LoggedEvent>),
     Job(Box<Job>),
     /// A delivery that was written without a lease.
@@ -121,6 +124,11 @@ impl DelivererHandle {
         }
     }
 
+    /// A source of events brings at most so many before one of them is acknowledged.
+    pub(in crate::pipeline) fn note_prefetch(&self, prefetch: usize) {
+        let _ = self.inputs.send(Input::Prefetch(prefetch));
+    }
+
     /// Waits until events in hand that have deliveries in these lanes are rows, so that later rows stand behind them.
     ///
     /// # Errors
@@ -140,17 +148,26 @@ impl DelivererHandle {
     }
 
     /// Events for the event log. No message waits until they are written.
-    pub(in crate::pipeline) fn log(&self, events: Vec<LoggedEvent>) {
+    pub(in crate::pipeline) fn log(&self, mut events: Vec<LoggedEvent>) {
         let count = events.len();
-        if count == 0 {
-            return;
+        events.retain(|event| self.has_room_to_log(logged_bytes(event)));
+        let missing = count - events.len();
+        if missing > 0 {
+            self.missing.lock().unwrap_or_else(PoisonError::into_inner).add(missing, Instant::now());
         }
-        if self.logged.fetch_add(count, Ordering::Relaxed) > LOGGED_AT_MOST {
-            self.logged.fetch_sub(count, Ordering::Relaxed);
-            self.missing.lock().unwrap_or_else(PoisonError::into_inner).add(count, Instant::now());
-            return;
+        if !events.is_empty() {
+            let _ = self.inputs.send(Input::Log(events));
         }
-        let _ = self.inputs.send(Input::Log(events));
+    }
+
+    /// Takes room for so many bytes. An event of any size has room where none waits.
+    fn has_room_to_log(&self, bytes: usize) -> bool {
+        let before = self.logged.fetch_add(bytes, Ordering::Relaxed);
+        let has_room = before == 0 || before + bytes <= LOGGED_BYTES;
+        if !has_room {
+            self.logged.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        has_room
     }
 
     pub(in crate::pipeline) fn enqueue(

@@ -5,6 +5,7 @@
 
 mod fresh;
 mod handle;
+mod one_at_a_time;
 mod revalidate;
 mod settle;
 mod start;
@@ -29,20 +30,22 @@ use super::attempt::{Attempter, Prepared, Report};
 use super::condition::Condition;
 use super::events_in_hand::EventsInHand;
 use super::in_hand::InHand;
-use super::outbox_writer::{Command, Event, OutboxWriter};
+use super::outbox_writer::{Batch, Command, Event, OutboxWriter};
 use super::retry::{Outcome, Policy};
 use super::scheduler::{After, Bounds, Job, JobEvent, SHORT_REST, Scheduler};
-use super::unwritten::{Stopped, Unwritten};
+use super::unwritten::{Stopped, Unkept, Unwritten};
 use super::{Config, after};
 use crate::adapters::{self, Deliveries};
 use crate::integration::Integration;
 use crate::store::{
-    Claimed, Delivery, DeliveryId, DestinationKey, EventLog, HoldKey, Kept, NodeId, Outbox, Portion,
+    Claimed, Delivery, DeliveryId, DestinationKey, EventLog, HoldKey, Kept, Lane, NodeId, Outbox, Portion,
+    Redirected,
 };
 use crate::wire::pace::Pace;
 pub use handle::DelivererHandle;
 pub(super) use handle::Fresh;
 use handle::{Backlogged, Input};
+use one_at_a_time::OneAtATime;
 use revalidate::{CatalogRefresh, Revalidations};
 use unknown_integrations::UnknownIntegrations;
 
@@ -110,13 +113,17 @@ pub struct Deliverer {
     to_keep_since: Option<Timestamp>,
     /// How many deliveries wait until what is to be kept is written.
     awaited: usize,
-    /// Events that wait to be written to the event log.
+    /// The bytes of events that wait to be written to the event log.
     logged: Arc<AtomicUsize>,
     /// Settlements that were sent and are not written yet. They count as attempts under way: after a power cut, they are
     /// what is told again.
     unwritten: usize,
     /// What must not start, because outcomes are not written that the store does not take.
     stopped: Stopped,
+    renewal: OneAtATime,
+    poll: OneAtATime,
+    /// Ends the writer's attempts to reach a store that is away.
+    give_up: CancellationToken,
     /// When the leases were prolonged last.
     renewed: Timestamp,
     /// When this node was found cut off from the store last. Renewals that were asked for before do not count.
@@ -133,6 +140,7 @@ impl Deliverer {
         let (handle, inputs) = DelivererHandle::open(&deps, Arc::clone(&backlogged), &logged);
         let (commands, command_receiver) = mpsc::unbounded_channel();
         let (event_sender, events) = mpsc::unbounded_channel();
+        let give_up = CancellationToken::new();
         let writer = OutboxWriter {
             outbox: Arc::clone(&deps.outbox),
             event_log: Arc::clone(&deps.event_log),
@@ -147,7 +155,9 @@ impl Deliverer {
             condition: deps.condition.clone(),
             broken_until: None,
             unwritten: Unwritten::new(Instant::now()),
-            unkept: Vec::new(),
+            unkept: Unkept::default(),
+            held_back: Batch::default(),
+            give_up: give_up.clone(),
         };
         let bounds = Bounds {
             concurrency: deps.config.concurrency,
@@ -170,6 +180,9 @@ impl Deliverer {
             logged,
             unwritten: 0,
             stopped: Stopped::default(),
+            renewal: OneAtATime::default(),
+            poll: OneAtATime::default(),
+            give_up,
             renewed: deps.attempts.clock.now(),
             cut_off_at: Timestamp::MIN,
             revalidations: Revalidations::default(),
@@ -179,14 +192,20 @@ impl Deliverer {
         (deliverer, handle)
     }
 
-    /// Delivers until told to stop; then attempts in flight may end within `shutdown_timeout`, everything is written, and
-    /// what was not attempted is given back.
+    /// Delivers until told to stop; then attempts in flight may end within `shutdown_timeout`, everything is written within
+    /// that time again, and what was not attempted is given back.
     pub async fn run(mut self, stop: CancellationToken) {
         self.run_until(stop).await;
         self.shut_down().await;
         drop(self.commands); // the writer ends when nothing more can come
+        if tokio::time::timeout(self.deps.config.shutdown_timeout, &mut self.writing).await.is_ok() {
+            return info!("stopped delivering; everything is written");
+        }
+        self.give_up.cancel();
         let _ = self.writing.await;
-        info!("stopped delivering; everything is written");
+        warn!(
+            "stopped delivering; `delivery.shutdown_timeout` is over, and the store did not take everything"
+        );
     }
 
     async fn run_until(&mut self, stop: CancellationToken) {
@@ -218,7 +237,9 @@ impl Deliverer {
                     if self.leases_may_have_lapsed(self.now()) {
                         self.renew();
                     }
-                    self.send(Command::PollDue);
+                    if self.poll.ask() {
+                        self.send(Command::PollDue);
+                    }
                 }
                 _ = renew.tick() => self.renew(),
                 () = tokio::time::sleep(wake) => {}
@@ -256,6 +277,9 @@ impl Deliverer {
                 }
             }
         }
+        // An event of which a part was told must not come again from its source.
+        let spilled = self.in_hand.spill_down_to(0, &self.new_lease(self.now()));
+        self.keep(spilled, self.now());
         self.keep_now();
     }
 
@@ -291,8 +315,9 @@ impl Deliverer {
 
     /// Prolongs the leases of the rows in memory.
     fn renew(&mut self) {
-        let rows = self.scheduler.rows().into_iter().filter(|row| !self.in_hand.contains(*row)).collect();
-        self.send(Command::Renew(rows));
+        if self.renewal.ask() {
+            self.send_renewal();
+        }
     }
 
     fn until_wake(&self) -> Duration {
@@ -318,6 +343,11 @@ impl Deliverer {
                 self.keep(spilled, now);
                 self.send(Command::Flush(kept));
             }
+            Input::Prefetch(prefetch) => {
+                self.deps.in_hand = most_in_hand(prefetch);
+                let spilled = self.in_hand.spill_down_to(self.deps.in_hand, &self.new_lease(now));
+                self.keep(spilled, now);
+            }
             Input::Log(events) => self.send(Command::Log(events)),
             Input::Job(job) => {
                 let job = Job { concurrency: self.concurrency(&job.delivery), ..*job };
@@ -336,14 +366,8 @@ impl Deliverer {
                 self.note_backlogged(&key);
             }
             // What the store has of them comes with the rows that are due.
-            Input::HoldsChanged => self.send(Command::PollDue),
-            Input::ClockStepped => {
-                self.renewed = self.renewed.min(now);
-                self.cut_off_at = self.cut_off_at.min(now);
-                self.send(Command::Renew(self.scheduler.rows()));
-                self.send(Command::PollDue);
-                self.scheduler.clock_stepped(now);
-            }
+            Input::HoldsChanged => self.poll_anew(),
+            Input::ClockStepped => self.on_clock_stepped(now),
             Input::Flush(flushed) => self.send(Command::Flush(flushed)),
         }
         self.send_claims();
@@ -363,6 +387,13 @@ impl Deliverer {
                 }
                 self.forget_revalidations(&lost);
                 self.scheduler.forget(&lost, now);
+                self.on_renewal_answered();
+            }
+            Event::NotRenewed => self.on_renewal_answered(),
+            Event::Polled => {
+                if self.poll.answered() {
+                    self.send(Command::PollDue);
+                }
             }
             Event::Written { outcomes, holds } => self.on_written(&outcomes, &holds, now),
             Event::Kept(events) => {
@@ -371,7 +402,7 @@ impl Deliverer {
                     self.deps.events_in_hand.leave(&event.id, event.refused.as_ref());
                 }
             }
-            Event::Logged(count) => drop(self.logged.fetch_sub(count, Ordering::Relaxed)),
+            Event::Logged(bytes) => drop(self.logged.fetch_sub(bytes, Ordering::Relaxed)),
             Event::Unwritten(stopped) => self.stopped = stopped,
             Event::Holds(holds) => {
                 for key in self.deps.attempts.holds.sync(holds, now) {
@@ -395,10 +426,15 @@ impl Deliverer {
     }
 
     /// Outcomes are on disk: later jobs of their lanes may start.
-    fn on_written(&mut self, outcomes: &[(DestinationKey, DeliveryId)], holds: &[HoldKey], now: Timestamp) {
+    fn on_written(
+        &mut self,
+        outcomes: &[(DestinationKey, Lane, DeliveryId)],
+        holds: &[HoldKey],
+        now: Timestamp,
+    ) {
         self.unwritten = self.unwritten.saturating_sub(outcomes.len());
-        for (destination, delivery) in outcomes {
-            self.scheduler.written(destination, *delivery, now);
+        for (destination, lane, delivery) in outcomes {
+            self.scheduler.written(destination, *lane, *delivery, now);
         }
         if !holds.is_empty() {
             self.deps.attempts.holds.written(holds);
@@ -511,8 +547,12 @@ impl Deliverer {
     fn admit(&mut self, job: Job, prepared: Prepared, now: Timestamp) {
         let Some(pace) = prepared.pace(&job.delivery) else { return self.start(job, prepared) };
         let is_bound_elsewhere = *pace.destination.key.0 != *job.delivery.destination;
-        if is_bound_elsewhere && !job.catalog_is_fresh {
-            return self.revalidate(job);
+        if is_bound_elsewhere {
+            return if job.catalog_is_fresh {
+                self.redirect(job, &prepared, now)
+            } else {
+                self.revalidate(job)
+            };
         }
         if let Some(until) = self.deps.attempts.holds.buckets_until(pace.buckets(), now) {
             return self.pace(job, until, now);
@@ -521,6 +561,24 @@ impl Deliverer {
             return self.pace(job, after(now, wait), now);
         }
         self.start(job, prepared);
+    }
+
+    /// The settings of its integration changed: it goes to another destination, whose holds, pace and concurrency count.
+    fn redirect(&mut self, mut job: Job, prepared: &Prepared, now: Timestamp) {
+        let settings = &prepared.integration.settings;
+        let (destination, share) = prepared.entry.destination_and_share(settings, &job.delivery.target);
+        let id = job.delivery.id;
+        let former = std::mem::replace(&mut job.delivery.destination, Arc::clone(&destination));
+        if self.in_hand.contains(id) {
+            self.in_hand.redirect(id, &destination, &share);
+        } else {
+            let key = Arc::clone(&destination);
+            self.send(Command::Redirect(Redirected { delivery: id, destination: key, share }));
+        }
+        let back = self.scheduler.redirect(job, &former, now);
+        self.give_back(back);
+        self.note_backlogged(&former);
+        self.note_backlogged(&destination);
     }
 
     fn on_completed(&mut self, completed: Completed) {
@@ -542,6 +600,11 @@ impl Deliverer {
         back.extend(self.scheduler.rest_by_pace(&key, until, now));
         self.give_back(back);
     }
+}
+
+/// The most events in hand from a source of this prefetch: where it has brought its last one, none could follow.
+pub fn most_in_hand(prefetch: usize) -> usize {
+    prefetch / 4 * 3
 }
 
 /// A number from 0 up to 1, from a fresh UUID's random bits: no more randomness is needed, and no more dependencies.

@@ -11,6 +11,7 @@ mod plan;
 mod watermark;
 mod write;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,8 +32,8 @@ use crate::catalog::Catalog;
 use crate::event::{Event, EventId};
 use crate::metrics;
 use crate::store::{
-    Asked, Dispatched, Fate, FirstAttempts, Inbox, Kept, KeptDelivery, Known, LoggedEvent, Origin, Outbox,
-    Watches,
+    Asked, Dispatched, Fate, FirstAttempts, Inbox, Kept, KeptDelivery, Known, Lane, LoggedEvent, Origin,
+    Outbox, RepeatOf, Watches,
 };
 use plan::plan_or_bug;
 pub use plan::{FirstPauses, Plan, Planning, Verdict, plan, verdicts};
@@ -95,6 +96,18 @@ struct Sorted {
     logged: Vec<LoggedEvent>,
     /// Messages that are finished with this batch.
     finished: Vec<Receipt>,
+    /// Events that were taken in hand, and are neither handed over nor on disk yet.
+    entered: HashSet<EventId>,
+    /// Events that were taken in hand, and are on disk.
+    written: Vec<EventId>,
+}
+
+impl Sorted {
+    /// The store has this event, with what became of it or with its rows.
+    fn note_written(&mut self, id: EventId) {
+        self.entered.remove(&id);
+        self.written.push(id);
+    }
 }
 
 impl Dispatcher {
@@ -105,6 +118,7 @@ impl Dispatcher {
         let worked = Worked { name: source.name(), finished: sender };
         let mut watermark = Watermark::default();
         let mut ended = Vec::new();
+        let mut prefetch = None;
         loop {
             tokio::select! {
                 biased;
@@ -117,6 +131,7 @@ impl Dispatcher {
                     if self.dispatch(&worked, batch, &stop).await.is_err() {
                         break;
                     }
+                    self.note_prefetch(&source, &mut prefetch);
                 }
             }
             self.finish(&worked, &mut ended, &mut watermark, &mut source, &stop).await;
@@ -136,6 +151,15 @@ impl Dispatcher {
         }
         source.close().await;
         info!(source = worked.name, "stopped taking events");
+    }
+
+    /// Tells the deliverer of another prefetch: more events than that can't be in hand, so it decides when they become rows.
+    fn note_prefetch(&self, source: &impl Source, known: &mut Option<usize>) {
+        let now = source.prefetch();
+        if let Some(prefetch) = now.filter(|_| now != *known) {
+            self.deliverer.note_prefetch(prefetch);
+            *known = now;
+        }
     }
 
     /// Notes what ended, and acknowledges what may be acknowledged.
@@ -184,26 +208,51 @@ impl Dispatcher {
         let watches: Vec<_> = plans.iter().flat_map(Plan::watches).cloned().collect();
         self.watch(source, &watches, stop).await?;
         let mut sorted = self.sort(worked, receipts.into_iter().zip(plans));
-        let mut written =
-            self.take_in_hand(source, std::mem::take(&mut sorted.wanted), &mut sorted, stop).await?;
+        let carried_out = self.carry_out(source, &mut sorted, stop).await;
+        self.settle_entered(worked, &sorted, carried_out.is_ok());
+        carried_out?;
+        for receipt in sorted.finished {
+            // The receiver is the caller, which lives.
+            let _ = worked.finished.send(Finished { receipt, refused: None });
+        }
+        Ok(())
+    }
+
+    /// Hands over and writes what a batch was sorted into.
+    async fn carry_out(
+        &self,
+        source: &'static str,
+        sorted: &mut Sorted,
+        stop: &CancellationToken,
+    ) -> Result<(), NotWritten> {
+        self.take_in_hand(source, std::mem::take(&mut sorted.wanted), sorted, stop).await?;
         let (remembered, received): (Vec<_>, Vec<_>) = std::mem::take(&mut sorted.remembered)
             .into_iter()
             .map(|wanted| (wanted.dispatched, wanted.received_at))
             .unzip();
         // Enqueueing twice changes nothing: a batch that a stop interrupts is enqueued again.
         sorted.quarantine.extend(self.enqueue(source, remembered, &received, stop).await?);
-        if !self.put_away(source, sorted.quarantine, &mut sorted.discard, stop).await {
+        let aside = std::mem::take(&mut sorted.quarantine);
+        if !self.put_away(source, aside, &mut sorted.discard, stop).await {
             return Err(NotWritten::Stopped);
         }
-        self.deliverer.log(sorted.logged);
-        for id in written.drain(..) {
-            self.events_in_hand.leave(&id, None);
-        }
-        for receipt in sorted.finished {
-            // The receiver is the caller, which lives.
-            let _ = worked.finished.send(Finished { receipt, refused: None });
-        }
+        self.deliverer.log(std::mem::take(&mut sorted.logged));
         Ok(())
+    }
+
+    /// Events that are on disk are not in hand any more. Of a batch that was carried out, those in quarantine are too. What
+    /// a stop kept from being written is given up: otherwise it would count as in hand for ever.
+    fn settle_entered(&self, worked: &Worked, sorted: &Sorted, carried_out: bool) {
+        for id in &sorted.written {
+            self.events_in_hand.leave(id, None);
+        }
+        for id in &sorted.entered {
+            if carried_out {
+                self.events_in_hand.leave(id, None);
+            } else {
+                self.events_in_hand.give_up(id, &worked.finished);
+            }
+        }
     }
 
     /// Sorts plans by what is to be done. An event that is in hand already is finished when the first one is.
@@ -215,6 +264,7 @@ impl Dispatcher {
                 Plan::Deliver { dispatched, received_at, row_first, .. } => {
                     let ticket = Ticket { receipt, finished: worked.finished.clone() };
                     if self.events_in_hand.enter(&dispatched.event.id, ticket) {
+                        sorted.entered.insert(dispatched.event.id.clone());
                         sorted.wanted.push(Wanted { dispatched, received_at, row_first });
                     } else {
                         log_repeat(worked.name, &dispatched.event);
@@ -248,42 +298,41 @@ impl Dispatcher {
         sorted
     }
 
-    /// Hands events to the deliverer, or writes their rows first, in the order of the events. Returns the ids of those that
-    /// are written or known.
+    /// Hands events to the deliverer, then writes the rows of the others, in one call. An event that follows one of the others in
+    /// its lane is written with them, so that the ids of a lane follow the order of its events.
     async fn take_in_hand(
         &self,
         source: &'static str,
         wanted: Vec<Wanted>,
         sorted: &mut Sorted,
         stop: &CancellationToken,
-    ) -> Result<Vec<EventId>, NotWritten> {
+    ) -> Result<(), NotWritten> {
         let known = self.look_up(source, &wanted, stop).await?;
-        let mut written = Vec::new();
         let (mut fresh, mut rows): (Vec<Fresh>, Vec<Wanted>) = (Vec::new(), Vec::new());
+        let mut lanes_of_rows = HashSet::new();
         for (wanted, known) in wanted.into_iter().zip(known) {
             if known == Known::Repeat {
                 log_repeat(source, &wanted.dispatched.event);
                 if let Origin::Inbox(number) = wanted.dispatched.origin {
                     sorted.discard.push(number);
                 }
-                written.push(wanted.dispatched.event.id.clone());
+                sorted.note_written(wanted.dispatched.event.id.clone());
                 continue;
             }
-            let permits = self.memory_permits(&wanted).filter(|_| known == Known::New);
+            let is_new = known == Known::New && !wanted.lanes().any(|lane| lanes_of_rows.contains(&lane));
+            let permits = self.memory_permits(&wanted).filter(|_| is_new);
             if let (Some(first), Some(permits)) = (self.outbox.first_attempts(), permits) {
-                // Rows get their ids when they are written, and the ids of a lane follow the order of its events.
-                written.extend(self.write_rows(source, std::mem::take(&mut rows), sorted, stop).await?);
                 let kept = self.in_hand(first, wanted);
                 log_in_hand(source, &kept);
+                sorted.entered.remove(&kept.event.id);
                 fresh.push(Fresh { kept, permits });
             } else {
-                self.deliverer.hand_over(std::mem::take(&mut fresh));
+                lanes_of_rows.extend(wanted.lanes());
                 rows.push(wanted);
             }
         }
         self.deliverer.hand_over(fresh);
-        written.extend(self.write_rows(source, rows, sorted, stop).await?);
-        Ok(written)
+        self.write_rows(source, rows, sorted, stop).await
     }
 
     /// What the store knows of events that may be attempted before a row is written.
@@ -334,28 +383,40 @@ impl Dispatcher {
         wanted: Vec<Wanted>,
         sorted: &mut Sorted,
         stop: &CancellationToken,
-    ) -> Result<Vec<EventId>, NotWritten> {
+    ) -> Result<(), NotWritten> {
         if wanted.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         if self.outbox.first_attempts().is_some() {
-            let deliveries = wanted.iter().flat_map(|wanted| &wanted.dispatched.deliveries);
-            self.deliverer.keep_lanes(deliveries.map(|delivery| delivery.lane).collect(), stop).await?;
+            let lanes = wanted.iter().flat_map(Wanted::lanes);
+            self.deliverer.keep_lanes(lanes.collect(), stop).await?;
         }
-        let ids = wanted.iter().map(|wanted| wanted.dispatched.event.id.clone()).collect();
+        let ids: Vec<_> = wanted.iter().map(|wanted| wanted.dispatched.event.id.clone()).collect();
         let (dispatched, received): (Vec<_>, Vec<_>) =
             wanted.into_iter().map(|wanted| (wanted.dispatched, wanted.received_at)).unzip();
-        sorted.quarantine.extend(self.enqueue(source, dispatched, &received, stop).await?);
-        Ok(ids)
+        let refused = self.enqueue(source, dispatched, &received, stop).await?;
+        let aside: HashSet<_> = refused.iter().filter_map(|(item, _)| item.id.clone()).collect();
+        ids.into_iter().filter(|id| !aside.contains(id)).for_each(|id| sorted.note_written(id));
+        sorted.quarantine.extend(refused);
+        Ok(())
+    }
+}
+
+impl Wanted {
+    fn lanes(&self) -> impl Iterator<Item = Lane> + '_ {
+        self.dispatched.deliveries.iter().map(|delivery| delivery.lane)
     }
 }
 
 fn asked(wanted: &Wanted) -> Asked {
     let Dispatched { event, origin, deliveries, .. } = &wanted.dispatched;
-    let id = matches!(origin, Origin::Broker { .. }).then(|| event.id.clone());
+    let repeat = match origin {
+        Origin::Broker { .. } => RepeatOf::Id(event.id.clone()),
+        Origin::Inbox(number) => RepeatOf::Inbox(*number),
+    };
     let lanes =
         deliveries.iter().map(|delivery| (delivery.lane, Arc::clone(&delivery.destination))).collect();
-    Asked { id, lanes }
+    Asked { repeat, lanes }
 }
 
 fn log_repeat(source: &'static str, event: &Event) {

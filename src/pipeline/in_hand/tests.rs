@@ -119,6 +119,17 @@ fn what_takes_long_becomes_rows_the_oldest_first() {
     assert!(in_hand.spill_event_of(DeliveryId(3), &lease()).is_empty());
 }
 
+#[test]
+fn a_delivery_in_hand_that_is_redirected_becomes_a_row_of_its_new_destination() {
+    let mut in_hand = InHand::default();
+    in_hand.take(kept("e1", &[(1, 10), (2, 20)]), start());
+    in_hand.redirect(DeliveryId(2), &"other".into(), &"host".into());
+    let done = in_hand.release(DeliveryId(2), &lease());
+    let rows: Vec<_> =
+        done[0].deliveries.iter().map(|row| (&*row.new.destination, &*row.new.share)).collect();
+    assert_eq!(rows, [("hook", "hook"), ("other", "host")]);
+}
+
 /// Something that happens to a delivery in hand.
 #[derive(Clone, Copy, Debug)]
 enum Step {

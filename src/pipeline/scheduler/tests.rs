@@ -74,7 +74,7 @@ fn ids(jobs: &[Job]) -> Vec<i64> {
 /// The attempt that is under way in this lane leaves.
 fn finished(scheduler: &mut Scheduler, destination: &str, lane: i64, how: After, now: Timestamp) -> Vec<Job> {
     let (delivery, back) = ended(scheduler, destination, lane, how, now);
-    scheduler.written(&key(destination), delivery, now);
+    scheduler.written(&key(destination), Lane(lane), delivery, now);
     back
 }
 
@@ -86,8 +86,7 @@ fn ended(
     how: After,
     now: Timestamp,
 ) -> (DeliveryId, Vec<Job>) {
-    let busy = &scheduler.destinations[&key(destination)].busy;
-    let id = busy.iter().find(|busy| busy.lane == Lane(lane)).map_or(DeliveryId(lane), |busy| busy.delivery);
+    let id = scheduler.lanes.busy(Lane(lane)).unwrap_or(DeliveryId(lane));
     let delivery = Delivery { id, ..job(lane, destination, lane).delivery };
     (id, scheduler.end(&delivery, how, now))
 }
@@ -166,7 +165,7 @@ fn the_next_of_a_lane_starts_only_when_what_became_of_the_one_before_is_on_disk(
     assert_eq!(scheduler.take_awaited(), []);
     scheduler.enqueue(job(4, "relay", 8), start());
     assert_eq!(scheduler.take_awaited(), [DeliveryId(3)], "one that comes later waits too");
-    scheduler.written(&key("relay"), first, start());
+    scheduler.written(&key("relay"), Lane(7), first, start());
     assert_eq!(started(&mut scheduler, start()), [2]);
 }
 
@@ -512,4 +511,73 @@ fn what_a_claim_under_way_brings_goes_back_where_a_newer_row_replaces_it() {
     scheduler.claimed(&key("room"), vec![replacing(3, 7)], false, start());
     finished(&mut scheduler, "room", 8, After::Settled, start());
     assert_eq!(started(&mut scheduler, start()), [3]);
+}
+
+#[test]
+fn rows_of_a_lane_that_are_bound_for_two_destinations_go_in_their_order() {
+    let mut scheduler = scheduler();
+    // The webhook was changed between them.
+    for job in [job(2, "new", 7), job(1, "old", 7), job(3, "new", 8)] {
+        assert!(scheduler.enqueue(job, start()).is_empty());
+    }
+    assert_eq!(started(&mut scheduler, start()), [3, 1], "2 stands behind 1");
+    finished(&mut scheduler, "new", 8, After::Settled, start());
+    assert!(started(&mut scheduler, start()).is_empty());
+    let (first, _) = ended(&mut scheduler, "old", 7, After::Settled, start());
+    assert!(started(&mut scheduler, start()).is_empty(), "what became of 1 is not on disk");
+    scheduler.written(&key("old"), Lane(7), first, start());
+    assert_eq!(started(&mut scheduler, start()), [2]);
+}
+
+#[test]
+fn a_job_that_is_redirected_goes_before_later_ones_of_its_lane_and_as_the_other_destination_permits() {
+    let mut scheduler = scheduler();
+    for job in [job(1, "old", 7), job(2, "old", 8), job(3, "new", 7)] {
+        assert!(scheduler.enqueue(job, start()).is_empty());
+    }
+    let redirected = |mut job: Job| {
+        job.delivery.destination = key("new");
+        job
+    };
+    let first = scheduler.next(start()).expect("1 is the next");
+    assert!(scheduler.redirect(redirected(first), &key("old"), start()).is_empty());
+    let second = scheduler.next(start()).expect("2 is the next at the former destination");
+    assert_eq!(second.delivery.id.0, 2);
+    assert!(scheduler.redirect(redirected(second), &key("old"), start()).is_empty());
+    assert_eq!(started(&mut scheduler, start()), [1], "one attempt at a time, as the destination permits");
+    finished(&mut scheduler, "new", 7, After::Settled, start());
+    assert_eq!(started(&mut scheduler, start()), [2]);
+    finished(&mut scheduler, "new", 8, After::Settled, start());
+    assert_eq!(started(&mut scheduler, start()), [3]);
+}
+
+#[test]
+fn a_job_that_is_redirected_to_a_destination_that_rests_goes_back_with_those_behind_it() {
+    let mut scheduler = scheduler();
+    for job in [job(1, "old", 7), job(2, "old", 7), job(3, "old", 8)] {
+        assert!(scheduler.enqueue(job, start()).is_empty());
+    }
+    hold(&mut scheduler, "new", start() + 1.minute());
+    let mut first = scheduler.next(start()).expect("1 is the next");
+    first.delivery.destination = key("new");
+    assert_eq!(ids(&scheduler.redirect(first, &key("old"), start())), [1, 2]);
+    assert_eq!(started(&mut scheduler, start()), [3]);
+    assert!(scheduler.has_backlog(&key("new")));
+}
+
+#[test]
+fn a_job_that_waits_takes_the_later_ones_of_its_lane_back_whatever_their_destinations() {
+    let mut scheduler = scheduler();
+    for job in [job(1, "old", 7), job(2, "new", 7), job(3, "new", 8)] {
+        assert!(scheduler.enqueue(job, start()).is_empty());
+    }
+    assert_eq!(started(&mut scheduler, start()), [1, 3]);
+    let back = finished(&mut scheduler, "old", 7, After::Waiting(start() + 1.minute()), start());
+    assert_eq!(ids(&back), [2]);
+    assert!(scheduler.has_backlog(&key("new")), "what is written for it stands behind");
+    let mut scheduler = self::scheduler();
+    for job in [job(1, "old", 7), job(2, "new", 7)] {
+        assert!(scheduler.enqueue(job, start()).is_empty());
+    }
+    assert_eq!(ids(&hold(&mut scheduler, "old", start() + 1.minute())), [1, 2], "a rest takes them back too");
 }

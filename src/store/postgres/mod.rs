@@ -54,8 +54,8 @@ use super::{
     AlertReport, Alerts, AmongNodes, Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail,
     DeliveryFilter, DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, EventLog, HealthRecord,
     Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger, LoggedEvent, NewHealth, NewQuarantined, NewWatch,
-    NodeId, NotedAlert, Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined, Resend, Result,
-    Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
+    NodeId, NotedAlert, Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined, Redirected,
+    Resend, Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
 };
 use crate::call::BuildState;
 use crate::event::Event;
@@ -255,6 +255,14 @@ impl Outbox for Postgres {
 
     async fn settle(&self, by: &NodeId, settlements: Vec<Settled>) -> Result<()> {
         self.record(by, &settlements).await
+    }
+
+    async fn redirect(&self, by: &NodeId, rows: &[Redirected]) -> Result<()> {
+        let ids: Vec<i64> = rows.iter().map(|row| row.delivery.0).collect();
+        let destinations: Vec<_> = rows.iter().map(|row| text(&row.destination)).collect();
+        let shares: Vec<_> = rows.iter().map(|row| text(&row.share)).collect();
+        let sql = "SELECT redirect($1, $2, $3, $4)";
+        self.writer.query(sql, &[&&*by.0, &ids, &destinations, &shares]).await.map(drop)
     }
 
     async fn release(&self, by: &NodeId, rows: &[DeliveryId]) -> Result<()> {

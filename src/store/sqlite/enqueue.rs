@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
 use super::keep::{self, digest_of};
 use super::lanes::{self, Foreign};
-use super::rows::{EventRow, find};
+use super::rows::{EventRow, change, find, ms};
 use super::{inbox, leases, merge_requests};
 use crate::store::merge_requests::SeenMergeRequest;
-use crate::store::{BodyDigest, Delivery, DeliveryId, Dispatched, Lease, NewDelivery, Origin, Result};
+use crate::store::{
+    BodyDigest, Delivery, DeliveryId, Dispatched, Lease, NewDelivery, Origin, Result, repeats_since,
+};
 
 /// A [`Dispatched`] as the writer wants it.
 pub(super) struct Entry {
@@ -58,7 +60,7 @@ fn enqueue_one(
         }
         return Ok(Vec::new());
     }
-    let Some(seq) = number_of(connection, &entry.event, &entry.origin)? else {
+    let Some(seq) = number_of(connection, &entry.event, &entry.origin, now)? else {
         return Ok(entry.deliveries.iter().map(|_| None).collect());
     };
     let mut written = Vec::with_capacity(entry.deliveries.len());
@@ -74,23 +76,54 @@ fn enqueue_one(
 
 /// The event's number: of the one in the inbox, or of the one written now. `None` where the event is known: then its deliveries
 /// were written with it, whatever became of them since.
-fn number_of(connection: &Connection, event: &EventRow, origin: &Origin) -> Result<Option<i64>> {
-    match origin {
-        Origin::Inbox(number) if inbox::take_out(connection, *number)? => {
-            event.dispatched(connection, *number, None)?;
-            return Ok(Some(*number));
-        }
-        Origin::Broker { digest: Some(digest), redelivered: true } if is_known(connection, digest)? => {
+fn number_of(
+    connection: &Connection,
+    event: &EventRow,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<Option<i64>> {
+    let waiting = match origin {
+        Origin::Inbox(number) => Some(*number),
+        Origin::Broker { digest: Some(digest), redelivered: true }
+            if is_repeat(connection, event.event.id.as_str(), digest, now)? =>
+        {
             return Ok(None);
         }
-        _ => {}
+        Origin::Broker { .. } => find(connection, IN_INBOX, [event.event.id.as_str()])?,
+    };
+    if let Some(number) = waiting
+        && inbox::take_out(connection, number)?
+    {
+        event.dispatched(connection, number, None)?;
+        return Ok(Some(number));
     }
     Ok(event.insert(connection)?)
 }
 
-fn is_known(connection: &Connection, digest: &BodyDigest) -> rusqlite::Result<bool> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM events WHERE digest = ?1)";
-    Ok(find(connection, sql, [digest.0.as_slice()])?.unwrap_or(false))
+/// The number of an event in the inbox.
+const IN_INBOX: &str =
+    "SELECT inbox.seq FROM events CROSS JOIN inbox ON inbox.seq = events.seq WHERE events.id = ?1";
+
+/// An event of this digest that was written since this moment.
+const OF_DIGEST: &str = "SELECT seq FROM events INDEXED BY events_digest WHERE digest = ?1 AND received_at >= ?2 ORDER BY seq LIMIT 1";
+
+/// Whether an event answers for this message without an id, which the broker delivers again.
+fn is_repeat(
+    connection: &Connection,
+    id: &str,
+    digest: &BodyDigest,
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
+    let since = ms(repeats_since(now));
+    let answered = BodyDigest::answered(id);
+    if find::<i64>(connection, OF_DIGEST, params![answered.0.as_slice(), since])?.is_some() {
+        return Ok(true);
+    }
+    let Some(seq) = find::<i64>(connection, OF_DIGEST, params![digest.0.as_slice(), since])? else {
+        return Ok(false);
+    };
+    let answer = "UPDATE events SET digest = ?2 WHERE seq = ?1";
+    Ok(change(connection, answer, params![seq, answered.0.as_slice()])? == 1)
 }
 
 /// Whether no earlier row of the lane has to go first: none waits, and no other node has one.

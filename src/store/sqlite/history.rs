@@ -171,12 +171,25 @@ pub(super) fn sweep(connection: &Connection, before: i64, limit: usize) -> Resul
     let rows = statement
         .query_map([rows::limit(limit)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<rusqlite::Result<Vec<(i64, i64, i64)>>>()?;
-    let mut events = Vec::new();
+    let (mut events, mut last) = (Vec::new(), None);
     for (id, event, _) in rows.into_iter().take_while(|(.., settled_at)| *settled_at < before) {
         change(connection, "DELETE FROM history WHERE id = ?1", [id])?;
         events.push(event);
+        last = Some(id);
+    }
+    if let Some(last) = last {
+        remember_id(connection, last)?;
     }
     Ok(events)
+}
+
+/// Ids go on behind this one, also where its delivery is gone.
+fn remember_id(connection: &Connection, id: i64) -> rusqlite::Result<()> {
+    let raise = "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'deliveries'";
+    if change(connection, raise, [id])? == 0 {
+        change(connection, "INSERT INTO sqlite_sequence (name, seq) VALUES ('deliveries', ?1)", [id])?;
+    }
+    Ok(())
 }
 
 /// The greatest id that was given to a delivery here or there.

@@ -6,6 +6,8 @@ use super::rows::{EventRow, change, delete_body, prepare, stored_event};
 use crate::store::{Portion, Result, StoredEvent};
 
 pub(super) fn push(connection: &Connection, event: &EventRow) -> Result<bool> {
+    // A row that only the event log wrote has an old number, and the inbox is read in the order of the numbers.
+    change(connection, "DELETE FROM events WHERE id = ?1 AND wanted = 0", [event.event.id.as_str()])?;
     let Some(seq) = event.insert(connection)? else { return Ok(false) };
     change(connection, "INSERT INTO inbox (seq) VALUES (?1)", [seq])?;
     Ok(true)

@@ -14,7 +14,7 @@ use super::{inbox, merge_requests};
 use crate::store::columns::key_of;
 use crate::store::{
     Asked, BodyDigest, DeliveryId, Fate, Kept, KeptDelivery, Known, NewDelivery, NewState, NodeId, Origin,
-    Result, Settled, StoreError,
+    RepeatOf, Result, Settled,
 };
 
 pub(super) fn digest_of(origin: &Origin) -> Option<BodyDigest> {
@@ -24,7 +24,9 @@ pub(super) fn digest_of(origin: &Origin) -> Option<BodyDigest> {
     }
 }
 
-const IS_KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM events WHERE id = ?1 AND wanted = 1)";
+const IS_KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM events WHERE id = ?1 AND wanted = 1
+                                       AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.seq = events.seq))";
+const IN_INBOX: &str = "SELECT EXISTS (SELECT 1 FROM inbox WHERE seq = ?1)";
 
 /// Rows of a lane, or of a destination, that wait.
 const IN_LANE: &str =
@@ -40,9 +42,11 @@ pub(super) fn look_up(connection: &Connection, asked: &[Asked]) -> Result<Vec<Kn
 }
 
 fn look_up_one(connection: &Connection, asked: &Asked, any_waits: bool) -> Result<Known> {
-    if let Some(id) = &asked.id
-        && find(connection, IS_KNOWN, [id.as_str()])?.unwrap_or(false)
-    {
+    let is_repeat = match &asked.repeat {
+        RepeatOf::Id(id) => find(connection, IS_KNOWN, [id.as_str()])?.unwrap_or(false),
+        RepeatOf::Inbox(number) => !find(connection, IN_INBOX, [number])?.unwrap_or(false),
+    };
+    if is_repeat {
         return Ok(Known::Repeat);
     }
     for (lane, destination) in asked.lanes.iter().filter(|_| any_waits) {
@@ -66,11 +70,8 @@ pub(super) fn keep(
     for kept in batch {
         keep_one(connection, &mut segments, by, kept)?;
     }
-    segments.write().map_err(|error| failed_to_append(&error))
-}
-
-fn failed_to_append(error: &std::io::Error) -> StoreError {
-    StoreError::Unavailable(format!("failed to write the history of events: {error}"))
+    segments.write_if_possible();
+    Ok(())
 }
 
 fn keep_one(connection: &Connection, segments: &mut Segments, by: &NodeId, kept: &Kept) -> Result<()> {
@@ -81,45 +82,55 @@ fn keep_one(connection: &Connection, segments: &mut Segments, by: &NodeId, kept:
     let location = if needs_rows || !kept.history {
         None
     } else {
-        Some(segments.append(&kept.event.id, &kept.event.raw).map_err(|error| failed_to_append(&error))?)
+        segments.append_if_possible(&kept.event.id, &kept.event.raw)
     };
-    let (seq, is_known) = number_of(connection, kept, location)?;
+    let (seq, met) = number_of(connection, kept, location)?;
     for delivery in &kept.deliveries {
         match ended_well(&delivery.fate) {
             Some((settled, state)) => {
                 history::insert(connection, seq, &finished(delivery, settled, state))?;
                 settle::follow_up(connection, settled)?;
             }
-            None if is_known => {}
+            None if met == Met::Known => {}
             None => insert_row(connection, by, seq, kept, delivery)?,
         }
     }
-    if is_known {
-        return Ok(());
-    }
-    match (needs_rows, &kept.origin) {
-        (true, Origin::Broker { .. }) => insert_body(connection, seq, &kept.event.raw)?,
-        (false, Origin::Inbox(_)) => delete_body(connection, seq)?,
-        (true, Origin::Inbox(_)) | (false, Origin::Broker { .. }) => {}
+    match (needs_rows, met) {
+        (true, Met::New) => insert_body(connection, seq, &kept.event.raw)?,
+        (false, Met::InInbox) => delete_body(connection, seq)?,
+        (true, Met::InInbox) | (false, Met::New) | (_, Met::Known) => {}
     }
     Ok(())
 }
 
-/// The event's number, and whether it was written before, by another way.
-fn number_of(connection: &Connection, kept: &Kept, location: Option<Location>) -> Result<(i64, bool)> {
+/// How the store met with an event.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Met {
+    New,
+    /// It lay in the inbox with its JSON, and was taken out.
+    InInbox,
+    /// It was written before, by another way.
+    Known,
+}
+
+/// The event's number, and how it was met with.
+fn number_of(connection: &Connection, kept: &Kept, location: Option<Location>) -> Result<(i64, Met)> {
     let row = EventRow::new(&kept.event, kept.received_at, digest_of(&kept.origin), kept.log.clone());
-    if let Origin::Inbox(number) = kept.origin {
-        let is_known = !inbox::take_out(connection, number)?;
-        if !is_known {
-            row.dispatched(connection, number, location)?;
+    let number = match kept.origin {
+        Origin::Inbox(number) => number,
+        Origin::Broker { .. } => {
+            if let Some(new) = row.insert_wanted(connection, location)? {
+                return Ok((new, Met::New));
+            }
+            let known = find(connection, "SELECT seq FROM events WHERE id = ?1", [kept.event.id.as_str()])?;
+            known.ok_or(rusqlite::Error::QueryReturnedNoRows)?
         }
-        return Ok((number, is_known));
+    };
+    if !inbox::take_out(connection, number)? {
+        return Ok((number, Met::Known));
     }
-    if let Some(new) = row.insert_wanted(connection, location)? {
-        return Ok((new, false));
-    }
-    let known = find(connection, "SELECT seq FROM events WHERE id = ?1", [kept.event.id.as_str()])?;
-    Ok((known.ok_or(rusqlite::Error::QueryReturnedNoRows)?, true))
+    row.dispatched(connection, number, location)?;
+    Ok((number, Met::InInbox))
 }
 
 /// The attempt of a delivery that needs no row: it is over, nobody has to look at it, and it never was one.

@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 
 use super::lanes;
 use super::rows::{change, find, ms, prepare};
-use crate::store::{DeliveryId, Lane, Lease, NodeId, REPLACED, Result};
+use crate::store::{DeliveryId, Lane, Lease, NodeId, REPLACED, Redirected, Result};
 
 /// The nodes that have leases, one after another: the smallest name, then the smallest that is greater.
 const NODES: &str = "WITH RECURSIVE nodes (node) AS (
@@ -43,6 +43,15 @@ pub(super) fn lapse(connection: &Connection, now: Timestamp) -> Result<()> {
 /// Every lease ends.
 pub(super) fn release_leases(connection: &Connection) -> Result<()> {
     free(connection, "SELECT id, lane FROM deliveries INDEXED BY deliveries_leases WHERE state = 2", [])?;
+    Ok(())
+}
+
+/// Leased rows stand in no lane's order, so that only the destination changes.
+pub(super) fn redirect(connection: &Connection, by: &NodeId, rows: &[Redirected]) -> Result<()> {
+    for Redirected { delivery, destination, .. } in rows {
+        let own = "UPDATE deliveries SET destination = ?3 WHERE id = ?1 AND state = 2 AND lease_node = ?2";
+        change(connection, own, params![delivery.0, by.0, destination])?;
+    }
     Ok(())
 }
 

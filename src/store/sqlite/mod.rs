@@ -53,8 +53,8 @@ use super::{
     DeliveryFilter, DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, EventLog, FirstAttempts,
     HealthRecord, Hold, HoldKey, Inbox, Kept, Known, LatestWaits, Lease, Ledger, LoggedEvent, NewHealth,
     NewQuarantined, NewWatch, NodeId, NotedAlert, Outbox, Overview, Portion, Quarantine, QuarantineUse,
-    Quarantined, Resend, Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch,
-    Watches,
+    Quarantined, Redirected, Resend, Result, Retention, Settled, SettledWatch, StoreError, StoredEvent,
+    Swept, Watch, Watches,
 };
 use crate::call::BuildState;
 use crate::event::Event;
@@ -209,6 +209,11 @@ impl Outbox for Sqlite {
         self.writer.call(move |connection| settle::settle(connection, &by, &settlements)).await
     }
 
+    async fn redirect(&self, by: &NodeId, rows: &[Redirected]) -> Result<()> {
+        let (by, rows) = (by.clone(), rows.to_vec());
+        self.writer.call(move |connection| leases::redirect(connection, &by, &rows)).await
+    }
+
     async fn release(&self, by: &NodeId, rows: &[DeliveryId]) -> Result<()> {
         let (by, rows) = (by.clone(), rows.to_vec());
         self.writer.call(move |connection| leases::release(connection, &by, &rows)).await
@@ -282,12 +287,11 @@ impl EventLog for Sqlite {
         let write = move |connection: &rusqlite::Connection| {
             let mut segments = segments.lock().unwrap_or_else(PoisonError::into_inner);
             for (event, keeps_json) in &events {
-                // What can't be kept there is no reason to keep no line.
-                let location =
-                    keeps_json.then(|| segments.append(&event.event.id, &event.event.raw).ok()).flatten();
+                let json = keeps_json.then_some(&event.event.raw);
+                let location = json.and_then(|json| segments.append_if_possible(&event.event.id, json));
                 event.insert_unwanted(connection, location)?;
             }
-            let _ = segments.write();
+            segments.write_if_possible();
             Ok(())
         };
         self.writer.call(write).await

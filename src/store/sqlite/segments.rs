@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use tracing::warn;
 
 use crate::event::EventId;
 
@@ -37,6 +38,8 @@ pub(super) struct Segments {
     folder: PathBuf,
     current: Option<Current>,
     buffer: Vec<u8>,
+    /// The last attempt to write failed, which was said.
+    fails: bool,
 }
 
 /// The file that is written.
@@ -52,7 +55,7 @@ impl Segments {
     pub(super) fn beside(database: &Path) -> Self {
         let mut name = database.file_name().unwrap_or_default().to_owned();
         name.push("-history");
-        Self { folder: database.with_file_name(name), current: None, buffer: Vec::new() }
+        Self { folder: database.with_file_name(name), current: None, buffer: Vec::new(), fails: false }
     }
 
     /// Puts a JSON behind the others. It is in the file after [`Segments::write`].
@@ -69,6 +72,37 @@ impl Segments {
         self.buffer.extend_from_slice(&checksum(id, json).to_le_bytes());
         self.buffer.extend_from_slice(json);
         Ok(Location { segment: current.number, position: i64::try_from(position).unwrap_or(i64::MAX) })
+    }
+
+    /// The same; `None` where it can't be kept. What is not kept here is no reason to keep nothing of the event.
+    pub(super) fn append_if_possible(&mut self, id: &EventId, json: &[u8]) -> Option<Location> {
+        let appended = self.append(id, json);
+        self.say(appended.as_ref().err());
+        appended.ok()
+    }
+
+    /// Writes what was appended, if that is possible.
+    pub(super) fn write_if_possible(&mut self) {
+        if self.buffer.is_empty() {
+            return;
+        }
+        let written = self.write();
+        self.say(written.as_ref().err());
+        self.fails = written.is_err();
+    }
+
+    /// Says that the JSON of events is not kept, once until it is kept again.
+    fn say(&mut self, error: Option<&std::io::Error>) {
+        if let Some(error) = error
+            && !std::mem::replace(&mut self.fails, true)
+        {
+            let folder = self.folder.display();
+            warn!(
+                %error, %folder,
+                "cannot keep the JSON of events: people can't look at them or send them again; correct the rights of this \
+                 folder, or free some space on its disk"
+            );
+        }
     }
 
     /// Writes what was appended, without syncing it.

@@ -7,7 +7,10 @@ use bytes::Bytes;
 use super::Backend;
 use super::fixtures::{Case, at, audit, delivery, event, from_broker};
 use crate::event::EventId;
-use crate::store::{Dispatched, Inbox, NewQuarantined, Origin, Outbox, Portion, Quarantine, Registry};
+use crate::store::{
+    Claim, Dispatched, EventLog, Inbox, LogLine, LoggedEvent, NewQuarantined, Origin, Outbox, Portion,
+    Quarantine, Registry,
+};
 
 pub(super) async fn pushing_an_event_twice_keeps_one<B: Backend>() {
     let case = Case::<B>::new().await;
@@ -71,21 +74,45 @@ pub(super) async fn an_event_that_was_dispatched_is_known_to_the_inbox<B: Backen
     let case = Case::<B>::new().await;
     case.write("e1", delivery(), at(0)).await;
     assert!(!case.push("e1", at(1)).await, "it came from the broker before");
-    // And the other way round: the event is in the inbox, and comes from the broker too.
-    assert!(case.push("e2", at(1)).await);
-    let number = case.inbox(0).await[0].0;
-    let by_broker =
-        case.store.enqueue(vec![from_broker(event("e2"), vec![delivery()])], at(2)).await.unwrap();
-    assert!(by_broker[0][0].is_none(), "it goes from the inbox");
-    let by_inbox = Dispatched {
-        event: Arc::new(event("e2")),
+}
+
+pub(super) async fn an_event_over_two_ways_is_dispatched_once_by_whichever_comes_first<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let by_inbox = |id: &str, number| Dispatched {
         origin: Origin::Inbox(number),
-        deliveries: vec![delivery()],
-        seen: None,
-        log: None,
+        ..from_broker(event(id), vec![delivery()])
     };
-    assert!(case.store.enqueue(vec![by_inbox], at(3)).await.unwrap()[0][0].is_some());
-    assert_eq!(case.inbox(0).await, []);
+    let write =
+        async |dispatched, now| case.store.enqueue(vec![dispatched], now).await.unwrap().remove(0).remove(0);
+    for (id, broker_is_first) in [("e1", true), ("e2", false)] {
+        assert!(case.push(id, at(1)).await);
+        let number = case.inbox(0).await[0].0;
+        let broker = from_broker(event(id), vec![delivery()]);
+        let (first, second) =
+            if broker_is_first { (broker, by_inbox(id, number)) } else { (by_inbox(id, number), broker) };
+        assert!(write(first, at(2)).await.is_some(), "{id}");
+        assert_eq!(case.inbox(0).await, [], "{id} does not wait to be told again");
+        assert!(write(second, at(3)).await.is_none(), "{id}");
+    }
+    let lease = super::fixtures::lease("a", at(4));
+    let claim = Claim { destinations: vec!["hook".into()], portion: Portion::rows(9), lease, now: at(4) };
+    let claimed = case.store.claim(claim).await.unwrap().remove(0).deliveries;
+    let bodies: Vec<_> = claimed.into_iter().map(|(_, stored)| stored.raw.clone()).collect();
+    assert_eq!(bodies, [event("e1").raw, event("e2").raw]);
+}
+
+/// The inbox is read in the order of its numbers, each once.
+pub(super) async fn an_event_that_only_the_log_has_is_read_from_the_inbox_when_it_comes_again<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let line = LogLine { source: "amqp", verdicts: None };
+    let event = Arc::new(event("e1"));
+    let logged = LoggedEvent { event, received_at: at(0), line, keeps_json: false };
+    case.store.log_events(vec![logged]).await.unwrap();
+    assert!(case.push("e2", at(1)).await);
+    let last_read = case.inbox(0).await[0].0;
+    assert!(case.push("e1", at(2)).await, "nobody was told of it");
+    let next = case.inbox(last_read).await;
+    assert_eq!(next.iter().map(|(_, id)| &**id).collect::<Vec<_>>(), ["e1"]);
 }
 
 fn bad(id: Option<&str>, second: i64) -> NewQuarantined {

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::Backend;
 use super::fixtures::{Case, Change, at, audit, delivery, lease, node, settled};
-use crate::store::{DeliveryId, Ledger, NewState, Outbox, Settled, State};
+use crate::store::{DeliveryId, Ledger, NewState, Outbox, Redirected, Settled, State};
 
 pub(super) async fn a_leased_row_is_not_handed_out_twice<B: Backend>() {
     let case = Case::<B>::new().await;
@@ -72,6 +72,19 @@ pub(super) async fn what_is_given_back_is_as_due_as_it_was<B: Backend>() {
         [id, later],
         "in order, even if they were returned in another order"
     );
+}
+
+pub(super) async fn a_leased_row_moves_to_another_destination<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let id = case.write("e1", delivery().leased("a", at(0)), at(0)).await;
+    let other = case.write("e2", delivery().lane(2), at(0)).await;
+    let to = |delivery, key: &str| Redirected { delivery, destination: key.into(), share: key.into() };
+    case.store.redirect(&node("a"), &[to(id, "mail"), to(other, "mail")]).await.unwrap();
+    case.store.redirect(&node("b"), &[to(id, "third")]).await.unwrap();
+    case.store.release(&node("a"), &[id]).await.unwrap();
+    assert_eq!(case.claim("a", "hook", at(1)).await, [other], "the node had not leased it");
+    assert_eq!(case.claim("a", "mail", at(1)).await, [id]);
+    assert_eq!(case.claim("a", "third", at(1)).await, [], "another node's word does not count");
 }
 
 pub(super) async fn nobody_gives_back_what_another_holds<B: Backend>() {

@@ -64,6 +64,25 @@ pub(super) async fn a_redelivered_body_that_is_known_changes_nothing<B: Backend>
     assert!(write(from("fresh-4", 2, true)).await.is_some(), "redelivered, but it never arrived before");
 }
 
+pub(super) async fn a_redelivered_body_is_a_repeat_within_ten_minutes_and_once_for_each_event<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let write = async |id: &str, redelivered, now| {
+        let digest = Some(BodyDigest([1; 32]));
+        let origin = Origin::Broker { digest, redelivered };
+        let dispatched = Dispatched { origin, ..from_broker(event(id), vec![delivery()]) };
+        case.store.enqueue(vec![dispatched], now).await.unwrap().remove(0).remove(0).is_some()
+    };
+    assert!(write("first", false, at(0)).await);
+    assert!(write("second", false, at(1)).await);
+    assert!(!write("third", true, at(2)).await, "the first one answers for it");
+    assert!(!write("third", true, at(3)).await, "and again, where the answer was lost");
+    assert!(!write("fourth", true, at(4)).await, "the second one answers for it");
+    assert!(write("fifth", true, at(5)).await, "none is left to answer for it");
+    assert!(!write("sixth", true, at(605)).await, "the fifth one was written ten minutes before");
+    assert!(write("seventh", false, at(700)).await);
+    assert!(write("eighth", true, at(1301)).await, "an equal alert, and more than ten minutes later");
+}
+
 pub(super) async fn an_event_without_deliveries_leaves_the_inbox_and_nothing_else<B: Backend>() {
     let case = Case::<B>::new().await;
     assert!(case.push("e1", at(0)).await);

@@ -185,7 +185,7 @@ pub(super) async fn an_upgraded_store_knows_repeats<B: Backend>() {
         log: None,
     };
     let batch = vec![no_id("another id", true), no_id("a third id", false)];
-    let written = case.store.enqueue(batch, at(1000)).await.unwrap();
+    let written = case.store.enqueue(batch, at(600)).await.unwrap();
     assert!(written[0][0].is_none(), "the same body once more");
     assert!(written[1][0].as_ref().unwrap().id > DeliveryId(13), "ids go on");
 

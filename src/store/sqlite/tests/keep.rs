@@ -12,7 +12,7 @@ use crate::store::sqlite::Sqlite;
 use crate::store::{
     Asked, AttemptRecord, Claim, DeliveryFilter, DeliveryId, EventLog, Fate, FirstAttempts, Inbox, Kept,
     KeptDelivery, Known, Lane, Lease, Ledger, LogLine, LoggedEvent, NewDelivery, NewState, NodeId, Origin,
-    Outbox, Portion, Resend, Retention, Settled, State,
+    Outbox, Portion, RepeatOf, Resend, Retention, Settled, State,
 };
 
 const BROKER: Origin = Origin::Broker { digest: None, redelivered: false };
@@ -84,8 +84,27 @@ async fn state(store: &Sqlite, id: DeliveryId) -> Option<State> {
 }
 
 async fn known(store: &Sqlite, id: &str) -> Known {
-    let asked = Asked { id: Some(event(id, 0).id), lanes: vec![(Lane(1), "hook".into())] };
+    known_as(store, RepeatOf::Id(event(id, 0).id)).await
+}
+
+async fn known_as(store: &Sqlite, repeat: RepeatOf) -> Known {
+    let asked = Asked { repeat, lanes: vec![(Lane(1), "hook".into())] };
     store.look_up(vec![asked]).await.unwrap()[0]
+}
+
+/// Puts an event in the inbox. Returns its number.
+async fn posted(store: &Sqlite, id: &str) -> i64 {
+    assert!(store.push(&event(id, 0), now()).await.unwrap());
+    store.peek(0, Portion::rows(1)).await.unwrap()[0].0
+}
+
+fn swept_after(seconds: i64) -> Retention {
+    Retention {
+        settled_before: after(seconds),
+        dead_letters_before: after(seconds),
+        quarantine_before: after(seconds),
+        merge_requests_before: after(seconds),
+    }
 }
 
 fn audit(seconds: i64) -> AuditEntry {
@@ -186,7 +205,10 @@ async fn a_new_delivery_stands_behind_rows_of_its_lane_or_destination() {
     let store = store(&folder);
     let open = store.next_id();
     keep(&store, kept("e1", BROKER, vec![(open, to("", 1), Fate::Open)])).await;
-    let asked = |lane, destination: &str| Asked { id: None, lanes: vec![(Lane(lane), destination.into())] };
+    let asked = |lane, destination: &str| Asked {
+        repeat: RepeatOf::Id(event("e2", 0).id),
+        lanes: vec![(Lane(lane), destination.into())],
+    };
     let asked = vec![asked(1, "other"), asked(2, "hook"), asked(2, "other")];
     let found = store.look_up(asked).await.unwrap();
     assert_eq!(found, [Known::Behind, Known::Behind, Known::New]);
@@ -207,6 +229,56 @@ async fn an_event_of_the_inbox_leaves_it_with_its_outcome() {
     assert_eq!((detail.line.state, detail.raw), (State::Delivered, Some(super::event("e1", 0).raw)));
     keep(&store, event).await;
     assert_eq!(store.delivery(id).await.unwrap().unwrap().attempts.len(), 1);
+}
+
+#[tokio::test]
+async fn an_event_from_a_broker_that_also_came_over_http_is_kept_whole_and_leaves_the_inbox() {
+    for state in [NewState::Delivered, NewState::Waiting(after(30))] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        let number = posted(&store, "e1").await;
+        assert_eq!(known(&store, "e1").await, Known::New, "what lies in the inbox was not dispatched");
+        assert_eq!(known_as(&store, RepeatOf::Inbox(number)).await, Known::New);
+        let id = store.next_id();
+        let fate = attempted(id, state.clone());
+        keep(&store, kept("e1", BROKER, vec![(id, to("", 1), fate)])).await;
+        assert!(store.peek(0, Portion::rows(1)).await.unwrap().is_empty(), "{state:?}");
+        assert_eq!(known(&store, "e1").await, Known::Repeat);
+        assert_eq!(
+            known_as(&store, RepeatOf::Inbox(number)).await,
+            Known::Repeat,
+            "it is not there any more"
+        );
+        let detail = store.delivery(id).await.unwrap().expect("the outcome of an attempt is never dropped");
+        assert_eq!((detail.attempts.len(), detail.raw), (1, Some(event("e1", 0).raw)));
+        let due = if state == NewState::Delivered { Vec::new() } else { vec![id] };
+        assert_eq!(claimed(&store, after(31)).await, due);
+    }
+}
+
+#[tokio::test]
+async fn where_the_history_cannot_be_written_only_the_json_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("forgebell.db-history"), "a file in place of the folder").unwrap();
+    let store = store(&folder);
+    let id = told(&store, "e1").await;
+    let detail = store.delivery(id).await.unwrap().unwrap();
+    assert_eq!((detail.line.state, detail.raw), (State::Delivered, None));
+    assert_eq!(known(&store, "e1").await, Known::Repeat);
+    std::fs::remove_file(folder.path().join("forgebell.db-history")).unwrap();
+    let id = told(&store, "e2").await;
+    assert_eq!(store.delivery(id).await.unwrap().unwrap().raw, Some(event("e2", 0).raw));
+}
+
+#[tokio::test]
+async fn an_id_is_not_given_twice_where_all_history_was_swept_before_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder);
+    told(&store, "e1").await;
+    let last = told(&store, "e2").await;
+    assert_eq!(store.sweep(swept_after(1), 100).await.unwrap().deliveries, 2);
+    drop(store);
+    assert!(self::store(&folder).next_id() > last);
 }
 
 #[tokio::test]
@@ -245,15 +317,9 @@ async fn a_sweep_removes_history_and_the_events_of_the_log() {
     let logged = LoggedEvent { event: Arc::new(event("e2", 0)), received_at: now(), line, keeps_json: false };
     store.log_events(vec![logged]).await.unwrap();
     assert_eq!(known(&store, "e2").await, Known::New, "the log makes no id known");
-    let retention = |seconds| Retention {
-        settled_before: after(seconds),
-        dead_letters_before: after(seconds),
-        quarantine_before: after(seconds),
-        merge_requests_before: after(seconds),
-    };
-    let swept = store.sweep(retention(0), 100).await.unwrap();
+    let swept = store.sweep(swept_after(0), 100).await.unwrap();
     assert_eq!((swept.deliveries, swept.events), (0, 0));
-    let swept = store.sweep(retention(1), 100).await.unwrap();
+    let swept = store.sweep(swept_after(1), 100).await.unwrap();
     assert_eq!((swept.deliveries, swept.events), (1, 2));
     assert_eq!(state(&store, id).await, None);
     assert_eq!(known(&store, "e1").await, Known::New);

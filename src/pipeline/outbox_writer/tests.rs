@@ -1,0 +1,316 @@
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::*;
+use crate::event::{Event as ForgeEvent, EventId};
+use crate::integration::{Fingerprint, IntegrationId};
+use crate::store::{
+    Asked, AttemptRecord, Delivery, Dispatched, FirstAttempts, KeptDelivery, Known, LatestWaits, NewState,
+    Origin, Result, Settled,
+};
+
+/// A store that says what it was asked, and fails when a test wants it.
+#[derive(Default)]
+struct Told {
+    calls: Mutex<Vec<String>>,
+    /// The answers to the next calls that keep events. Later ones succeed.
+    keeps: Mutex<Vec<StoreError>>,
+    is_away: AtomicBool,
+}
+
+impl Told {
+    fn note(&self, call: String) -> Result<()> {
+        if self.is_away.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("the disk is full".to_owned()));
+        }
+        self.calls.lock().unwrap().push(call);
+        Ok(())
+    }
+
+    fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut *self.calls.lock().unwrap())
+    }
+}
+
+fn numbers(rows: impl IntoIterator<Item = DeliveryId>) -> String {
+    rows.into_iter().map(|row| format!(" {row}")).collect()
+}
+
+#[async_trait]
+impl FirstAttempts for Told {
+    fn next_id(&self) -> DeliveryId {
+        unreachable!("the writer makes no deliveries")
+    }
+
+    async fn look_up(&self, _: Vec<Asked>) -> Result<Vec<Known>> {
+        unreachable!("the writer looks nothing up")
+    }
+
+    async fn keep(&self, _: &NodeId, batch: Arc<[Kept]>) -> Result<()> {
+        let answer = self.keeps.lock().unwrap().pop();
+        answer.map_or(Ok(()), Err)?;
+        self.note(format!("keep{}", numbers(batch.iter().flat_map(|kept| &kept.deliveries).map(|it| it.id))))
+    }
+}
+
+#[async_trait]
+impl Outbox for Told {
+    fn first_attempts(&self) -> Option<&dyn FirstAttempts> {
+        Some(self)
+    }
+
+    async fn enqueue(&self, _: Vec<Dispatched>, _: Timestamp) -> Result<Vec<Vec<Option<Delivery>>>> {
+        unreachable!("the writer dispatches nothing")
+    }
+
+    async fn claim(&self, _: Claim) -> Result<Vec<Claimed>> {
+        self.note("claim".to_owned())?;
+        Ok(Vec::new())
+    }
+
+    async fn waiting(&self, _: Timestamp, _: usize) -> Result<Vec<(DestinationKey, Timestamp)>> {
+        Ok(Vec::new())
+    }
+
+    async fn start(&self, _: Lease, rows: &[DeliveryId]) -> Result<Vec<DeliveryId>> {
+        self.note(format!("start{}", numbers(rows.iter().copied())))?;
+        Ok(rows.to_vec())
+    }
+
+    async fn settle(&self, _: &NodeId, settlements: Vec<Settled>) -> Result<()> {
+        self.note(format!("settle{}", numbers(settlements.iter().map(|settled| settled.delivery))))
+    }
+
+    async fn redirect(&self, _: &NodeId, rows: &[Redirected]) -> Result<()> {
+        self.note(format!("redirect{}", numbers(rows.iter().map(|row| row.delivery))))
+    }
+
+    async fn release(&self, _: &NodeId, rows: &[DeliveryId]) -> Result<()> {
+        self.note(format!("release{}", numbers(rows.iter().copied())))
+    }
+
+    async fn renew(&self, _: Lease, rows: &[DeliveryId]) -> Result<Vec<DeliveryId>> {
+        self.note(format!("renew{}", numbers(rows.iter().copied())))?;
+        Ok(rows.to_vec())
+    }
+
+    async fn release_leases(&self, _: &NodeId, _: Timestamp) -> Result<()> {
+        unreachable!("the daemon does this")
+    }
+
+    async fn holds(&self, _: Timestamp) -> Result<Vec<Hold>> {
+        Ok(Vec::new())
+    }
+
+    async fn end_holds(&self, _: &[HoldKey], _: Timestamp) -> Result<()> {
+        unreachable!("people do this")
+    }
+
+    async fn shorten_waits(&self, _: &LatestWaits) -> Result<usize> {
+        unreachable!("the clock's watch does this")
+    }
+
+    async fn end_outdated_holds(
+        &self,
+        _: &[(IntegrationId, Option<Fingerprint>)],
+        _: Timestamp,
+    ) -> Result<usize> {
+        unreachable!("a change of the settings does this")
+    }
+}
+
+#[async_trait]
+impl EventLog for Told {
+    async fn log_events(&self, events: Vec<LoggedEvent>) -> Result<()> {
+        self.note(format!("log {}", events.len()))
+    }
+}
+
+/// A writer to this store, with where it is told what to do and where it says what was done.
+struct Written {
+    writer: OutboxWriter,
+    store: Arc<Told>,
+    commands: mpsc::UnboundedSender<Command>,
+    events: mpsc::UnboundedReceiver<Event>,
+}
+
+impl Written {
+    fn new(store: Told) -> Self {
+        let store = Arc::new(store);
+        let (commands, command_receiver) = mpsc::unbounded_channel();
+        let (event_sender, events) = mpsc::unbounded_channel();
+        let writer = OutboxWriter {
+            outbox: Arc::clone(&store) as Arc<dyn Outbox>,
+            event_log: Arc::clone(&store) as Arc<dyn EventLog>,
+            node: NodeId("here".into()),
+            lease: Duration::from_secs(60),
+            portion: Portion::rows(16),
+            clock: Clock::new(|| Timestamp::UNIX_EPOCH),
+            commands: command_receiver,
+            events: event_sender,
+            concurrency: 8,
+            shutdown_timeout: Duration::from_secs(10),
+            condition: Condition::default(),
+            broken_until: None,
+            unwritten: Unwritten::new(Instant::now()),
+            unkept: Unkept::default(),
+            held_back: Batch::default(),
+            give_up: CancellationToken::new(),
+        };
+        Self { writer, store, commands, events }
+    }
+
+    /// What the deliverer was told since the last time, in short.
+    fn said(&mut self) -> Vec<&'static str> {
+        std::iter::from_fn(|| self.events.try_recv().ok())
+            .map(|event| match event {
+                Event::Kept(_) => "kept",
+                Event::Written { .. } => "written",
+                Event::Unwritten(_) => "unwritten",
+                Event::NotRenewed => "not renewed",
+                Event::Renewed { .. } => "renewed",
+                Event::NotClaimed(_) => "not claimed",
+                Event::Polled => "polled",
+                _ => "other",
+            })
+            .collect()
+    }
+}
+
+fn settlement(id: i64) -> Settlement {
+    let (at, note) = (Timestamp::UNIX_EPOCH, String::new());
+    let record = AttemptRecord { at, latency_ms: 1, outcome: "delivered", status: None, note };
+    let (end, begin) = (Vec::new(), Vec::new());
+    let settled = Settled {
+        delivery: DeliveryId(id),
+        state: NewState::Delivered,
+        attempts: 1,
+        record,
+        end,
+        begin,
+        watch: None,
+        at,
+    };
+    Settlement { settled, destination: "hook".into(), lane: Lane(id) }
+}
+
+/// An event with these deliveries, which are unfinished.
+fn kept(deliveries: &[i64]) -> Vec<Kept> {
+    let raw = Bytes::from_static(br#"{"object_kind":"push","ref":"refs/heads/main"}"#);
+    let event = ForgeEvent::decode(EventId::new("e1").unwrap(), Timestamp::UNIX_EPOCH, raw).unwrap();
+    let delivery = |id: &i64| KeptDelivery {
+        id: DeliveryId(*id),
+        new: NewDelivery {
+            integration: IntegrationId::new("slack"),
+            target: "".into(),
+            destination: "hook".into(),
+            share: "hook".into(),
+            lane: Lane(*id),
+            replaces: false,
+            lease: None,
+        },
+        fate: Fate::Open,
+    };
+    vec![Kept {
+        event: Arc::new(event),
+        origin: Origin::Broker { digest: None, redelivered: false },
+        log: None,
+        seen: None,
+        received_at: Timestamp::UNIX_EPOCH,
+        history: true,
+        deliveries: deliveries.iter().map(delivery).collect(),
+    }]
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_events_in_hand_are_not_written_what_was_decided_after_them_waits() {
+    let store = Told::default();
+    store.keeps.lock().unwrap().push(StoreError::Broken("the file is gone".to_owned()));
+    let mut written = Written::new(store);
+    let (flushed, mut is_flushed) = oneshot::channel();
+    let (marked, mut is_marked) = oneshot::channel();
+    written.writer.write([Command::Keep(kept(&[1, 2, 3]))]).await;
+    let behind = [
+        Command::Settle(Box::new(settlement(1))),
+        Command::Start(DeliveryId(2), marked),
+        Command::Release(DeliveryId(3)),
+        Command::Flush(flushed),
+        Command::Renew(vec![DeliveryId(2)]),
+        Command::Claim("hook".into()),
+        Command::PollDue,
+    ];
+    written.writer.write(behind).await;
+    assert!(written.store.calls().is_empty(), "the rows are not there yet");
+    assert!(is_flushed.try_recv().is_err() && is_marked.try_recv().is_err());
+    assert_eq!(written.said(), ["kept", "unwritten", "not claimed", "not renewed", "polled"]);
+    assert!(written.writer.condition.check().is_err(), "/readyz says that it is stuck");
+
+    tokio::time::advance(store_calls::BROKEN).await;
+    written.writer.write([]).await;
+    assert_eq!(written.store.calls(), ["keep 1 2 3", "settle 1", "start 2", "release 3"]);
+    assert!(is_flushed.try_recv().is_ok());
+    assert_eq!(is_marked.try_recv(), Ok(Marked::Started));
+    assert_eq!(written.writer.condition.check(), Ok(None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_takes_events_again_is_well_also_where_nothing_else_was_unwritten() {
+    let store = Told::default();
+    store.keeps.lock().unwrap().push(StoreError::Broken("the file is gone".to_owned()));
+    let mut written = Written::new(store);
+    written.writer.write([Command::Keep(kept(&[1]))]).await;
+    assert!(written.writer.condition.check().is_err());
+    tokio::time::advance(store_calls::BROKEN).await;
+    written.writer.write([]).await;
+    assert_eq!(written.writer.condition.check(), Ok(None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_a_broken_store_did_not_take_are_kept_in_the_order_in_which_they_came() {
+    let store = Told::default();
+    store.keeps.lock().unwrap().push(StoreError::Broken("the file is gone".to_owned()));
+    let mut written = Written::new(store);
+    written.writer.write([Command::Keep(kept(&[1]))]).await;
+    written.writer.write([Command::Keep(kept(&[2]))]).await;
+    tokio::time::advance(store_calls::BROKEN).await;
+    written.writer.write([Command::Keep(kept(&[3]))]).await;
+    assert_eq!(written.store.calls(), ["keep 1 2 3"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_is_moved_before_anything_else_is_written_of_it() {
+    let mut written = Written::new(Told::default());
+    let moved = Redirected { delivery: DeliveryId(1), destination: "other".into(), share: "other".into() };
+    let commands =
+        [Command::Settle(Box::new(settlement(1))), Command::Release(DeliveryId(2)), Command::Redirect(moved)];
+    written.writer.write(commands).await;
+    assert_eq!(written.store.calls(), ["redirect 1", "settle 1", "release 2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_renewal_and_each_poll_is_answered_also_where_the_store_is_away() {
+    let mut written = Written::new(Told::default());
+    written.writer.write([Command::Renew(vec![DeliveryId(1)]), Command::PollDue]).await;
+    assert_eq!(written.said(), ["renewed", "other", "other", "polled"]);
+    written.store.is_away.store(true, Ordering::Relaxed);
+    written.writer.write([Command::Renew(vec![DeliveryId(1)])]).await;
+    assert_eq!(written.said(), ["not renewed"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_writer_that_is_to_give_up_ends_though_the_store_stays_away() {
+    let written = Written::new(Told::default());
+    written.store.is_away.store(true, Ordering::Relaxed);
+    let Written { writer, commands, events: _events, .. } = written;
+    let give_up = writer.give_up.clone();
+    commands.send(Command::Keep(kept(&[1]))).unwrap();
+    commands.send(Command::Settle(Box::new(settlement(2)))).unwrap();
+    drop(commands);
+    tokio::join!(writer.run(), async {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        give_up.cancel();
+    });
+}

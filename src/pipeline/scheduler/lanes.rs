@@ -1,0 +1,177 @@
+//! The lanes of the jobs in memory, over all destinations: where the settings of an integration change, rows of one lane are bound
+//! for two destinations, and their order counts nevertheless.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{After, Job, SHORT_REST, Scheduler, permits, permits_of};
+use crate::store::{Delivery, DeliveryId, DestinationKey, Lane};
+
+impl Scheduler {
+    /// A job that [`Scheduler::next`] gave is bound for another destination than this former one: it is queued there, in the order
+    /// of its lane. Answers the jobs that go back, because that destination rests.
+    pub(in crate::pipeline) fn redirect(
+        &mut self,
+        job: Job,
+        former: &DestinationKey,
+        now: Timestamp,
+    ) -> Vec<Job> {
+        self.free_lane(former, &job.delivery);
+        self.reschedule(former, now);
+        let key = Arc::clone(&job.delivery.destination);
+        let resting_until = self.resting_until(&key, now);
+        let destination = self.destinations.entry(Arc::clone(&key)).or_default();
+        if let Some(until) = resting_until.filter(|until| *until > now + SHORT_REST) {
+            let mut back = self.leave(&job.delivery, After::Waiting(until), now);
+            back.insert(0, job);
+            return back;
+        }
+        self.queued += permits(job.bytes());
+        self.lanes.queue(&job.delivery);
+        destination.insert(job);
+        self.reschedule(&key, now);
+        Vec::new()
+    }
+
+    /// Takes queued jobs of a lane out, whatever their destinations.
+    pub(super) fn take_from_lane(&mut self, lane: Lane, is_taken: impl Fn(&Job) -> bool) -> Vec<Job> {
+        let mut taken = Vec::new();
+        for key in self.lanes.destinations(lane) {
+            let Some(destination) = self.destinations.get_mut(&key) else { continue };
+            let (these, others): (VecDeque<_>, VecDeque<_>) =
+                destination.queue.drain(..).partition(|job| job.delivery.lane == lane && is_taken(job));
+            destination.queue = others;
+            taken.extend(these);
+        }
+        self.queued -= permits_of(&taken);
+        self.let_go(&taken);
+        taken
+    }
+
+    /// Takes the jobs out that stand behind these of their lanes, for other destinations: they wait until then in the store.
+    pub(super) fn follow(&mut self, back: &[Job], until: Timestamp) -> Vec<Job> {
+        let mut behind = Vec::new();
+        for first in back {
+            let is_behind = |job: &Job| job.delivery.id > first.delivery.id;
+            behind.extend(self.take_from_lane(first.delivery.lane, is_behind));
+        }
+        self.wait_in_store(&behind, until);
+        behind
+    }
+
+    /// These jobs are rows again, behind others of their lanes, which wait until then.
+    pub(super) fn wait_in_store(&mut self, jobs: &[Job], until: Timestamp) {
+        for job in jobs {
+            if let Some(destination) = self.destinations.get_mut(&job.delivery.destination) {
+                destination.mark_backlog();
+                self.set_timer(&job.delivery.destination, until);
+            }
+        }
+    }
+}
+
+/// The lanes that have jobs in memory.
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    members: HashMap<Lane, Members>,
+    /// Destinations whose jobs may start now, because a job of another destination left their lane.
+    touched: Vec<DestinationKey>,
+}
+
+/// The jobs of one lane.
+#[derive(Debug, Default)]
+struct Members {
+    queued: Vec<(DeliveryId, DestinationKey)>,
+    /// Attempts under way, and those that ended and are not on disk yet. Nothing starts beside them.
+    busy: Vec<Busy>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Busy {
+    delivery: DeliveryId,
+    /// The attempt ended; what became of it is not on disk yet.
+    has_ended: bool,
+}
+
+impl Lanes {
+    /// A job is queued.
+    pub(super) fn queue(&mut self, delivery: &Delivery) {
+        let members = self.members.entry(delivery.lane).or_default();
+        members.queued.push((delivery.id, Arc::clone(&delivery.destination)));
+    }
+
+    /// A job left its queue.
+    pub(super) fn unqueue(&mut self, delivery: &Delivery) {
+        let Some(members) = self.members.get_mut(&delivery.lane) else { return };
+        members.queued.retain(|(id, _)| *id != delivery.id);
+        self.touch(delivery.lane, &delivery.destination);
+    }
+
+    /// The attempt of a job that was queued begins.
+    pub(super) fn begin(&mut self, delivery: &Delivery) {
+        let members = self.members.entry(delivery.lane).or_default();
+        members.queued.retain(|(id, _)| *id != delivery.id);
+        members.busy.push(Busy { delivery: delivery.id, has_ended: false });
+    }
+
+    /// The attempt ended. Whether jobs of its lane are queued.
+    pub(super) fn end(&mut self, delivery: &Delivery) -> bool {
+        let Some(members) = self.members.get_mut(&delivery.lane) else { return false };
+        if let Some(busy) = members.busy.iter_mut().find(|busy| busy.delivery == delivery.id) {
+            busy.has_ended = true;
+        }
+        !members.queued.is_empty()
+    }
+
+    /// The attempt does not keep its lane any more.
+    pub(super) fn free(&mut self, lane: Lane, id: DeliveryId, destination: &DestinationKey) {
+        let Some(members) = self.members.get_mut(&lane) else { return };
+        members.busy.retain(|busy| busy.delivery != id);
+        self.touch(lane, destination);
+    }
+
+    /// Whether this job is the next of its lane, and nothing of it is under way.
+    pub(super) fn is_free(&self, delivery: &Delivery) -> bool {
+        self.members.get(&delivery.lane).is_none_or(|members| {
+            members.busy.is_empty() && members.queued.iter().all(|(id, _)| *id >= delivery.id)
+        })
+    }
+
+    /// The delivery of this lane whose outcome is awaited, if it is that which keeps the lane.
+    pub(super) fn unwritten(&self, lane: Lane) -> Option<DeliveryId> {
+        let busy = self.members.get(&lane)?.busy.iter().find(|busy| busy.has_ended);
+        busy.map(|busy| busy.delivery)
+    }
+
+    /// The destinations for which jobs of this lane are queued.
+    pub(super) fn destinations(&self, lane: Lane) -> Vec<DestinationKey> {
+        let queued = self.members.get(&lane).map(|members| members.queued.as_slice()).unwrap_or_default();
+        let mut keys: Vec<_> = queued.iter().map(|(_, key)| Arc::clone(key)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// The destinations that must be considered again.
+    pub(super) fn take_touched(&mut self) -> Vec<DestinationKey> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// A job for this destination left the lane.
+    fn touch(&mut self, lane: Lane, destination: &DestinationKey) {
+        let Some(members) = self.members.get(&lane) else { return };
+        if members.queued.is_empty() && members.busy.is_empty() {
+            self.members.remove(&lane);
+            return;
+        }
+        let others = members.queued.iter().filter(|(_, key)| key != destination);
+        self.touched.extend(others.map(|(_, key)| Arc::clone(key)));
+    }
+
+    #[cfg(test)]
+    pub(super) fn busy(&self, lane: Lane) -> Option<DeliveryId> {
+        Some(self.members.get(&lane)?.busy.first()?.delivery)
+    }
+}

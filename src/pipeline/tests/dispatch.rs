@@ -1,0 +1,115 @@
+//! Batches of events, of which some need rows first.
+
+use super::*;
+use crate::pipeline::bounded_quarantine::{BoundedQuarantine, Bounds};
+use crate::pipeline::dispatch::{Dispatcher, WhatIsKept};
+use crate::pipeline::events_in_hand::Ticket;
+use crate::pipeline::source::Source;
+
+/// Brings one batch.
+struct Batch {
+    events: Vec<Inbound>,
+    acknowledged: Arc<Mutex<Vec<Receipt>>>,
+    prefetch: Option<usize>,
+    /// Told to stop as soon as it brought the batch.
+    stop: Option<CancellationToken>,
+}
+
+#[async_trait]
+impl Source for Batch {
+    fn name(&self) -> &'static str {
+        "test"
+    }
+
+    fn prefetch(&self) -> Option<usize> {
+        self.prefetch
+    }
+
+    async fn next(&mut self, _: usize) -> Vec<Inbound> {
+        if self.events.is_empty() {
+            std::future::pending::<()>().await;
+        }
+        if let Some(stop) = &self.stop {
+            stop.cancel();
+        }
+        std::mem::take(&mut self.events)
+    }
+
+    async fn acknowledge(&mut self, last: Receipt) {
+        self.acknowledged.lock().unwrap().push(last);
+    }
+
+    async fn close(&mut self) {}
+}
+
+impl Pipeline {
+    fn dispatcher(&self) -> Dispatcher {
+        let bounds = Bounds { messages: 10, bytes: 1 << 20 };
+        Dispatcher {
+            catalog: Arc::clone(&self.attempts.catalog),
+            outbox: Arc::clone(&self.store) as _,
+            inbox: Arc::clone(&self.store) as _,
+            quarantine: Arc::new(BoundedQuarantine::new(Arc::clone(&self.store) as _, bounds)),
+            holds: self.attempts.holds.clone(),
+            watches: Arc::clone(&self.store) as _,
+            deliverer: self.handle.clone(),
+            events_in_hand: self.events_in_hand.clone(),
+            condition: Condition::default(),
+            pauses: PAUSES,
+            kept: WhatIsKept { history: true, event_log: true },
+            clock: self.attempts.clock.clone(),
+        }
+    }
+}
+
+fn redelivered(inbound: Inbound) -> Inbound {
+    Inbound { again: true, ..inbound }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_stop_keeps_from_being_written_is_not_acknowledged_and_is_worked_when_it_comes_again() {
+    // The deliverer does not answer, as where the store is away.
+    let pipeline = Pipeline::new("");
+    let acknowledged = Arc::default();
+    let source = Batch {
+        events: vec![redelivered(push("e1", "main", 1))],
+        acknowledged: Arc::clone(&acknowledged),
+        prefetch: None,
+        stop: Some(pipeline.stop.clone()),
+    };
+    pipeline.dispatcher().run(source, pipeline.stop.clone()).await;
+    assert!(acknowledged.lock().unwrap().is_empty());
+    assert!(pipeline.lines().await.is_empty());
+    let (finished, _heard) = tokio::sync::mpsc::unbounded_channel();
+    let receipt = Receipt { generation: 2, number: 1 };
+    let id = EventId::new("e1").unwrap();
+    assert!(pipeline.events_in_hand.enter(&id, Ticket { receipt, finished }), "nobody works it");
+}
+
+#[tokio::test]
+async fn of_a_mixed_batch_what_needs_rows_is_written_once_with_what_follows_it_in_its_lanes() {
+    let pipeline = Pipeline::new("").start();
+    let events = vec![
+        redelivered(push("row", "main", 1)),
+        push("fresh", "fix", 2),
+        redelivered(push("another row", "docs", 3)),
+        push("behind", "main", 4),
+    ];
+    let source = Batch { events, acknowledged: Arc::default(), prefetch: None, stop: None };
+    pipeline.tasks.spawn(pipeline.dispatcher().run(source, pipeline.stop.clone()));
+    until("the rows", async || pipeline.lines().await.len() == 3).await;
+    let written: Vec<_> = pipeline.lines().await.into_iter().map(|line| line.event).collect();
+    let written: Vec<_> = written.iter().map(EventId::as_str).collect();
+    assert_eq!(written, ["row", "another row", "behind"], "the fresh one is in hand");
+}
+
+#[tokio::test]
+async fn where_the_prefetch_shrank_the_oldest_events_become_rows_before_it_is_used_up() {
+    let pipeline = Pipeline::new("").start();
+    let events = (1..=4).map(|n| push(&format!("e{n}"), &format!("branch-{n}"), n)).collect();
+    let source = Batch { events, acknowledged: Arc::default(), prefetch: Some(4), stop: None };
+    pipeline.tasks.spawn(pipeline.dispatcher().run(source, pipeline.stop.clone()));
+    until("a row", async || !pipeline.lines().await.is_empty()).await;
+    let written: Vec<_> = pipeline.lines().await.into_iter().map(|line| line.event).collect();
+    assert_eq!(written, [EventId::new("e1").unwrap()], "the others are in hand");
+}
