@@ -309,7 +309,7 @@ impl HoldSet {
     /// The holds of a destination whose service throttled a question, and of what it shares with others where that is
     /// meant. A longer hold stays as it is.
     pub(super) fn throttled(&self, pace: &Pace, shared: bool, hold: &Throttled<'_>) -> HoldChange {
-        let destination = HoldKey::Destination(pace.destination.key.0.as_str().into());
+        let destination = HoldKey::Destination(Arc::clone(&pace.destination.key.0));
         let buckets = pace.shared.iter().filter(|_| shared).map(bucket_key);
         let begin = std::iter::once(destination).chain(buckets).filter_map(|key| {
             let known = self.active(&key, hold.now);

@@ -387,7 +387,7 @@ fn strikes_outlive_their_hold_for_a_day() {
 
 #[test]
 fn a_throttled_question_holds_its_destination_and_where_it_is_meant_what_it_shares() {
-    let bucket = |key: &str| Bucket { key: BucketKey(key.to_owned()), every: Duration::ZERO, burst: 1 };
+    let bucket = |key: &str| Bucket { key: BucketKey(key.into()), every: Duration::ZERO, burst: 1 };
     let pace = Pace::of(bucket("hook")).and(bucket("workspace"));
     let (integration, until) = (slack(1), now() + 40.seconds());
     let throttled = Throttled { integration: &integration, reason: "throttled", until, now: now() };

@@ -231,7 +231,7 @@ impl StatusPoller {
     /// When the service may be asked, if not now. Otherwise the question is counted.
     fn must_wait(&self, pace: &crate::call::Pace) -> Option<Timestamp> {
         let now = self.clock.now();
-        let destination: DestinationKey = pace.destination.key.0.as_str().into();
+        let destination: DestinationKey = Arc::clone(&pace.destination.key.0);
         let held = self.holds.buckets_until(pace.buckets(), now);
         // What throttles deliveries throttles questions.
         let held = held.max(self.holds.destination_until(&destination, now));

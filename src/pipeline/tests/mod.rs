@@ -232,7 +232,8 @@ fn config() -> Config {
 fn policy() -> Policy {
     let (initial, max) = (Duration::from_secs(5), Duration::from_secs(3600));
     let retry = super::retry::Config { initial, multiplier: 3.0, max, attempts: 9 };
-    Policy { retry, breaker_threshold: 3, breaker_max: Duration::from_secs(900) }
+    let longest_pause = Duration::from_secs(600);
+    Policy { retry, breaker_threshold: 3, breaker_max: Duration::from_secs(900), longest_pause }
 }
 
 /// A push to a branch, which is its subject.
