@@ -1,6 +1,7 @@
 //! The store in PostgreSQL: for several nodes, or where a database is already operated.
 //!
-//! Each change is a function of the database (`functions.sql`, `nodes.sql`, `alerts.sql`, `registry.sql`): one transaction and one round trip. Changes
+//! Each change is a function of the database (`functions.sql`, `nodes.sql`, `watches.sql`, `alerts.sql`,
+//! `registry.sql`): one transaction and one round trip. Changes
 //! run one after another under one lock, as SQLite's writer runs them. [`membership`] knows which nodes are alive. Shares fall
 //! to them by rendezvous hashing, and the table `workers` says which node works a share, because its pace is in one node's
 //! memory: another node to which it falls waits until the former one has none of its rows leased. [`connection`] reconnects after an outage; until

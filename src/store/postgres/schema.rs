@@ -10,6 +10,8 @@ const FUNCTIONS: &str = concat!(
     "\n",
     include_str!("functions.sql"),
     "\n",
+    include_str!("watches.sql"),
+    "\n",
     include_str!("alerts.sql"),
     "\n",
     include_str!("registry.sql")

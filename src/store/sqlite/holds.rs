@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::rows::{HOLD, change, find, hold as read, ms, prepare};
-use super::{merge_requests, watches};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::store::columns::signed;
 use crate::store::{Hold, HoldKey, LatestWaits, Result};
@@ -121,7 +120,5 @@ pub(super) fn shorten_waits(connection: &Connection, latest: &LatestWaits) -> Re
         let sql = "UPDATE holds SET until = ?2 WHERE cause = ?1 AND until > ?2";
         shortened += change(connection, sql, params![cause.name(), ms(*until)])?;
     }
-    shortened += change(connection, SHORTEN, [ms(latest.delivery)])?;
-    shortened += watches::shorten(connection, latest.now, latest.watch)?;
-    Ok(shortened + merge_requests::shorten(connection, latest.now)?)
+    Ok(shortened + change(connection, SHORTEN, [ms(latest.delivery)])?)
 }

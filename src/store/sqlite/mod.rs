@@ -246,7 +246,12 @@ impl Outbox for Sqlite {
 
     async fn shorten_waits(&self, latest: &LatestWaits) -> Result<usize> {
         let latest = latest.clone();
-        self.writer.call(move |connection| holds::shorten_waits(connection, &latest)).await
+        let shorten = self.writer.call(move |connection| {
+            let waits = holds::shorten_waits(connection, &latest)?;
+            let watched = watches::shorten(connection, latest.now, latest.watch)?;
+            Ok(waits + watched + merge_requests::shorten(connection, latest.now)?)
+        });
+        shorten.await
     }
 
     async fn end_outdated_holds(
