@@ -144,7 +144,8 @@ async fn two_tests_of_an_external_wiki_ask_for_its_page_once() {
     const WIKI: &str = "/projects/15/integrations/external-wiki";
     let wiki = Receiver::start().await;
     let page = wiki.at("/home").answer(Answer::ok());
-    let (daemon, admin) = administered(&home("3s")).await;
+    let home = home("3s");
+    let (daemon, admin) = administered(&home).await;
     admin.put(WIKI, json!({ "external_wiki_url": page.url() })).await;
     for _ in 0..2 {
         let (_, tested) = admin.ask("POST", &format!("{WIKI}/test"), None).await;
