@@ -24,7 +24,7 @@ pub struct LoggedEvent {
     pub event: Arc<Event>,
     pub received_at: Timestamp,
     pub line: LogLine,
-    /// Whether its JSON is kept too, so that people can ask what would become of it now. A store may do without.
+    /// Whether its JSON is kept too, so that people can ask what would become of it now.
     pub keeps_json: bool,
 }
 

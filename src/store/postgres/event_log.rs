@@ -39,9 +39,8 @@ impl<'a> Lines<'a> {
                 parts.push(Self::default());
             }
             if let Some(part) = parts.last_mut() {
-                part.add(&logged.event, &logged.line, logged.received_at, false);
-                part.raw.pop();
-                part.raw.push(raw);
+                part.push(&logged.event, &logged.line, logged.received_at, raw);
+                part.wanted.push(false);
                 part.bytes += bytes;
             }
         }
@@ -49,6 +48,12 @@ impl<'a> Lines<'a> {
     }
 
     pub(super) fn add(&mut self, event: &'a Event, line: &LogLine, received_at: Timestamp, wanted: bool) {
+        self.push(event, line, received_at, None);
+        self.wanted.push(wanted);
+    }
+
+    /// All columns but whether it is wanted.
+    fn push(&mut self, event: &'a Event, line: &LogLine, received_at: Timestamp, raw: Option<&'a [u8]>) {
         let columns = EventColumns::new(event);
         self.id.push(event.id.as_str());
         self.trigger.push(columns.trigger);
@@ -60,8 +65,7 @@ impl<'a> Lines<'a> {
         self.received_at.push(ms(received_at));
         self.source.push(line.source);
         self.verdicts.push(line.verdicts.as_deref().map(|verdicts| text(verdicts).into_owned()));
-        self.wanted.push(wanted);
-        self.raw.push(None);
+        self.raw.push(raw);
     }
 
     /// Writes them. The line of an event that was not wanted is replaced by one of the same event that was.

@@ -97,9 +97,10 @@ fn first_since(connection: &Connection, at: i64) -> rusqlite::Result<i64> {
     let mut next = prepare(connection, NEXT)?;
     while first < below {
         let middle = first + (below - first) / 2;
-        let found = next.query_row([middle, below], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let found: Option<(i64, i64)> =
+            next.query_row([middle, below], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         match found {
-            Some((seq, came)) if i64::lt(&came, &at) => first = i64::saturating_add(seq, 1),
+            Some((seq, came)) if came < at => first = seq.saturating_add(1),
             _ => below = middle,
         }
     }
