@@ -27,7 +27,8 @@ pub(in crate::pipeline) struct Fresh {
     pub(in crate::pipeline) permits: Vec<OwnedSemaphorePermit>,
 }
 
-/// The most bytes of events that wait to be written to the event log. While the store is away, further ones are missing there.
+/// The most bytes of events that wait to be written to the event log. While the store is away, further ones are missing
+/// there.
 const LOGGED_BYTES: usize = 16 << 20;
 
 /// Where dispatch hands over events, and rows that it wrote.

@@ -84,9 +84,9 @@ CREATE OR REPLACE FUNCTION held_until(the_destination text, now bigint) RETURNS 
     WHERE kind = 'destination' AND name = the_destination AND until > now
 $$;
 
--- The number of an event to be dispatched: of the event in the inbox, or of one that is written now. NULL for a known event.
--- A message without an id that the broker delivers again is a repeat where an event of its digest was written in the ten
--- minutes before. That event answers for this repeat alone: from then on it has the digest of the repeat's id.
+-- The number of an event to be dispatched: of the event in the inbox, or of one that is written now. NULL for a known
+-- event. A message without an id that the broker delivers again is a repeat where an event of its digest was written in
+-- the ten minutes before. That event answers for this repeat alone: from then on it has the digest of the repeat's id.
 CREATE OR REPLACE FUNCTION number_of(
     e_id text, e_trigger text, e_kind text, e_project_id bigint, e_project text, e_subject text, e_occurred_at bigint,
     e_digest bytea, e_raw bytea, e_inbox bigint, e_redelivered boolean, now bigint
