@@ -58,8 +58,8 @@ impl EventsInHand {
         !std::mem::replace(&mut event.is_worked, true)
     }
 
-    /// The event is not worked any more, and it is not on disk: its source was told to stop, and brings it again over the next
-    /// connection. What other sources brought of it is finished with the next copy, whichever way that comes.
+    /// The event is not worked any more, and it is not on disk: its source was told to stop, and brings it again over
+    /// the next connection. What other sources brought of it is finished with the next copy, whichever way that comes.
     pub(super) fn give_up(&self, id: &EventId, source: &mpsc::UnboundedSender<Finished>) {
         let mut events = self.lock();
         let Some(event) = events.get_mut(id) else { return };

@@ -268,8 +268,8 @@ impl OutboxWriter {
         }
     }
 
-    /// What became of events is not written: what was decided after it waits. Settlements and marks of their rows would find no
-    /// row, and the row would be written open behind them.
+    /// What became of events is not written: what was decided after it waits. Settlements and marks of their rows would
+    /// find no row, and the row would be written open behind them.
     fn hold_back(&mut self, batch: Batch) {
         let Batch { redirect, settle, start, release, claim, renew, poll_due, flushes, log, .. } = batch;
         let before = self.unwritten.len();
@@ -557,7 +557,8 @@ impl OutboxWriter {
     }
 }
 
-/// What an event counts that waits to be written to the event log: its bytes, or at least so many that their number is bounded too.
+/// What an event counts that waits to be written to the event log: its bytes, or at least so many that their number is
+/// bounded too.
 pub(super) fn logged_bytes(logged: &LoggedEvent) -> usize {
     const LEAST: usize = 4096;
     logged.event.raw.len().max(LEAST)

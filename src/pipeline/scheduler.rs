@@ -4,9 +4,10 @@
 //! wait in the store, and until when the pace lets nothing start; what is held it reads from [`Holds`]. It answers three questions: which job is next, which
 //! destinations want a claim, and when to look again. It makes no call and knows no clock.
 //!
-//! Two rules keep order. Whatever the destinations, a job is not started while an earlier one of its lane is in memory, or ended and
-//! what became of it is not on disk: otherwise, after a crash, the earlier one would be sent again after the later one. And as long as rows of a destination wait in the store, newly handed jobs go back there, behind them; they come again
-//! with a claim, which knows the order of all rows.
+//! Two rules keep order. Whatever the destinations, a job is not started while an earlier one of its lane is in memory,
+//! or ended and what became of it is not on disk: otherwise, after a crash, the earlier one would be sent again after
+//! the later one. And as long as rows of a destination wait in the store, newly handed jobs go back there, behind them;
+//! they come again with a claim, which knows the order of all rows.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};

@@ -42,7 +42,8 @@ pub trait Source: Send {
     /// loses its connection connects again. Dropping the future loses no message.
     async fn next(&mut self, at_most: usize) -> Vec<Inbound>;
 
-    /// The most messages that it brings before one of them is acknowledged, where that changes while the source is worked.
+    /// The most messages that it brings before one of them is acknowledged, where that changes while the source is
+    /// worked.
     fn prefetch(&self) -> Option<usize> {
         None
     }

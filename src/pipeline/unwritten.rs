@@ -30,8 +30,8 @@ impl Settlement {
         Self { settled, destination: delivery.destination.clone(), lane: delivery.lane }
     }
 
-    /// The same outcome without its details, which the store may not take: without holds, without the watch of a build, and
-    /// without the reason in words.
+    /// The same outcome without its details, which the store may not take: without holds, without the watch of a build,
+    /// and without the reason in words.
     pub(super) fn plain(&self) -> Settled {
         let note = "the store did not take the details of this attempt".to_owned();
         Settled {

@@ -34,8 +34,8 @@ pub trait FirstAttempts: Send + Sync {
 pub enum RepeatOf {
     /// An event from a broker is a repeat where its id is known. One that lies in the inbox alone is not known yet.
     Id(EventId),
-    /// An event that was read from the inbox under this number is a repeat where it is not there any more: what became of
-    /// another copy of it took it out.
+    /// An event that was read from the inbox under this number is a repeat where it is not there any more: what became
+    /// of another copy of it took it out.
     Inbox(i64),
 }
 

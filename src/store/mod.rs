@@ -25,8 +25,8 @@
 //!   then one of the batch's values can't be stored, and the others can, without it.
 //! - **Dispatching again changes nothing.** A known event id ends the message: its deliveries were written with it, and are not
 //!   compared. Each of them returns `None`. An id stays for the retention time, and longer while any delivery of the event is
-//!   open or dead. An event that lies in the inbox was not dispatched: a copy of it that comes over a broker is dispatched in
-//!   its place, and takes it out of the inbox.
+//!   open or dead. An event that lies in the inbox was not dispatched: a copy of it that comes over a broker is dispatched
+//!   in its place, and takes it out of the inbox.
 //! - **Leases.** A row is worked by the node that holds its lease, until `lease_until`. Leases lapse by time.
 //! - **Order.** Rows of one lane (integration, target, subject) are handed out in the order of their ids. A claim or a
 //!   requested lease gives out no row while an earlier row of its lane is open, unless the earlier row is leased to the
@@ -271,8 +271,8 @@ pub enum Origin {
     Broker {
         /// The body's digest, for a message without an id.
         digest: Option<BodyDigest>,
-        /// The broker says that it may have delivered the message before. Then the message is a repeat of an event with an
-        /// equal digest that was written within [`REPEAT_WITHIN`]. Each event answers for one repeat.
+        /// The broker says that it may have delivered the message before. Then the message is a repeat of an event with
+        /// an equal digest that was written within ten minutes. Each event answers for one repeat.
         redelivered: bool,
     },
 }
@@ -282,8 +282,8 @@ pub enum Origin {
 pub struct BodyDigest(pub [u8; 32]);
 
 impl BodyDigest {
-    /// What an event has in place of its body's digest after it answered for the repeat of this id. So it answers for no other
-    /// one, and for this one again where the answer was lost.
+    /// What an event has in place of its body's digest after it answered for the repeat of this id. So it answers for
+    /// no other one, and for this one again where the answer was lost.
     fn answered(repeat: &str) -> Self {
         Self(Sha256::digest(repeat).into())
     }
@@ -377,8 +377,8 @@ pub trait Outbox: Send + Sync {
     /// ignored.
     async fn settle(&self, by: &NodeId, settlements: Vec<Settled>) -> Result<()>;
 
-    /// Rows that a node leases are bound for other destinations, because the settings of their integrations changed. Rows that
-    /// the node has not leased stay as they are.
+    /// Rows that a node leases are bound for other destinations, because the settings of their integrations changed.
+    /// Rows that the node has not leased stay as they are.
     async fn redirect(&self, by: &NodeId, rows: &[Redirected]) -> Result<()>;
 
     /// Ends a node's leases of these rows, which keep their due times. Rows that the node has not leased stay as they are.

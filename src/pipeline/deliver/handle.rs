@@ -28,7 +28,8 @@ pub(in crate::pipeline) struct Fresh {
     pub(in crate::pipeline) permits: Vec<OwnedSemaphorePermit>,
 }
 
-/// The most bytes of events that wait to be written to the event log. While the store is away, further ones are missing there.
+/// The most bytes of events that wait to be written to the event log. While the store is away, further ones are missing
+/// there.
 const LOGGED_BYTES: usize = 16 << 20;
 const SAY_EVERY: Duration = Duration::from_secs(10);
 

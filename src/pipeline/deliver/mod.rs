@@ -192,8 +192,8 @@ impl Deliverer {
         (deliverer, handle)
     }
 
-    /// Delivers until told to stop; then attempts in flight may end within `shutdown_timeout`, everything is written within
-    /// that time again, and what was not attempted is given back.
+    /// Delivers until told to stop; then attempts in flight may end within `shutdown_timeout`, everything is written
+    /// within that time again, and what was not attempted is given back.
     pub async fn run(mut self, stop: CancellationToken) {
         self.run_until(stop).await;
         self.shut_down().await;
@@ -563,7 +563,8 @@ impl Deliverer {
         self.start(job, prepared);
     }
 
-    /// The settings of its integration changed: it goes to another destination, whose holds, pace and concurrency count.
+    /// The settings of its integration changed: it goes to another destination, whose holds, pace and concurrency
+    /// count.
     fn redirect(&mut self, mut job: Job, prepared: &Prepared, now: Timestamp) {
         let settings = &prepared.integration.settings;
         let (destination, share) = prepared.entry.destination_and_share(settings, &job.delivery.target);

@@ -1,5 +1,5 @@
-//! Requests to the store of which one of a kind is under way at a time: renewals of leases and polls. While the store is away,
-//! no others pile up.
+//! Requests to the store of which one of a kind is under way at a time: renewals of leases and polls. While the store
+//! is away, no others pile up.
 
 use jiff::Timestamp;
 
@@ -19,7 +19,8 @@ impl OneAtATime {
         !std::mem::replace(&mut self.under_way, true)
     }
 
-    /// The same, where something happened that the answer under way may not know: then the request is made again after it.
+    /// The same, where something happened that the answer under way may not know: then the request is made again after
+    /// it.
     pub(super) fn ask_anew(&mut self) -> bool {
         let now = self.ask();
         self.again |= !now;
@@ -45,7 +46,8 @@ impl Deliverer {
         }
     }
 
-    /// How long events are in hand is not known any more, so all of them become rows, whose leases are prolonged with the others.
+    /// How long events are in hand is not known any more, so all of them become rows, whose leases are prolonged with
+    /// the others.
     pub(super) fn on_clock_stepped(&mut self, now: Timestamp) {
         let spilled = self.in_hand.spill_down_to(0, &self.new_lease(now));
         self.keep(spilled, now);

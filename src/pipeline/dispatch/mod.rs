@@ -153,7 +153,8 @@ impl Dispatcher {
         info!(source = worked.name, "stopped taking events");
     }
 
-    /// Tells the deliverer of another prefetch: more events than that can't be in hand, so it decides when they become rows.
+    /// Tells the deliverer of another prefetch: more events than that can't be in hand, so it decides when they become
+    /// rows.
     fn note_prefetch(&self, source: &impl Source, known: &mut Option<usize>) {
         let now = source.prefetch();
         if let Some(prefetch) = now.filter(|_| now != *known) {
@@ -240,8 +241,8 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Events that are on disk are not in hand any more. Of a batch that was carried out, those in quarantine are too. What
-    /// a stop kept from being written is given up: otherwise it would count as in hand for ever.
+    /// Events that are on disk are not in hand any more. Of a batch that was carried out, those in quarantine are too.
+    /// What a stop kept from being written is given up: otherwise it would count as in hand for ever.
     fn settle_entered(&self, worked: &Worked, sorted: &Sorted, carried_out: bool) {
         for id in &sorted.written {
             self.events_in_hand.leave(id, None);
@@ -298,8 +299,8 @@ impl Dispatcher {
         sorted
     }
 
-    /// Hands events to the deliverer, then writes the rows of the others, in one call. An event that follows one of the others in
-    /// its lane is written with them, so that the ids of a lane follow the order of its events.
+    /// Hands events to the deliverer, then writes the rows of the others, in one call. An event that follows one of the
+    /// others in its lane is written with them, so that the ids of a lane follow the order of its events.
     async fn take_in_hand(
         &self,
         source: &'static str,

@@ -1,5 +1,5 @@
-//! The lanes of the jobs in memory, over all destinations: where the settings of an integration change, rows of one lane are bound
-//! for two destinations, and their order counts nevertheless.
+//! The lanes of the jobs in memory, over all destinations: where the settings of an integration change, rows of one
+//! lane are bound for two destinations, and their order counts nevertheless.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use super::{After, Job, SHORT_REST, Scheduler, permits, permits_of};
 use crate::store::{Delivery, DeliveryId, DestinationKey, Lane};
 
 impl Scheduler {
-    /// A job that [`Scheduler::next`] gave is bound for another destination than this former one: it is queued there, in the order
-    /// of its lane. Answers the jobs that go back, because that destination rests.
+    /// A job that [`Scheduler::next`] gave is bound for another destination than this former one: it is queued there,
+    /// in the order of its lane. Answers the jobs that go back, because that destination rests.
     pub(in crate::pipeline) fn redirect(
         &mut self,
         job: Job,
@@ -50,7 +50,8 @@ impl Scheduler {
         taken
     }
 
-    /// Takes the jobs out that stand behind these of their lanes, for other destinations: they wait until then in the store.
+    /// Takes the jobs out that stand behind these of their lanes, for other destinations: they wait until then in the
+    /// store.
     pub(super) fn follow(&mut self, back: &[Job], until: Timestamp) -> Vec<Job> {
         let mut behind = Vec::new();
         for first in back {

@@ -84,9 +84,8 @@ CREATE OR REPLACE FUNCTION held_until(the_destination text, now bigint) RETURNS 
     WHERE kind = 'destination' AND name = the_destination AND until > now
 $$;
 
--- The number of an event to be dispatched: of the event in the inbox, or of one that is written now. NULL for a known event.
--- A message without an id that the broker delivers again is a repeat where an event of its digest was written in the ten
--- minutes before. That event answers for this repeat alone: from then on it has the digest of the repeat's id.
+-- The number of an event to be dispatched: of the event in the inbox, or of one written now. NULL for a known event. An
+-- event of the last ten minutes answers for one redelivered body without an id: it has the digest of that id then.
 CREATE OR REPLACE FUNCTION number_of(
     e_id text, e_trigger text, e_kind text, e_project_id bigint, e_project text, e_subject text, e_occurred_at bigint,
     e_digest bytea, e_raw bytea, e_inbox bigint, e_redelivered boolean, now bigint
@@ -96,20 +95,18 @@ DECLARE
 BEGIN
     IF e_inbox IS NOT NULL THEN
         DELETE FROM inbox WHERE seq = e_inbox;
-        IF FOUND THEN
-            RETURN e_inbox;
-        END IF;
+        IF FOUND THEN RETURN e_inbox; END IF;
     ELSIF e_digest IS NOT NULL AND e_redelivered THEN
         SELECT seq INTO found_seq FROM events
         WHERE digest IN (e_digest, sha256(convert_to(e_id, 'UTF8'))) AND received_at >= now - 600000
         ORDER BY digest = e_digest, seq LIMIT 1;
-        IF found_seq IS NOT NULL THEN
+        IF FOUND THEN
             UPDATE events SET digest = sha256(convert_to(e_id, 'UTF8')) WHERE seq = found_seq AND digest = e_digest;
             RETURN NULL;
         END IF;
     END IF;
     SELECT seq INTO found_seq FROM events WHERE id = e_id;
-    IF found_seq IS NOT NULL THEN
+    IF FOUND THEN
         DELETE FROM inbox WHERE seq = found_seq;
         RETURN CASE WHEN FOUND THEN found_seq END;
     END IF;
@@ -483,17 +480,6 @@ CREATE OR REPLACE FUNCTION release(the_node text, rows bigint[]) RETURNS void LA
 BEGIN
     PERFORM alone();
     PERFORM free(ARRAY (SELECT id FROM deliveries WHERE id = ANY (rows) AND state = 2 AND lease_node = the_node));
-END
-$$;
-
--- Rows that the node leases are bound for other destinations. They stand in no lane's order.
-CREATE OR REPLACE FUNCTION redirect(the_node text, rows bigint[], destinations text[], shares text[]) RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM alone();
-    UPDATE deliveries AS d SET destination = n.destination, share = n.share
-    FROM unnest(rows, destinations, shares) AS n (id, destination, share)
-    WHERE d.id = n.id AND d.state = 2 AND d.lease_node = the_node;
 END
 $$;
 

@@ -44,6 +44,17 @@ BEGIN
 END
 $$;
 
+-- Rows that the node leases are bound for other destinations. They stand in no lane's order.
+CREATE OR REPLACE FUNCTION redirect(the_node text, rows bigint[], destinations text[], shares text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM alone();
+    UPDATE deliveries AS d SET destination = n.destination, share = n.share
+    FROM unnest(rows, destinations, shares) AS n (id, destination, share)
+    WHERE d.id = n.id AND d.state = 2 AND d.lease_node = the_node;
+END
+$$;
+
 -- A sign of life of a node, which joins with its first. Returns the database's clock, and all nodes with their signs of life.
 -- It waits for no writer.
 CREATE OR REPLACE FUNCTION beat(the_node text) RETURNS TABLE (b_clock bigint, b_node text, b_beats bigint)

@@ -105,7 +105,8 @@ const IN_INBOX: &str =
     "SELECT inbox.seq FROM events CROSS JOIN inbox ON inbox.seq = events.seq WHERE events.id = ?1";
 
 /// An event of this digest that was written since this moment.
-const OF_DIGEST: &str = "SELECT seq FROM events INDEXED BY events_digest WHERE digest = ?1 AND received_at >= ?2 ORDER BY seq LIMIT 1";
+const OF_DIGEST: &str = "SELECT seq FROM events INDEXED BY events_digest
+                         WHERE digest = ?1 AND received_at >= ?2 ORDER BY seq LIMIT 1";
 
 /// Whether an event answers for this message without an id, which the broker delivers again.
 fn is_repeat(

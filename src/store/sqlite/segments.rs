@@ -99,8 +99,8 @@ impl Segments {
             let folder = self.folder.display();
             warn!(
                 %error, %folder,
-                "cannot keep the JSON of events: people can't look at them or send them again; correct the rights of this \
-                 folder, or free some space on its disk"
+                "cannot keep the JSON of events: people can't look at them or send them again; correct the rights of \
+                 this folder, or free some space on its disk"
             );
         }
     }
