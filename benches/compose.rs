@@ -196,6 +196,7 @@ fn calling(integration: &Integration, event: &Event, message: Message) -> Reques
         now: NOW,
         operator: &OperatorSettings::default(),
         links: forgebell::adapters::ProjectLinks::none(),
+        open_request: None,
         may_have_been_sent: false,
         is_test: false,
         extent: forgebell::integration::Extent::default(),
