@@ -9,8 +9,8 @@ use super::*;
 use crate::event::EventId;
 use crate::integration::IntegrationId;
 use crate::store::{
-    Dispatched, EventLog as _, Lane, LogLine, LoggedEvent, NewDelivery, NewQuarantined, Origin, Outbox as _,
-    Quarantine as _,
+    DeliveryFilter, Dispatched, EventLog as _, Lane, Ledger as _, LogLine, LoggedEvent, NewDelivery,
+    NewQuarantined, Origin, Outbox as _, Quarantine as _,
 };
 
 #[tokio::test]
@@ -173,8 +173,11 @@ async fn skeletons(words: &str) -> Vec<(String, Vec<String>)> {
         raw: words.to_owned().into(),
     };
     api.store.quarantine(vec![odd]).await.unwrap();
-    let delivery = api.get(&token, "/events/told").await.json()["verdicts"][0]["deliveries"][0]["id"].clone();
+    let newest = DeliveryFilter { limit: 1, ..DeliveryFilter::default() };
+    let delivery = api.store.deliveries(newest).await.unwrap()[0].id;
     let number = api.store.list_quarantined(None, 1).await.unwrap()[0].number;
+    // A query with a NUL can't be read, and filters nothing.
+    let asked = words.replace('\0', "");
     let person = Person::with(&api, &token).await;
     let mut pages = Vec::new();
     for path in [
@@ -189,8 +192,8 @@ async fn skeletons(words: &str) -> Vec<(String, Vec<String>)> {
         "/-/quarantine".to_owned(),
         format!("/-/quarantine/{number}"),
         "/-/audit".to_owned(),
-        format!("/-/deliveries?{}", encoded(&[("project", words), ("integration", words)])),
-        format!("/-/events?{}", encoded(&[("project", words)])),
+        format!("/-/deliveries?{}", encoded(&[("project", &asked), ("integration", &asked)])),
+        format!("/-/events?{}", encoded(&[("project", &asked)])),
     ] {
         let page = person.get(&path).await;
         assert_eq!(page.status, 200, "{path}: {}", page.text);
