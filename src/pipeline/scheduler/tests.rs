@@ -581,3 +581,92 @@ fn a_job_that_waits_takes_the_later_ones_of_its_lane_back_whatever_their_destina
     }
     assert_eq!(ids(&hold(&mut scheduler, "old", start() + 1.minute())), [1, 2], "a rest takes them back too");
 }
+
+/// Something that happens to jobs of two destinations, each with its lanes in common.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Enqueue { lane: i64, is_new: bool },
+    Start,
+    Redirect,
+    Settle,
+    Wait,
+}
+
+fn step() -> impl proptest::strategy::Strategy<Value = Step> {
+    use proptest::prelude::*;
+    prop_oneof![
+        4 => (0..3_i64, any::<bool>()).prop_map(|(lane, is_new)| Step::Enqueue { lane, is_new }),
+        3 => Just(Step::Start),
+        1 => Just(Step::Redirect),
+        2 => Just(Step::Settle),
+        1 => Just(Step::Wait),
+    ]
+}
+
+/// The attempts that were started, and the jobs that went back.
+#[derive(Default)]
+struct Course {
+    jobs: i64,
+    running: VecDeque<Job>,
+    started: Vec<(Lane, DeliveryId)>,
+    back: Vec<DeliveryId>,
+}
+
+impl Course {
+    fn take(&mut self, scheduler: &mut Scheduler, step: Step) {
+        let back = match step {
+            Step::Enqueue { lane, is_new } => {
+                self.jobs += 1;
+                scheduler.enqueue(job(self.jobs, if is_new { "new" } else { "old" }, lane), start())
+            }
+            Step::Start => {
+                if let Some(job) = scheduler.next(start()) {
+                    assert!(self.running.iter().all(|other| other.delivery.lane != job.delivery.lane));
+                    self.started.push((job.delivery.lane, job.delivery.id));
+                    self.running.push_back(job);
+                }
+                Vec::new()
+            }
+            Step::Redirect => match scheduler.next(start()) {
+                Some(mut job) => {
+                    let former = std::mem::replace(&mut job.delivery.destination, key("new"));
+                    scheduler.redirect(job, &former, start())
+                }
+                None => Vec::new(),
+            },
+            Step::Settle => self.end(scheduler, After::Settled),
+            Step::Wait => self.end(scheduler, After::Waiting(start() + 1.hour())),
+        };
+        self.back.extend(back.iter().map(|job| job.delivery.id));
+    }
+
+    fn end(&mut self, scheduler: &mut Scheduler, how: After) -> Vec<Job> {
+        let Some(Job { delivery, .. }) = self.running.pop_front() else { return Vec::new() };
+        let back = scheduler.end(&delivery, how, start());
+        scheduler.written(&delivery.destination, delivery.lane, delivery.id, start());
+        back
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn whatever_the_destinations_each_job_starts_once_in_the_order_of_its_lane_or_goes_back(
+        steps in proptest::collection::vec(step(), 0..60)
+    ) {
+        let (mut scheduler, mut course) = (scheduler(), Course::default());
+        for step in steps {
+            course.take(&mut scheduler, step);
+        }
+        for _ in 0..=2 * course.jobs {
+            course.take(&mut scheduler, Step::Start);
+            course.take(&mut scheduler, Step::Settle);
+        }
+        for lane in (0..3).map(Lane) {
+            let of_lane = course.started.iter().filter(|(of, _)| *of == lane).map(|(_, id)| id);
+            proptest::prop_assert!(of_lane.is_sorted());
+        }
+        let mut all: Vec<_> = course.started.iter().map(|(_, id)| *id).chain(course.back).collect();
+        all.sort();
+        proptest::prop_assert!(all.into_iter().eq((1..=course.jobs).map(DeliveryId)), "none is stuck or doubled");
+    }
+}
