@@ -4,9 +4,10 @@
 //! its help, unit and labels. Label values come from fixed sets (adapter slugs, outcomes, kinds of event); they are never
 //! a project, a channel, an address or an id.
 
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -306,17 +307,38 @@ pub struct Depth {
 
 /// The installed recorder.
 #[derive(Clone)]
-pub struct Handle(PrometheusHandle);
+pub struct Handle {
+    recorder: PrometheusHandle,
+    /// The last text, and when it was made.
+    last: Arc<Mutex<Option<(Instant, Bytes)>>>,
+}
+
+/// For so long, a text is handed out again. To make one takes as long as to take in many events, and anyone may ask.
+const TEXT_LASTS: Duration = Duration::from_millis(50);
 
 impl Handle {
-    /// The text that Prometheus scrapes.
+    /// The text that Prometheus scrapes, 50 ms old at most.
+    pub fn text(&self, now: Instant) -> Bytes {
+        // Those who ask meanwhile wait for the same text.
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((made, text)) = &*last
+            && now.saturating_duration_since(*made) < TEXT_LASTS
+        {
+            return text.clone();
+        }
+        let text = Bytes::from(self.render());
+        *last = Some((now, text.clone()));
+        text
+    }
+
+    /// The text that Prometheus scrapes, made now.
     pub fn render(&self) -> String {
-        self.0.render()
+        self.recorder.render()
     }
 
     /// Aggregates the recorded histogram values; call this every few seconds.
     pub fn run_upkeep(&self) {
-        self.0.run_upkeep();
+        self.recorder.run_upkeep();
     }
 }
 
@@ -350,7 +372,7 @@ fn set_up() -> Handle {
         }
     }
     let recorder = builder.build_recorder();
-    let handle = Handle(recorder.handle());
+    let handle = Handle { recorder: recorder.handle(), last: Arc::default() };
     // Where the process already has a recorder (of an embedding program), that one stays; this one then shows nothing.
     let _ = metrics::set_global_recorder(recorder);
     for series in SERIES {
@@ -536,6 +558,17 @@ mod tests {
         depth(&Depth { inbox: 1, oldest: Duration::from_secs(2), ..Depth::default() });
         handle.run_upkeep();
         handle.render()
+    }
+
+    #[test]
+    fn a_text_is_made_again_when_it_is_old() {
+        let handle = install();
+        let now = Instant::now();
+        let first = handle.text(now);
+        build_status("text-that-lasts", "running");
+        assert_eq!(handle.text(now + TEXT_LASTS / 2), first);
+        let later = handle.text(now + TEXT_LASTS);
+        assert!(String::from_utf8_lossy(&later).contains("text-that-lasts"));
     }
 
     #[test]

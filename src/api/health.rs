@@ -1,6 +1,7 @@
 //! Liveness, readiness and metrics of the process.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State as Extract;
@@ -29,7 +30,7 @@ pub(super) async fn ready(Extract(state): Extract<Arc<State>>) -> (StatusCode, J
     (if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(body))
 }
 
-/// `GET /metrics`, for Prometheus.
+/// `GET /metrics`, for Prometheus: see [`Handle::text`](crate::metrics::Handle::text).
 pub(super) async fn metrics(Extract(state): Extract<Arc<State>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.metrics.render())
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.metrics.text(Instant::now()))
 }

@@ -349,7 +349,8 @@ pub(super) async fn run<T>(transport: &dyn Transport, mut call: Call<T>, at_most
         // A reader that asks for more than its adapter declares goes round in circles.
         End::Failed(Failure::Rejected(format!("still not done after {at_most} calls")))
     };
-    Ran { end, status, took: started.elapsed(), answer: said }
+    let answer = said.filter(|_| matches!(end, End::Done(_)));
+    Ran { end, status, took: started.elapsed(), answer }
 }
 
 fn status_of(response: &Response) -> Option<u16> {
