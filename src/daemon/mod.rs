@@ -148,10 +148,9 @@ pub async fn run(
     };
     // It ends with delivering, so that the other nodes need not wait for this one's last attempts.
     let mut forwarding = tasks.spawn(peers::forward(peers, peer_events, stop_delivering.clone()));
-    let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
+    let (ledger, stop) = (Arc::clone(&store) as Arc<dyn Ledger>, stop_rest.clone());
     let held = Held { holds: holds.clone(), catalog: Arc::clone(&catalog) };
-    let (of_store, stop) = (config.store.clone(), stop_rest.clone());
-    tasks.spawn(maintenance(ledger, held, of_store, clock.clone(), metrics.clone(), stop));
+    tasks.spawn(maintenance(ledger, held, config.store.clone(), clock.clone(), metrics.clone(), stop));
     tasks.spawn(clock_watch(&config, &store, &handle, &clock).run(stop_rest.clone()));
     let on_change = end_holds(&store, &catalog, &handle, &clock);
     let watcher = config_watcher(live, &catalog, on_change, &clock, changes, &shutdown);

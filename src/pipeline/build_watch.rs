@@ -67,9 +67,10 @@ fn built(event: &Event) -> Option<Built<'_>> {
             // A fork's branch may have the name of one of the project's own. The project has its commits on this ref.
             let hidden = || format!("refs/merge-requests/{}/head", request.iid).into();
             let is_of_fork = request.source_project_id.is_some_and(|source| Some(source) != project);
-            Some(match is_of_fork {
-                true => Built { sha, ref_name: hidden(), of_fork: Some(branch) },
-                false => Built { sha, ref_name: branch.into(), of_fork: None },
+            Some(if is_of_fork {
+                Built { sha, ref_name: hidden(), of_fork: Some(branch) }
+            } else {
+                Built { sha, ref_name: branch.into(), of_fork: None }
             })
         }
         _ => None,

@@ -290,7 +290,7 @@ impl OutboxWriter {
         if poll_due {
             let _ = self.events.send(Event::Polled);
         }
-        self.held_back = Batch { redirect, start, release, flushes, log, ..Batch::default() };
+        self.held_back = Batch { log, redirect, start, release, flushes, ..Batch::default() };
     }
 
     /// Writes what became of events in hand, behind those that the store did not take.
@@ -393,7 +393,9 @@ impl OutboxWriter {
                     }
                 }
                 Err(NotWritten::Stopped) => {
-                    part.into_iter().for_each(|outcome| self.unwritten.keep(outcome, AWAY));
+                    for outcome in part {
+                        self.unwritten.keep(outcome, AWAY);
+                    }
                 }
             }
         }

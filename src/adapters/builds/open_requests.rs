@@ -56,9 +56,8 @@ impl List {
         let is_whole = response.body.len() < LONGEST;
         let open: Option<Vec<Open>> = match response.status {
             200..=299 if is_whole => serde_json::from_slice(&response.body).ok(),
-            200..=299 => None,
-            // The token may not read the project.
-            401 | 403 | 404 => None,
+            // It is too long to be read, or the token may not read the project.
+            200..=299 | 401 | 403 | 404 => None,
             _ => return by_status(response),
         };
         let Some(open) = open else { return self.by_events() };
@@ -129,9 +128,11 @@ mod tests {
     use crate::event::{Trigger, sample};
     use crate::settings::Secret;
 
+    type Given<'a> = (u16, &'a [(&'a str, &'a str)], String);
+
     /// What follows from these answers of the forge in turn, where events said this: `build`, or why not. With the
     /// queries that were asked.
-    fn decided(answers: &[(u16, &[(&str, &str)], String)], known: Option<i64>) -> (String, Vec<String>) {
+    fn decided(answers: &[Given<'_>], known: Option<i64>) -> (String, Vec<String>) {
         let mut operator = OperatorSettings::default();
         operator.forge.api_url = "https://forge.example.com/api/v4".to_owned();
         operator.forge.token = Secret::new("t0ken");
@@ -220,7 +221,7 @@ mod tests {
             assert_eq!(decided(&answer, Some(7)).0, starts_build(Some(7)), "{status}");
             assert_eq!(decided(&answer, None).0, "build", "{status}");
         }
-        let none: [(u16, &[(&str, &str)], String); 1] = [(200, &[], "[]".to_owned())];
+        let none: [Given<'_>; 1] = [(200, &[], "[]".to_owned())];
         assert_eq!(decided(&none, Some(7)).0, "build", "the forge knows better");
     }
 }

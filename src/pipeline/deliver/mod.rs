@@ -547,12 +547,10 @@ impl Deliverer {
     fn admit(&mut self, job: Job, prepared: Prepared, now: Timestamp) {
         let Some(pace) = prepared.pace(&job.delivery) else { return self.start(job, prepared) };
         let is_bound_elsewhere = *pace.destination.key.0 != *job.delivery.destination;
-        if is_bound_elsewhere {
-            return if job.catalog_is_fresh {
-                self.redirect(job, &prepared, now)
-            } else {
-                self.revalidate(job)
-            };
+        match (is_bound_elsewhere, job.catalog_is_fresh) {
+            (false, _) => {}
+            (true, true) => return self.redirect(job, &prepared, now),
+            (true, false) => return self.revalidate(job),
         }
         if let Some(until) = self.deps.attempts.holds.buckets_until(pace.buckets(), now) {
             return self.pace(job, until, now);

@@ -36,7 +36,7 @@ impl Told {
 }
 
 fn numbers(rows: impl IntoIterator<Item = DeliveryId>) -> String {
-    rows.into_iter().map(|row| format!(" {row}")).collect()
+    rows.into_iter().fold(String::new(), |rows, row| rows + " " + &row.to_string())
 }
 
 #[async_trait]

@@ -103,7 +103,7 @@ impl Catalog for Settings {
 }
 
 fn slack(hook: &str, channels: &str) -> Snapshot {
-    let webhook = Secret::new(&format!("https://chat.example.com/hooks/{hook}"));
+    let webhook = Secret::new(format!("https://chat.example.com/hooks/{hook}"));
     let row = StoredIntegration {
         id: 1,
         owner: ScopeKey::Project(42),

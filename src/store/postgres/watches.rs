@@ -98,11 +98,11 @@ async fn begin_hold(connection: &Connection, hold: &Hold) -> Result<()> {
 }
 
 pub(super) async fn settle(connection: &Connection, settled: &SettledWatch) -> Result<bool> {
+    const SETTLE: &str =
+        "SELECT settle_watch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     for hold in &settled.begin {
         begin_hold(connection, hold).await?;
     }
-    const SETTLE: &str =
-        "SELECT settle_watch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     let (state, page) = match &settled.seen {
         Some(seen) => (Some(seen.state.name()), seen.page.as_deref().map(text)),
         None => (None, None),
