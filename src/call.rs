@@ -434,9 +434,9 @@ pub enum Failure {
     Rejected(String),
     /// Nothing to this target until the settings change, here or there.
     Misconfigured(String),
-    /// The service does not take the login, whatever is sent with it: the whole destination waits for other settings, and no
-    /// attempt is counted. Some services lock a user out after a few of these. The destination of an adapter that answers so
-    /// contains the login, so that a corrected one is another destination.
+    /// The service does not take the login, whatever is sent with it: the whole destination waits for other settings,
+    /// and no attempt is counted. Some services lock a user out after a few of these. The destination of an adapter
+    /// that answers so contains the login, so that a corrected one is another destination.
     LoginRefused(String),
     /// The address is dead. After this many confirmations in a row the integration is switched off.
     Gone { why: String, confirmations: u8 },

@@ -52,9 +52,9 @@
 //! # What there is not
 //!
 //! There is no `util` and no `common`: a helper is in the file of its first user until a second module needs it. Below
-//! `pipeline` nothing reads the clock: `now` is a parameter. Only `wire` and the PostgreSQL store measure durations. The HTTP client does not retry, and no task sleeps with a
-//! message in hand: what must wait is a row in the store. The metrics recorder and the logger are the only global state,
-//! apart from patterns that are compiled once.
+//! `pipeline` nothing reads the clock: `now` is a parameter. Only `wire` and the PostgreSQL store measure durations.
+//! The HTTP client does not retry, and no task sleeps with a message in hand: what must wait is a row in the store. The
+//! metrics recorder and the logger are the only global state, apart from patterns that are compiled once.
 
 pub mod adapters;
 pub mod api;

@@ -156,8 +156,8 @@ pub enum ChannelSettings {
 pub trait Deliver: Adapter {
     const DELIVERY: Delivery;
     /// Whether a repeated attempt looks first whether an earlier one reached the service: see
-    /// [`Notification::may_have_been_sent`]. An attempt that is no repeat makes one call. Attempts are marked in the store
-    /// before anything is sent, so that they are known of after a crash too.
+    /// [`Notification::may_have_been_sent`]. An attempt that is no repeat makes one call. Attempts are marked in the
+    /// store before anything is sent, so that they are known of after a crash too.
     const LOOKS_FIRST: bool = false;
     /// Whether a push starts nothing where an open merge request has the pushed branch, because the merge request's own
     /// event does: GitLab's rule for some build servers.

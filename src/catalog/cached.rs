@@ -165,7 +165,7 @@ fn warn_of_rivals(rivals: &RivalTrackers) {
     warn!(
         %scope,
         counts,
-        "a project uses two issue trackers, {of_file} of a file and {other}; references lead to {counts}: switch one of them off"
+        "a project has two issue trackers, {of_file} of a file and {other}; references lead to {counts}: switch one off"
     );
 }
 

@@ -69,8 +69,8 @@ impl Snapshot {
         other_trackers(entry).map(|other| other.about.slug).find(is_active)
     }
 
-    /// The projects with two active trackers of their own, one at least from a file. The API refuses a second one, and so do
-    /// the files among themselves; but neither sees the other's when it is set first.
+    /// The projects with two active trackers of their own, one at least from a file. The API refuses a second one, and
+    /// so do the files among themselves; but neither sees the other's when it is set first.
     pub(super) fn rival_trackers(&self) -> Vec<RivalTrackers> {
         let mut found: Vec<RivalTrackers> = Vec::new();
         for (scope, configured) in self.all_configured() {

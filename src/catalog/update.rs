@@ -276,7 +276,8 @@ impl CachedCatalog {
         self.refresh().await
     }
 
-    /// What was set for a path, as it is moved to a project. A second active tracker is switched off: the project's own counts.
+    /// What was set for a path, as it is moved to a project. A second active tracker is switched off: the project's own
+    /// counts.
     fn without_rival(&self, project: i64, slug: &str, moved: Configuration) -> Configuration {
         let scope = ResolvedScope::Project { id: Some(project), path: None };
         let rival = adapters::find(slug)
@@ -286,7 +287,7 @@ impl CachedCatalog {
         warn!(
             project,
             slug,
-            "it was set for the project's path and is switched off now: the project uses {rival}, and can use one issue tracker"
+            "set for the project's path, and switched off now: the project uses {rival}, and can use one issue tracker"
         );
         moved.switched_off()
     }

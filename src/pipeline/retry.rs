@@ -134,8 +134,8 @@ pub struct Context {
     pub attempts: u32,
     /// Whether a message is sent again that the service may have accepted.
     pub retry_ambiguous: bool,
-    /// Failures in a row of the destination (for `Unavailable`, `Throttled`, `LoginRefused`), of the route (for `Misconfigured`) or of
-    /// the integration (for `Gone`), before this one.
+    /// Failures in a row of the destination (for `Unavailable`, `Throttled`, `LoginRefused`), of the route (for
+    /// `Misconfigured`) or of the integration (for `Gone`), before this one.
     pub strikes: u32,
     /// Until when the destination is held already because it keeps failing. The attempt was under way when the hold began.
     pub held_until: Option<Timestamp>,
@@ -170,8 +170,8 @@ pub enum Effect {
     Strike {
         rest: Option<Timestamp>,
     },
-    /// The service asked to wait with this destination, or refused its login; or, where `shared`, with all that share a bucket
-    /// with it.
+    /// The service asked to wait with this destination, or refused its login; or, where `shared`, with all that share a
+    /// bucket with it.
     HoldDestination {
         until: Timestamp,
         cause: HoldCause,

@@ -4,8 +4,8 @@ It prints its port first. Every issue of the project ABC is there, and made when
 To Do (1) -11-> In Progress (3) -31-> Done (6), which sets a resolution; a transition that is not on offer is refused.
 
 `POST /control/hang?at=N` makes it carry out the N-th request from then on without an answer, until `/control/go`.
-`POST /control/begin?key=ABC-1&status=3` puts an issue into a state. `POST /control/hung` says how many hang. `POST /control/state` shows all issues and requests, and
-the logins that were refused.
+`POST /control/begin?key=ABC-1&status=3` puts an issue into a state. `POST /control/hung` says how many hang.
+`POST /control/state` shows all issues and requests, and the logins that were refused.
 """
 
 import json
@@ -146,7 +146,8 @@ class Handler(BaseHTTPRequestHandler):
                 issue_of(query["key"][0])["status"] = query["status"][0]
             if path == "go":
                 hang["go"].set()
-            shown = {"issues": issues, "requests": requests, "refused": refused} if path == "state" else {"hung": hang["hung"]}
+            state = {"issues": issues, "requests": requests, "refused": refused}
+            shown = state if path == "state" else {"hung": hang["hung"]}
             self.reply(200, shown)
 
     def do(self):

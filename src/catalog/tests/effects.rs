@@ -65,8 +65,8 @@ fn every_flag_switches_its_event_at_every_adapter() {
             flags += 1;
         }
     }
-    // By GitLab's tables of events and our own additions: builds 27, chat 186, IRC 7, push notifications 7, mail 3, trackers that
-    // are linked to 8, trackers that are told 7.
+    // By GitLab's tables of events and our own additions: builds 27, chat 186, IRC 7, push notifications 7, mail 3,
+    // trackers that are linked to 8, trackers that are told 7.
     assert_eq!(flags, 245);
 }
 

@@ -45,8 +45,8 @@ pub(super) fn not_understood<T>(response: &HttpResponse, acts: bool) -> Answer<T
     Answer::Failed(unavailable(response, acts && !is_page(response)))
 }
 
-/// Jira's own word that what it was asked for can't be done (a transition that the issue's state does not allow). A conflict
-/// (409) is none: somebody else changed the issue at the same time.
+/// Jira's own word that what it was asked for can't be done (a transition that the issue's state does not allow). A
+/// conflict (409) is none: somebody else changed the issue at the same time.
 pub(super) fn own_no(response: &HttpResponse) -> bool {
     matches!(response.status, 400 | 422) && messages(response).is_some()
 }
@@ -106,9 +106,9 @@ fn messages(response: &HttpResponse) -> Option<Json> {
     (json["errorMessages"].is_array() || json["errors"].is_object()).then_some(json)
 }
 
-/// The limit of a 429 (<https://developer.atlassian.com/cloud/jira/platform/rate-limiting/>): `Retry-After` in seconds, or
-/// else the moment of `X-RateLimit-Reset`. `RateLimit-Reason` says which limit it is. A user's limit is the same for all of the
-/// user's logins.
+/// The limit of a 429 (<https://developer.atlassian.com/cloud/jira/platform/rate-limiting/>): `Retry-After` in seconds,
+/// or else the moment of `X-RateLimit-Reset`. `RateLimit-Reason` says which limit it is. A user's limit is the same for
+/// all of the user's logins.
 fn limit(response: &HttpResponse, why: String) -> Failure {
     let reason = response.header("ratelimit-reason").map(str::trim).unwrap_or_default();
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-';

@@ -157,8 +157,8 @@ fn close(task: Box<Task>) -> Answer<Sent> {
         let request = task.comment_request(comment);
         return task.then(request, json_of_new, |task, _| task.progress.said.solved_by_this = true);
     }
-    // Where another commit or a person solved it, the link to this one stays a mention. Without comments, nothing but this
-    // attempt's own transition tells that it was this one.
+    // Where another commit or a person solved it, the link to this one stays a mention. Without comments, nothing but
+    // this attempt's own transition tells that it was this one.
     let is_solved_by_this =
         if closing.comment.is_some() { progress.said.solved_by_this } else { progress.has_moved };
     let is_said = progress.existing.as_ref().is_some_and(|existing| existing.says(&closing.link));

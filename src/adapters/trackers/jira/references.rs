@@ -171,8 +171,8 @@ fn pattern(prefix: Option<&str>, regex: Option<&str>) -> Result<Option<Arc<Regex
     Ok(Some(made))
 }
 
-/// Compiled patterns by their prefix and expression, the newest last. A pattern is asked for with every text, and compiling it
-/// takes longer than most searches.
+/// Compiled patterns by their prefix and expression, the newest last. A pattern is asked for with every text, and
+/// compiling it takes longer than most searches.
 static COMPILED: Mutex<VecDeque<Compiled>> = Mutex::new(VecDeque::new());
 /// More are not kept.
 const MOST_COMPILED: usize = 64;

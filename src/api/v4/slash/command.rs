@@ -19,8 +19,8 @@ pub(super) enum Command {
     Unmute,
     /// Sends a test message to this channel.
     Test,
-    /// Shows where an issue is, named as people name it: `12`, `#12`, `ABC-12`, `bug 12`. All that was typed is kept, since
-    /// what a name is depends on the tracker.
+    /// Shows where an issue is, named as people name it: `12`, `#12`, `ABC-12`, `bug 12`. All that was typed is kept,
+    /// since what a name is depends on the tracker.
     ShowIssue(String),
     /// Shows where to write a new issue.
     NewIssue(NewIssue),
