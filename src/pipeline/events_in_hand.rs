@@ -45,7 +45,7 @@ pub struct EventsInHand(Arc<Mutex<HashMap<EventId, Tickets>>>);
 #[derive(Debug, Default)]
 struct Tickets {
     tickets: Vec<Ticket>,
-    /// Somebody sees to it that what becomes of the event is written.
+    /// A dispatcher or the deliverer has the event, and writes what becomes of it.
     is_worked: bool,
 }
 

@@ -83,7 +83,7 @@ pub(super) enum Event {
     Unwritten(Stopped),
     /// All holds that have not ended.
     Holds(Vec<Hold>),
-    /// Leases were prolonged, asked for at this moment; these rows are somebody else's by now.
+    /// Leases were prolonged, asked for at this moment; these rows are leased to other nodes by now.
     Renewed {
         asked: Timestamp,
         lost: Vec<DeliveryId>,
@@ -181,7 +181,7 @@ impl Batch {
 }
 
 impl OutboxWriter {
-    /// Says everything that comes, until nobody can say anything more; then all was written.
+    /// Writes what comes until every sender is gone; then everything was written.
     pub(super) async fn run(mut self) {
         let mut commands = Vec::with_capacity(AT_ONCE);
         while self.commands.recv_many(&mut commands, AT_ONCE).await > 0 {
@@ -243,7 +243,7 @@ impl OutboxWriter {
             self.insist("give leases back", || self.outbox.release(&self.node, &batch.release)).await;
         }
         for flushed in batch.flushes {
-            let _ = flushed.send(()); // whoever asked may have lost patience
+            let _ = flushed.send(()); // the asker may have stopped waiting
         }
         if let Some(rows) = batch.renew {
             self.renew(rows).await;

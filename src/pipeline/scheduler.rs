@@ -121,7 +121,7 @@ struct Destination {
     queue: VecDeque<Job>,
     /// Attempts under way.
     in_flight: usize,
-    /// Open rows wait in the store that nobody has leased, or may.
+    /// Open rows that no node has leased wait in the store, or may.
     more_in_store: bool,
     wants_claim: bool,
     claim: ClaimState,

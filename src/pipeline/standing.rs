@@ -2,7 +2,7 @@
 //!
 //! A [`Standing`] is a pure function of the catalog, the holds and the store's [`Overview`]. It lists what is held
 //! ([`Trouble`]) with its reason and the command that helps, the dead letters by cause ([`Given`]), and the [`Part`]s that
-//! the daemon works with. It changes nothing and asks nobody.
+//! the daemon works with. It changes nothing and sends nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 

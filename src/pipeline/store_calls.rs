@@ -1,7 +1,7 @@
 //! Calls of the store that must succeed, and what the log says when they do not.
 //!
 //! A store that is unavailable is called again, with growing pauses. One that is broken is called again after a longer
-//! pause, because somebody has to mend it first; that is logged as an error. A value that the store does not take is the
+//! pause, because the operator has to mend it first; that is logged as an error. A value that the store does not take is the
 //! caller's to set aside.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use crate::store::StoreError;
 
 /// The pauses between calls of a store that is unavailable: the first and the longest.
 const UNAVAILABLE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// The pause before a broken store is called again: somebody has to mend it first.
+/// The pause before a broken store is called again: the operator has to mend it first.
 pub(super) const BROKEN: Duration = Duration::from_secs(5);
 
 /// Why a call did not succeed, and is not made again.

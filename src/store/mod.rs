@@ -160,7 +160,7 @@ pub enum StoreError {
     #[error("the store does not take a value: {0}")]
     Refused(String),
     /// The store is corrupt, was written by a newer version, lacks a function or a right, or this program has a bug. Trying
-    /// again does not help before somebody mends it.
+    /// again does not help before the operator mends it.
     #[error("the store is broken: {0}")]
     Broken(String),
 }

@@ -35,7 +35,7 @@ crate::settings! {
         pub bamboo_url: Url = "https://bamboo.example.com",
         /// The key of the plan to build.
         pub build_key: Secret = "PROJECT-PLAN",
-        /// The user that starts builds. Blank, together with the password: nobody logs in.
+        /// The user that starts builds. Blank, together with the password: requests have no login.
         pub username: Option<String> = "builder",
         /// The user's password.
         pub password: Option<Secret> = "bamb00-s3cret",

@@ -36,7 +36,7 @@ crate::settings! {
         pub teamcity_url: Url = "https://teamcity.example.com",
         /// The id of the build configuration.
         pub build_type: String = "Rocket_Build",
-        /// The user that starts builds. Blank, together with the password: nobody logs in.
+        /// The user that starts builds. Blank, together with the password: requests have no login.
         pub username: Option<String> = "builder",
         /// The user's password.
         pub password: Option<Secret> = "t3amcity-s3cret",

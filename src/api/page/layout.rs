@@ -85,7 +85,7 @@ pub(super) struct Holder {
 pub(super) struct Frame<'a> {
     pub(super) title: &'a str,
     pub(super) here: Option<Section>,
-    /// `None` where nobody is logged in.
+    /// `None` without a log-in.
     pub(super) holder: Option<Holder>,
 }
 

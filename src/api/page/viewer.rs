@@ -41,7 +41,7 @@ pub(super) struct Posted {
 
 /// Why there is no page.
 pub(super) enum Refused {
-    /// Nobody is logged in. The log-in leads to this address.
+    /// The browser is not logged in. The log-in leads to this address.
     LogIn {
         to: String,
         cookies: Cookies,

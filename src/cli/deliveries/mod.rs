@@ -94,7 +94,7 @@ fn states() -> PossibleValuesParser {
 }
 
 pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<ExitCode> {
-    // The key shows what is set beside the files. Whoever may not read it still sees the deliveries.
+    // The key shows what is set beside the files. A user who may not read it still sees the deliveries.
     let config = options.config_for(&["store", "secrets"]).or_else(|_| options.config_for(&["store"]))?;
     let store = state::open(&config.store).await?;
     let now = daemon::now();

@@ -51,7 +51,7 @@ use unknown_integrations::UnknownIntegrations;
 
 /// Outcomes that may be unwritten beside the attempts under way. After a crash, at most these and those are made again.
 const MAY_BE_UNWRITTEN: usize = 256;
-/// How often to look for rows that nobody told us of: a resend, another node's, a former life's.
+/// How often to look for rows that were not handed over: resent ones, another node's, those of a former run.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Things taken from a channel at once.
 const AT_ONCE: usize = 256;

@@ -47,7 +47,7 @@ impl Deliverer {
         let CatalogRefresh { mut job, outcome } = refresh;
         let now = self.now();
         if !self.revalidations.remove(&job.delivery.id) {
-            // The reading took longer than the lease: somebody else has the row.
+            // The reading took longer than the lease: another node has the row.
             return self.put_back(&job.delivery, now);
         }
         match outcome {
@@ -79,7 +79,7 @@ impl Deliverer {
         )))
     }
 
-    /// These rows are somebody else's by now.
+    /// These rows are leased to other nodes by now.
     pub(super) fn forget_revalidations(&mut self, lost: &[DeliveryId]) {
         for row in lost {
             self.revalidations.remove(row);

@@ -27,7 +27,7 @@ impl UnknownIntegrations {
         Self { patience, since: HashMap::new() }
     }
 
-    /// Until when rows of this one wait for somebody who knows it; `None` where they have waited long enough.
+    /// Until when rows of this one wait for a node that knows it; `None` where they have waited long enough.
     pub(super) fn wait(&mut self, integration: &IntegrationId, now: Timestamp) -> Option<Timestamp> {
         if self.patience.is_zero() {
             return None;

@@ -36,7 +36,7 @@ pub struct FirstPauses {
 /// What is to be done with one inbound message.
 #[derive(Debug)]
 pub enum Plan {
-    /// Somebody wants it.
+    /// An integration wants it.
     Deliver {
         dispatched: Dispatched,
         received_at: Timestamp,
@@ -82,12 +82,12 @@ pub enum Verdict {
         left_out: Vec<String>,
     },
     Not(WhyNot),
-    /// It would go to this target, where somebody wants to hear nothing for a while.
+    /// It would go to this target, which is muted for a while.
     Muted {
         target: Arc<str>,
         mute: Mute,
     },
-    /// It is switched off, its address being dead. What it wants waits until somebody corrects it, or expires.
+    /// It is switched off, its address being dead. What it wants waits until its settings are corrected, or expires.
     SwitchedOff {
         why: String,
         waits: Vec<NewDelivery>,

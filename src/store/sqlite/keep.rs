@@ -133,7 +133,7 @@ fn number_of(connection: &Connection, kept: &Kept, location: Option<Location>) -
     Ok((number, Met::InInbox))
 }
 
-/// The attempt of a delivery that needs no row: it is over, nobody has to look at it, and it never was one.
+/// The attempt of a delivery that needs no row: it is over, it needs no look, and it never was a row.
 fn ended_well(fate: &Fate) -> Option<(&Settled, RowState)> {
     match fate {
         Fate::Attempted(settled) if matches!(settled.state, NewState::Delivered | NewState::Skipped) => {

@@ -1,8 +1,8 @@
 //! Order within lanes.
 //!
-//! Of the open rows of a lane that nobody has leased, the first is *ready* and the others are *behind* it. Only ready
+//! Of the open rows of a lane that no node has leased, the first is *ready* and the others are *behind* it. Only ready
 //! rows stand in the index that claims look through, so that a thousand rows behind one that waits for its retry cost
-//! a claim nothing. Whoever puts a row among them, or takes one away, keeps this so with the functions here.
+//! a claim nothing. Code that puts a row among them, or takes one away, keeps this so with the functions here.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use rusqlite::{Connection, params};
 use super::rows::{RowState, change, find, prepare};
 use crate::store::{Lane, NodeId, REPLACED};
 
-/// The first open row of a lane that nobody has leased.
+/// The first open row of a lane that no node has leased.
 const FIRST: &str =
     "SELECT id FROM deliveries INDEXED BY deliveries_lane WHERE lane = ?1 AND state <= 1 ORDER BY id LIMIT 1";
 

@@ -44,7 +44,7 @@ impl Lock {
         let mut file = open(&path).map_err(failed)?;
         for _ in 0..LOCK_TRIES {
             match file.try_lock() {
-                // A file that was deleted or replaced meanwhile keeps nobody out.
+                // A file that was deleted or replaced meanwhile keeps no other process out.
                 Ok(()) if FileId::at(&path).map_err(failed)? == Some(id(&file).map_err(failed)?) => {
                     return Ok(Self { file, database: database.to_owned() });
                 }
