@@ -77,7 +77,7 @@ impl CachedCatalog {
         change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Changes whenever integrations change, for whatever reason.
+    /// Changes whenever integrations change.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }

@@ -1,4 +1,4 @@
-//! Finds code in people's words: what stands in it names nothing and mentions nobody.
+//! Finds code in people's words: what stands in it names no issue and mentions no person.
 
 use std::borrow::Cow;
 use std::ops::Range;

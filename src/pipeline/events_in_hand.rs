@@ -119,7 +119,7 @@ mod tests {
         assert!(!events.enter(&id, ticket(2, &other)), "another source brings it too");
         events.give_up(&id, &former);
         assert!(heard_of_former.try_recv().is_err(), "it is not on disk, so it must not be acknowledged");
-        assert!(events.enter(&id, ticket(3, &other)), "it comes again, and nobody works it");
+        assert!(events.enter(&id, ticket(3, &other)), "it comes again, and no dispatcher works it");
         events.leave(&id, None);
         let numbers: Vec<_> =
             std::iter::from_fn(|| heard.try_recv().ok()).map(|it| it.receipt.number).collect();

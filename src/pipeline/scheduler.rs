@@ -1,8 +1,9 @@
 //! Whose turn it is: the deliverer's decisions, pure.
 //!
 //! The [`Scheduler`] keeps, per destination, the jobs that this node has leased (in memory, in order), whether more rows
-//! wait in the store, and until when the pace lets nothing start; what is held it reads from [`Holds`]. It answers three questions: which job is next, which
-//! destinations want a claim, and when to look again. It makes no call and knows no clock.
+//! wait in the store, and until when the pace lets nothing start. It reads what is held from [`Holds`]. It answers three
+//! questions: which job is next, which destinations want a claim, and when to look again. It makes no call and knows no
+//! clock.
 //!
 //! Two rules keep order. Whatever the destinations, a job is not started while an earlier one of its lane is in memory,
 //! or ended and what became of it is not on disk: otherwise, after a crash, the earlier one would be sent again after

@@ -83,7 +83,7 @@ pub(super) fn hosts(value: Option<&Json>) -> Vec<String> {
     listed.into_iter().filter(|host: &String| !host.is_empty()).collect()
 }
 
-/// GitLab's severity for a monitoring system's word. An unknown or missing one is critical: somebody should look.
+/// GitLab's severity for a monitoring system's word. An unknown or missing one is critical, so that a person looks.
 pub(super) fn severity(value: Option<&Json>) -> Severity {
     match text(value, NAME).to_lowercase().as_str() {
         "high" | "s2" | "p2" | "major" | "page" => Severity::High,

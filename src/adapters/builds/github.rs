@@ -99,7 +99,7 @@ impl Deliver for GitHub {
     const CONTRACT: Contract = Contract {
         links_references: false,
         largest_body: 8_000,
-        // Statuses notify nobody.
+        // Statuses send no notifications.
         mentions: &[],
         fault: |body| (!is_seen(&body["context"])).then_some("a blank context"),
         status: |status| match status {

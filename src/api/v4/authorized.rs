@@ -31,7 +31,7 @@ pub(super) trait Intent: Send + 'static {
     const NO_ADAPTER: ApiError = ApiError::UnknownSlug;
 }
 
-/// Says who asks, and what answers. Clients ask for it before all else, whatever their token is for.
+/// Says who asks, and what answers. Clients ask for it before all else, with tokens of every kind.
 pub(super) struct Introduce;
 
 pub(super) struct Read;

@@ -89,7 +89,7 @@ fn message(context: &Context<'_>, event: &Event) -> Option<Message> {
     Some(message)
 }
 
-/// The description of the issue or merge request that an event is about, for services that show it whatever was done;
+/// The description of the issue or merge request that an event is about, for services that show it with every action;
 /// `None` where there is none.
 pub fn description(event: &Event, links: &dyn Links) -> Option<Text> {
     let (markdown, page_url) = match &event.payload {

@@ -72,7 +72,7 @@ mod tests {
         assert_eq!(
             unknown_integrations.wait(&slack(), end + 5.hours()),
             None,
-            "whoever comes later need not wait again"
+            "a later row need not wait again"
         );
         let other = IntegrationId::new("43:slack".to_owned());
         assert_eq!(unknown_integrations.wait(&other, end), Some(end + 10.minutes()));

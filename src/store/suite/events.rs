@@ -110,7 +110,7 @@ pub(super) async fn an_event_that_only_the_log_has_is_read_from_the_inbox_when_i
     case.store.log_events(vec![logged]).await.unwrap();
     assert!(case.push("e2", at(1)).await);
     let last_read = case.inbox(0).await[0].0;
-    assert!(case.push("e1", at(2)).await, "nobody was told of it");
+    assert!(case.push("e1", at(2)).await, "it was not told");
     let next = case.inbox(last_read).await;
     assert_eq!(next.iter().map(|(_, id)| &**id).collect::<Vec<_>>(), ["e1"]);
 }

@@ -46,7 +46,7 @@ pub(super) fn not_understood<T>(response: &HttpResponse, acts: bool) -> Answer<T
 }
 
 /// Jira's own word that what it was asked for can't be done (a transition that the issue's state does not allow). A
-/// conflict (409) is none: somebody else changed the issue at the same time.
+/// conflict (409) is none: another user changed the issue at the same time.
 pub(super) fn own_no(response: &HttpResponse) -> bool {
     matches!(response.status, 400 | 422) && messages(response).is_some()
 }
