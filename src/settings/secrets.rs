@@ -566,7 +566,7 @@ mod tests {
 
         /// Where masking is left out, it would have changed nothing.
         #[test]
-        fn no_secret_stands_in_a_short_word(body in "[a-zA-Z0-9]{0,4}", secret in ".{1,4}") {
+        fn no_secret_stands_in_a_short_word(body in "[a-zA-Z0-9]{0,4}", secret in "[!-~]{1,4}") {
             for secret in [&secret, &body] {
                 let echo = format!("answered 200: {body}");
                 if !Secrets::may_stand_in(body.as_bytes()) && !echo[..14].contains(secret.as_str()) {
