@@ -3,6 +3,7 @@
 //! One task, the [`Deliverer`], owns what is in flight. It asks the scheduler whose turn it is and the pace whether it may,
 //! runs the attempts, has [`super::retry::decide`] say what follows, and sends the writer what is to be written. [`DelivererHandle`] is its handle.
 
+mod admit;
 mod fresh;
 mod handle;
 mod one_at_a_time;
@@ -26,20 +27,19 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use super::attempt::{Attempter, Prepared, Report};
+use super::attempt::{Attempter, Report};
 use super::condition::Condition;
 use super::events_in_hand::EventsInHand;
 use super::in_hand::InHand;
 use super::outbox_writer::{Batch, Command, Event, OutboxWriter};
 use super::retry::{Outcome, Policy};
-use super::scheduler::{After, Bounds, Job, JobEvent, SHORT_REST, Scheduler};
+use super::scheduler::{After, Bounds, Job, JobEvent, Scheduler};
 use super::unwritten::{Stopped, Unkept, Unwritten};
 use super::{Config, after};
 use crate::adapters::{self, Deliveries};
 use crate::integration::Integration;
 use crate::store::{
     Claimed, Delivery, DeliveryId, DestinationKey, EventLog, HoldKey, Kept, Lane, NodeId, Outbox, Portion,
-    Redirected,
 };
 use crate::wire::pace::Pace;
 pub use handle::DelivererHandle;
@@ -320,6 +320,20 @@ impl Deliverer {
         }
     }
 
+    /// How long events are in hand is not known any more, so all of them become rows, whose leases are prolonged with
+    /// the others.
+    fn on_clock_stepped(&mut self, now: Timestamp) {
+        let spilled = self.in_hand.spill_down_to(0, &self.new_lease(now));
+        self.keep(spilled, now);
+        self.renewed = self.renewed.min(now);
+        self.cut_off_at = self.cut_off_at.min(now);
+        if self.renewal.ask_anew() {
+            self.send_renewal();
+        }
+        self.poll_anew();
+        self.scheduler.clock_stepped(now);
+    }
+
     fn until_wake(&self) -> Duration {
         let wakes = [self.scheduler.wake(), self.keep_at()];
         let Some(wake) = wakes.into_iter().flatten().min() else { return LOOK_EVERY };
@@ -543,61 +557,12 @@ impl Deliverer {
         self.send_claims();
     }
 
-    /// Starts an attempt, if it is bound for where it was written for, and the pace allows it now.
-    fn admit(&mut self, job: Job, prepared: Prepared, now: Timestamp) {
-        let Some(pace) = prepared.pace(&job.delivery) else { return self.start(job, prepared) };
-        let is_bound_elsewhere = *pace.destination.key.0 != *job.delivery.destination;
-        match (is_bound_elsewhere, job.catalog_is_fresh) {
-            (false, _) => {}
-            (true, true) => return self.redirect(job, &prepared, now),
-            (true, false) => return self.revalidate(job),
-        }
-        if let Some(until) = self.deps.attempts.holds.buckets_until(pace.buckets(), now) {
-            return self.pace(job, until, now);
-        }
-        if let Err(wait) = self.deps.pace.admit(&pace) {
-            return self.pace(job, after(now, wait), now);
-        }
-        self.start(job, prepared);
-    }
-
-    /// The settings of its integration changed: it goes to another destination, whose holds, pace and concurrency
-    /// count.
-    fn redirect(&mut self, mut job: Job, prepared: &Prepared, now: Timestamp) {
-        let settings = &prepared.integration.settings;
-        let (destination, share) = prepared.entry.destination_and_share(settings, &job.delivery.target);
-        let id = job.delivery.id;
-        let former = std::mem::replace(&mut job.delivery.destination, Arc::clone(&destination));
-        if self.in_hand.contains(id) {
-            self.in_hand.redirect(id, &destination, &share);
-        } else {
-            let key = Arc::clone(&destination);
-            self.send(Command::Redirect(Redirected { delivery: id, destination: key, share }));
-        }
-        let back = self.scheduler.redirect(job, &former, now);
-        self.give_back(back);
-        self.note_backlogged(&former);
-        self.note_backlogged(&destination);
-    }
-
     fn on_completed(&mut self, completed: Completed) {
         match completed {
             Completed::Attempt(finished) => self.settle(*finished),
             Completed::CatalogRefresh(refresh) => self.on_catalog_refreshed(*refresh),
             Completed::Lost(job) => self.put_back(&job.delivery, self.now()),
         }
-    }
-
-    /// It is too early for this one. A long wait (all who share a bucket were sent away) is a rest: the store keeps the rows.
-    fn pace(&mut self, job: Job, until: Timestamp, now: Timestamp) {
-        if until <= now + SHORT_REST {
-            return self.scheduler.defer(job, until, now);
-        }
-        let key = Arc::clone(&job.delivery.destination);
-        self.release(job.delivery.id);
-        let mut back = self.scheduler.finish(&job.delivery, After::Waiting(until), now);
-        back.extend(self.scheduler.rest_by_pace(&key, until, now));
-        self.give_back(back);
     }
 }
 

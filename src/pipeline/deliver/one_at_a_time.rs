@@ -1,8 +1,6 @@
 //! Requests to the store of which one of a kind is under way at a time: renewals of leases and polls. While the store
 //! is away, no others pile up.
 
-use jiff::Timestamp;
-
 use super::Deliverer;
 use crate::pipeline::outbox_writer::Command;
 
@@ -44,20 +42,6 @@ impl Deliverer {
         if self.renewal.answered() {
             self.send_renewal();
         }
-    }
-
-    /// How long events are in hand is not known any more, so all of them become rows, whose leases are prolonged with
-    /// the others.
-    pub(super) fn on_clock_stepped(&mut self, now: Timestamp) {
-        let spilled = self.in_hand.spill_down_to(0, &self.new_lease(now));
-        self.keep(spilled, now);
-        self.renewed = self.renewed.min(now);
-        self.cut_off_at = self.cut_off_at.min(now);
-        if self.renewal.ask_anew() {
-            self.send_renewal();
-        }
-        self.poll_anew();
-        self.scheduler.clock_stepped(now);
     }
 
     pub(super) fn poll_anew(&mut self) {
