@@ -105,8 +105,17 @@ pub struct Session {
     pub queue: Queue,
     pub running: Running,
     load: Load,
+    /// Other nodes of the same contender.
+    others: Vec<Running>,
     /// What hands events to a contender that reads no queue.
     feeding: Option<JoinHandle<Result<()>>>,
+}
+
+impl Session {
+    /// What each node used.
+    fn usages(&self) -> Result<Vec<Usage>> {
+        self.others.iter().chain([&self.running]).map(Running::usage).collect()
+    }
 }
 
 impl Bench {
@@ -126,6 +135,48 @@ impl Bench {
             peak: count(usage.peak_kb) / 1000.0,
             connections: taken.connections,
         })
+    }
+
+    /// What nodes of Forgebell with these settings do together. They are at work before the events that count are published.
+    pub async fn drain_by_nodes(&mut self, load: Load, nodes: &[Vec<String>]) -> Result<Drained> {
+        let (warm_up, events) =
+            (self.events.make(WARM_UP, load.mix), self.events.make(load.events, load.mix));
+        let own = self.settings.clone();
+        let mut all = Vec::new();
+        let queue = self.broker.fresh_queue().await?;
+        for settings in nodes {
+            self.settings = [own.as_slice(), settings].concat();
+            all.push(self.start(Contender::Forgebell, &queue, load)?);
+        }
+        self.settings = own;
+        let running = all.pop().context("there is no node")?;
+        let mut session = Session { queue, running, load, others: all, feeding: None };
+        let first = self.told(&mut session, &warm_up).await?;
+        let before = session.usages()?;
+        let taken = self.told(&mut session, &events).await?;
+        let usages = session.usages()?;
+        let cpu = before.iter().zip(&usages).map(|(before, after)| cpu_between(*before, *after));
+        let drained = Drained {
+            per_second: per_second(&taken.receipts, events.len()),
+            cpu: cpu.sum::<Duration>().as_secs_f64() / count(events.len()) * 10_000.0,
+            peak: usages.iter().map(|usage| count(usage.peak_kb)).sum::<f64>() / 1000.0,
+            connections: first.connections + taken.connections,
+        };
+        let before_the_last = Taken {
+            receipts: first.receipts.into_iter().chain(taken.receipts).collect(),
+            connections: drained.connections,
+        };
+        let all: Vec<_> = warm_up.into_iter().chain(events).collect();
+        self.finish(session, &all, before_the_last).await?;
+        Ok(drained)
+    }
+
+    /// Publishes events to nodes that are at work, and waits until all are told.
+    async fn told(&mut self, session: &mut Session, events: &[Event]) -> Result<Taken> {
+        self.sink.expect(events.len(), session.load.copies).await?;
+        self.broker.fill(&session.queue, events).await?;
+        self.done(&mut session.running).await.context("the nodes are stuck")?;
+        self.sink.take().await
     }
 
     /// What those destinations get that are well under `beside`, while the destinations are as the load says.
@@ -152,7 +203,8 @@ impl Bench {
         }
         self.sink.expect(Self::deliverable(events, load.health), load.copies).await?;
         let running = self.start(contender, &queue, load)?;
-        Ok(Session { running, queue, load, feeding: peers::feed(contender, self.alerts_port, events) })
+        let feeding = peers::feed(contender, self.alerts_port, events);
+        Ok(Session { running, queue, load, others: Vec::new(), feeding })
     }
 
     fn deliverable(events: &[Event], health: Health) -> usize {
@@ -258,14 +310,16 @@ impl Bench {
     /// Stops it, and sees to it that every event came as often as it should, and that the broker knows.
     async fn finish(
         &mut self,
-        Session { queue, running, load, feeding }: Session,
+        Session { queue, running, load, others, feeding }: Session,
         events: &[Event],
         mut taken: Taken,
     ) -> Result<Taken> {
         if let Some(feeding) = feeding {
             feeding.await??;
         }
-        running.stop(matches!(load.health, Health::SomeDead | Health::OneHangs)).await?;
+        for running in others.into_iter().chain([running]) {
+            running.stop(matches!(load.health, Health::SomeDead | Health::OneHangs)).await?;
+        }
         let last = self.sink.take().await?;
         taken.receipts.extend(last.receipts);
         taken.connections += last.connections;

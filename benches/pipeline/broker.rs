@@ -31,7 +31,8 @@ pub struct Broker {
     queues: usize,
 }
 
-/// An exchange and the quorum queue that is bound to it, both with this name.
+/// An exchange and the quorum queue that is bound to it, both with this name. One consumer at a time gets its messages, as in a
+/// queue that Forgebell declares.
 #[derive(Clone)]
 pub struct Queue(pub String);
 
@@ -53,6 +54,7 @@ impl Broker {
         self.channel.exchange_declare(name(), ExchangeKind::Topic, durable, FieldTable::default()).await?;
         let mut arguments = FieldTable::default();
         arguments.insert("x-queue-type".into(), AMQPValue::LongString(LongString::from("quorum")));
+        arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
         let durable = QueueDeclareOptions { durable: true, ..Default::default() };
         self.channel.queue_declare(name(), durable, arguments).await?;
         let options = QueueBindOptions::default();

@@ -8,8 +8,8 @@
 //! * [`sink`]: what is posted to, and [`served`], how it serves; [`bare`]: what there is to compare with. Both are this
 //!   executable, started again.
 //! * [`contender`]: a program as a process; [`forgebell`] and [`peers`]: which ones; [`usage`]: what they used.
-//! * [`bench`]: the measuring. [`report`]: the order of it, and what is printed. [`kill`]: what a crash costs. [`machine`]: what
-//!   it ran on.
+//! * [`bench`]: the measuring. [`report`]: the order of it, and what is printed. [`kill`]: what a crash costs. [`nodes`]: what
+//!   several nodes do. [`machine`]: what it ran on.
 
 #![expect(
     clippy::disallowed_methods,
@@ -25,6 +25,7 @@ mod figures;
 mod forgebell;
 mod kill;
 mod machine;
+mod nodes;
 mod peers;
 mod report;
 mod served;
@@ -37,6 +38,8 @@ mod harness {
     pub mod authority;
     pub mod payloads;
     pub mod ports;
+    #[path = "../../../src/store/suite/private_postgres.rs"]
+    pub mod postgres;
     pub mod rabbit;
     pub mod wait;
 }
@@ -132,11 +135,13 @@ enum Scenario {
     ManyDead,
     /// Killed at random moments: what is lost, repeated, out of order?
     Kill,
+    /// One and two nodes over PostgreSQL.
+    Nodes,
     /// Beside what people would use instead.
     Peers,
 }
 
-const ALL: [Scenario; 10] = [
+const ALL: [Scenario; 11] = [
     Scenario::Throughput,
     Scenario::Latency,
     Scenario::Steady,
@@ -147,6 +152,7 @@ const ALL: [Scenario; 10] = [
     Scenario::Dead,
     Scenario::ManyDead,
     Scenario::Kill,
+    Scenario::Nodes,
 ];
 
 /// A round that only shows that it works.
@@ -244,6 +250,7 @@ async fn run(scenario: Scenario, bench: &mut Bench, args: &Args) -> Result<()> {
         Scenario::Dead => return report::dead(bench, events, args.rate, rounds).await,
         Scenario::ManyDead => return report::many_dead(bench, events, rounds).await,
         Scenario::Kill => return kill::kill(bench, events, args.kills, args.seed).await,
+        Scenario::Nodes => return nodes::side_by_side(bench, events, rounds).await,
         Scenario::Peers => return peers::side_by_side(bench, events, rounds, args.seed).await,
     };
     report::throughput(bench, title, load, rounds, aim).await

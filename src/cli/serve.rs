@@ -17,7 +17,8 @@ use super::options::Options;
 use crate::daemon::{self, ReloadRequest};
 use crate::log;
 
-/// What stopping may take beyond `delivery.shutdown_timeout`, for writing outcomes, releasing leases and closing.
+/// What stopping may take beyond `delivery.shutdown_timeout`, for writing outcomes (four seconds at most), releasing leases
+/// and closing.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
 
 /// How many connections the kernel keeps until they are accepted. Beyond that, a client's first packet is lost, and it tries

@@ -119,7 +119,8 @@ impl ConfigWatcher {
                 Ok(true) if !stop.is_cancelled() => {}
                 Ok(_) => return,
                 Err(error) => {
-                    return warn!(%error, "since when the files' integrations are as they are is not noted: the next                                           reload notes it");
+                    let why = "since when the files' integrations are as they are is not noted: the next reload notes it";
+                    return warn!(%error, "{why}");
                 }
             }
         }

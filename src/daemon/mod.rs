@@ -6,9 +6,9 @@
 //! * `broker` takes events from the broker and connects again where its settings change.
 //! * `clock_watch` notices steps of the clock, `config_watcher` reloads integrations, `live_settings` applies new settings, `peers` passes on what other nodes write, `maintenance` removes old rows.
 //!
-//! After the first stop signal the sources stop, dispatch acknowledges the events in hand when they are on disk, attempts in flight get
-//! `delivery.shutdown_timeout`, outcomes are written, leases are released, and the HTTP server stops last. To stop at
-//! once, the caller drops the future: then leases expire, and unsettled deliveries are attempted again.
+//! After the first stop signal the sources stop, dispatch acknowledges the events in hand when they are on disk, attempts
+//! in flight end within `delivery.shutdown_timeout` of the signal, outcomes are written, leases are released, and the HTTP
+//! server stops last. To stop at once, the caller drops the future: then leases expire, and unsettled deliveries are attempted again.
 
 mod broker;
 mod clock_watch;
@@ -58,6 +58,9 @@ use maintenance::{Held, maintenance};
 use peers::PeerEvents;
 pub(crate) use setup::test_sender;
 use setup::{attempter, delivery, open_catalog, open_holds, open_store, policy, status_poller};
+
+/// At a stop, what became of the events in hand has to be on disk within this time. The rest comes again.
+const FINISHED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Which addresses integrations may have: what the wire never calls is blocked, and hosts are as the operator permits.
 pub fn url_policy(config: &Config) -> UrlPolicy<'static> {
@@ -127,7 +130,7 @@ pub async fn run(
     let (condition, events_in_hand) = (deps.condition.clone(), deps.events_in_hand.clone());
     let (deliverer, handle) = Deliverer::new(deps);
     let stop_delivering = CancellationToken::new();
-    let mut delivering = tasks.spawn(deliverer.run(stop_delivering.clone()));
+    let mut delivering = tasks.spawn(deliverer.run(shutdown.clone(), stop_delivering.clone()));
 
     let junk = junk(&config, &store);
     let dispatcher =
@@ -337,6 +340,7 @@ fn dispatcher(
         condition: condition.clone(),
         pauses: first_pauses(config),
         kept: WhatIsKept { history: config.store.history, event_log: config.store.event_log },
+        finish_within: FINISHED_WITHIN.min(config.delivery.shutdown_timeout),
         clock: attempts.clock,
     }
 }

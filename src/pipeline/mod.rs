@@ -99,7 +99,7 @@ pub struct Config {
     /// node knows of; a node that fails is replaced sooner (see [`crate::store::postgres`]).
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub lease: Duration,
-    /// When the daemon stops, attempts in flight get this time to end, and then the store gets it to take the outcomes.
+    /// When the daemon is told to stop, attempts in flight have this time to end. Then the outcomes are written.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub shutdown_timeout: Duration,
     /// How long a delivery whose integration this node does not know waits before it is cancelled, so that a node that

@@ -52,6 +52,10 @@ pub trait Source: Send {
     /// are recognised as repeats.
     async fn acknowledge(&mut self, last: Receipt);
 
+    /// Leaves what is not acknowledged to other consumers, because this node can't store it now. The next call of
+    /// [`Source::next`] asks for messages again. A source that has no other consumers does nothing.
+    async fn stand_by(&mut self) {}
+
     /// Stops receiving, and closes the connection in order.
     async fn close(&mut self);
 }

@@ -398,6 +398,11 @@ pub trait Outbox: Send + Sync {
         AmongNodes::default()
     }
 
+    /// Whether the store has not answered this node for so long that other nodes go on without it. Asking changes nothing.
+    fn is_cut_off(&self) -> bool {
+        false
+    }
+
     /// All holds that have not ended.
     async fn holds(&self, now: Timestamp) -> Result<Vec<Hold>>;
 

@@ -151,6 +151,10 @@ func (d daemon) offers() map[string]offer {
 // walk does with one service what Terraform does: once with what is required alone, and once with every setting that the
 // client has and the daemon takes.
 func (d daemon) walk(slug string, offer offer, methods methods) {
+	if slug == "jira" {
+		// Required for a login by name and password, which a schema can't say.
+		offer.required = append(offer.required, "username")
+	}
 	set := reflect.ValueOf(d.client.Services).MethodByName(methods.set)
 	options := set.Type().In(1).Elem()
 	for _, round := range []string{"with what is required", "with everything"} {

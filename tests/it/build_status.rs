@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use forgebell::store::registry::{Right, ScopeKey};
-use forgebell::store::{HoldCause, State};
+use forgebell::store::{EventFilter, HoldCause, State};
 use serde_json::{Value, json};
 
 use crate::harness::api;
@@ -102,12 +102,11 @@ async fn a_build_that_passed_follows_the_filters_of_the_chat() {
     let found = statuses(&daemon, &home, "success").await;
     assert_eq!(found[0]["description"], Value::Null);
     asked.wait_for(1).await;
-    // The announcement was dispatched when the inbox is empty again.
+    let ledger = home.ledger().await;
     eventually("the announcement was dispatched", Duration::from_secs(20), async || {
-        let (_, metrics) = daemon.get("/metrics").await?;
-        metrics
-            .contains(r#"forgebell_events_total{source="http",kind="pipeline",result="unmatched"} 1"#)
-            .then_some(())
+        // The list has no events of the inbox.
+        let filter = EventFilter { kind: Some("pipeline".to_owned()), limit: 1, ..EventFilter::default() };
+        ledger.events(filter).await.ok()?.pop()
     })
     .await;
     assert_eq!(broken_only.received().len(), 0, "only broken pipelines are wanted there");

@@ -135,24 +135,61 @@ fn every_alert_is_shown_to_fire_and_then_to_end() {
 /// The program's commands between backticks in a page.
 fn commands_in(page: &str) -> Vec<Vec<String>> {
     let spans = page.split('`').skip(1).step_by(2);
+    let spans = spans.map(|span| span.strip_prefix("sudo -u forgebell ").unwrap_or(span));
     let commands = spans.filter_map(|span| span.strip_prefix("forgebell "));
     commands.map(|words| words.split_whitespace().map(str::to_owned).collect()).collect()
 }
 
-/// Whether a word of a command names a file of the repository.
-fn is_file(word: &str) -> bool {
-    word.contains('/') && [".json", ".toml", ".yml", ".yaml"].iter().any(|ending| word.ends_with(ending))
-}
+/// Where the package puts examples of events.
+const EXAMPLES: &str = "/usr/share/doc/forgebell/examples/";
 
 #[test]
-fn the_files_that_the_runbooks_name_exist() {
-    let commands = commands_in(&text("docs/runbooks.md"));
-    let files: Vec<&String> =
-        commands.iter().flatten().filter(|word| is_file(word) && !word.starts_with('/')).collect();
-    assert!(!files.is_empty(), "{commands:?}");
-    for file in files {
-        assert!(repository(file).is_file(), "docs/runbooks.md names {file}");
+fn the_examples_that_the_pages_name_are_in_the_package() {
+    let manifest = text("Cargo.toml");
+    let mut found = 0;
+    for page in PAGES.map(text) {
+        for (at, _) in page.match_indices(EXAMPLES) {
+            let name: String = page[at + EXAMPLES.len()..].split([' ', '`', '\n', '"']).take(1).collect();
+            assert!(manifest.contains(&format!("[\"payloads/{name}\", \"{}\"", &EXAMPLES[1..])), "{name}");
+            assert!(repository("payloads").join(&name).is_file(), "{name}");
+            found += 1;
+        }
     }
+    assert!(found >= 5, "{found}");
+}
+
+const PAGES: [&str; 8] = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/metrics.md",
+    "docs/operating.md",
+    "docs/operators.md",
+    "docs/publishers.md",
+    "docs/runbooks.md",
+    "docs/teams.md",
+];
+
+/// A command within a sentence has words of capital letters for what a person puts there.
+#[test]
+fn the_commands_within_the_pages_sentences_exist() {
+    let mut tried = 0;
+    for page in PAGES {
+        for words in commands_in(&text(page)) {
+            let given = words.iter().map(|word| match word.trim_end_matches('…') {
+                "SHELL" => "bash".to_owned(),
+                word if word.chars().all(|c| c.is_ascii_uppercase()) => "17".to_owned(),
+                word => word.to_owned(),
+            });
+            // With the option, a command that is understood does nothing.
+            let given = given.chain(["--help".to_owned()]);
+            let ran = Command::new(env!("CARGO_BIN_EXE_forgebell")).args(given).env_clear().output();
+            let ran = ran.expect("the program starts");
+            let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+            assert!(ran.status.success(), "{page}: forgebell {}: {said}", words.join(" "));
+            tried += 1;
+        }
+    }
+    assert!(tried > 60, "{tried}");
 }
 
 /// Each is run with a configuration of nothing: whether it is understood shows in its exit code.

@@ -60,6 +60,7 @@ impl Case {
         );
         let profile = tempfile::tempdir().expect("a folder for the browser");
         let pictures = std::env::var("FORGEBELL_PICTURES").ok();
+        let pictures = pictures.map(|folder| std::path::absolute(folder).expect("a folder's name"));
         let input = json!({
             "base": self.daemon.base(), "token": self.token, "webhook": self.right.url(),
             "profile": profile.path(), "pages": pages, "pictures": pictures,

@@ -21,11 +21,15 @@ fn nothings(instead_of: &Json) -> [Json; 3] {
     }
 }
 
-/// The paths of all values of a payload, except those that determine its kind. Of a list, the first item stands for all.
+/// The paths of all values of a payload, except those that determine its kind. Of a list, the first and the last item
+/// stand for all.
 fn places(of: &Json, path: &str, found: &mut Vec<String>) {
     let inner: Vec<(String, &Json)> = match of {
         Json::Object(parts) => parts.iter().map(|(name, part)| (name.clone(), part)).collect(),
-        Json::Array(items) => items.first().map(|item| ("0".to_owned(), item)).into_iter().collect(),
+        Json::Array(items) => {
+            let ends = if items.len() > 1 { vec![0, items.len() - 1] } else { (0..items.len()).collect() };
+            ends.into_iter().map(|n| (n.to_string(), &items[n])).collect()
+        }
         _ => Vec::new(),
     };
     for (name, part) in inner {

@@ -231,7 +231,7 @@ async fn an_unknown_kind_is_quarantined_without_giving_gitlab_a_reason_to_disabl
 }
 
 #[tokio::test]
-async fn a_kind_that_no_integration_takes_is_dropped_on_purpose_by_dispatch() {
+async fn a_kind_that_no_integration_takes_is_taken_for_dispatch_which_counts_it() {
     let server = TestServer::open().await;
     let payloads = [
         ("emoji", include_bytes!("../../../payloads/emoji_award.json").as_slice()),
@@ -242,7 +242,7 @@ async fn a_kind_that_no_integration_takes_is_dropped_on_purpose_by_dispatch() {
         assert_eq!(answer.status, 202);
         assert!(answer.json()["result"].as_str().unwrap().starts_with("dropped"), "{answer:?}");
         assert_eq!(server.store.reasons().len(), 0, "{kind}");
-        assert!(server.store.ids().iter().any(|id| *id == kind), "dispatch counts it, and the log has it");
+        assert!(server.store.ids().iter().any(|id| *id == kind), "{kind} is not in the inbox");
     }
 }
 

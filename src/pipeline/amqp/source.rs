@@ -318,6 +318,16 @@ impl Source for AmqpSource {
         self.lost(&why);
     }
 
+    async fn stand_by(&mut self) {
+        if self.live.is_some() {
+            warn!(
+                queue = self.queue,
+                "the store does not answer; other nodes may consume the queue meanwhile"
+            );
+            self.lost("not consuming, because the store does not answer this node");
+        }
+    }
+
     async fn close(&mut self) {
         self.live = None;
     }

@@ -59,6 +59,8 @@ const AT_ONCE: usize = 256;
 const PER_DESTINATION: usize = 256;
 /// How long a destination waits before it is considered again, while the outcome of its last attempt is not written.
 const WHILE_STOPPED: Duration = Duration::from_secs(1);
+/// The least time that the writer gets at the end.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(4);
 /// What one claim brings for one destination: little, so that many destinations get their turn in a bounded memory.
 const PORTION: Portion = Portion { rows: 16, bytes: 256 << 10 };
 
@@ -192,13 +194,14 @@ impl Deliverer {
         (deliverer, handle)
     }
 
-    /// Delivers until told to stop; then attempts in flight may end within `shutdown_timeout`, everything is written
-    /// within that time again, and what was not attempted is given back.
-    pub async fn run(mut self, stop: CancellationToken) {
-        self.run_until(stop).await;
-        self.shut_down().await;
+    /// Delivers until `stop`. The daemon's end was asked for at `asked`, or then: from that moment on, attempts in flight
+    /// have `shutdown_timeout` to end. Then everything is written, and what was not attempted is given back.
+    pub async fn run(mut self, asked: CancellationToken, stop: CancellationToken) {
+        let deadline = self.run_until(asked, stop).await;
+        self.shut_down(deadline).await;
         drop(self.commands); // the writer ends when nothing more can come
-        if tokio::time::timeout(self.deps.config.shutdown_timeout, &mut self.writing).await.is_ok() {
+        let written_by = deadline.max(Instant::now() + WRITTEN_WITHIN);
+        if tokio::time::timeout_at(written_by, &mut self.writing).await.is_ok() {
             return info!("stopped delivering; everything is written");
         }
         self.give_up.cancel();
@@ -208,17 +211,24 @@ impl Deliverer {
         );
     }
 
-    async fn run_until(&mut self, stop: CancellationToken) {
+    /// Returns when attempts in flight have to end.
+    async fn run_until(&mut self, asked: CancellationToken, stop: CancellationToken) -> Instant {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut renew = tokio::time::interval(self.deps.config.lease / 3);
         let (mut inputs, mut open) = (Vec::new(), true);
+        let mut deadline = None;
         loop {
             self.start_attempts();
             self.keep_what_is_due(self.now());
             let wake = self.until_wake();
             tokio::select! {
-                () = stop.cancelled() => break,
+                () = stop.cancelled() => {
+                    return deadline.unwrap_or_else(|| Instant::now() + self.deps.config.shutdown_timeout);
+                }
+                () = asked.cancelled(), if deadline.is_none() => {
+                    deadline = Some(Instant::now() + self.deps.config.shutdown_timeout);
+                }
                 taken = self.inputs.recv_many(&mut inputs, AT_ONCE), if open => {
                     open = taken > 0; // no handle is left: only what is in flight remains
                     for input in inputs.drain(..) {
@@ -247,8 +257,8 @@ impl Deliverer {
         }
     }
 
-    /// Lets attempts in flight end within `shutdown_timeout`, and gives back the rest.
-    async fn shut_down(&mut self) {
+    /// Lets attempts in flight end until the deadline, and gives back the rest.
+    async fn shut_down(&mut self, deadline: Instant) {
         self.inputs.close();
         for row in self.scheduler.drain() {
             // What is no row yet comes again from its source.
@@ -261,7 +271,7 @@ impl Deliverer {
                 self.send(Command::Release(job.delivery.id));
             }
         }
-        let timeout = tokio::time::sleep(self.deps.config.shutdown_timeout);
+        let timeout = tokio::time::sleep_until(deadline);
         tokio::pin!(timeout);
         while self.scheduler.in_flight() > 0 {
             tokio::select! {

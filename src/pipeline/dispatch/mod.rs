@@ -43,8 +43,8 @@ use watermark::Watermark;
 const BATCH: usize = 256;
 /// The most messages of one source that are not acknowledged. A broker's prefetch may be a smaller bound.
 const IN_HAND: usize = 1024;
-/// At a stop, events in hand get this time until what became of them is on disk. The rest comes again.
-const FINISHED_WITHIN: Duration = Duration::from_secs(10);
+/// A batch that takes longer than this asks whether this node is cut off from the store.
+const CUT_OFF_CHECK: Duration = Duration::from_secs(1);
 
 /// What dispatch works with.
 #[derive(Clone)]
@@ -60,6 +60,8 @@ pub struct Dispatcher {
     pub condition: Condition,
     pub pauses: FirstPauses,
     pub kept: WhatIsKept,
+    /// At a stop, events in hand get this time until what became of them is on disk. The rest comes again.
+    pub finish_within: Duration,
     pub clock: Clock,
 }
 
@@ -128,7 +130,7 @@ impl Dispatcher {
                     for inbound in &batch {
                         watermark.took(inbound.receipt);
                     }
-                    if self.dispatch(&worked, batch, &stop).await.is_err() {
+                    if self.dispatch_or_stand_by(&worked, batch, &mut source, &stop).await.is_err() {
                         break;
                     }
                     self.note_prefetch(&source, &mut prefetch);
@@ -136,7 +138,7 @@ impl Dispatcher {
             }
             self.finish(&worked, &mut ended, &mut watermark, &mut source, &stop).await;
         }
-        let deadline = Instant::now() + FINISHED_WITHIN;
+        let deadline = Instant::now() + self.finish_within;
         while watermark.len() > 0
             && tokio::time::timeout_at(deadline, finished.recv_many(&mut ended, IN_HAND)).await.is_ok()
         {
@@ -184,6 +186,34 @@ impl Dispatcher {
         }
         if let Some(last) = watermark.pass() {
             source.acknowledge(last).await;
+        }
+    }
+
+    /// [`Self::dispatch`]. Where this node is cut off from the store meanwhile, other nodes dispatch what it had received:
+    /// its batch is then full of repeats, which the store knows.
+    async fn dispatch_or_stand_by(
+        &self,
+        worked: &Worked,
+        batch: Vec<Inbound>,
+        source: &mut impl Source,
+        stop: &CancellationToken,
+    ) -> Result<(), NotWritten> {
+        let mut dispatching = std::pin::pin!(self.dispatch(worked, batch, stop));
+        tokio::select! {
+            biased;
+            outcome = &mut dispatching => return outcome,
+            () = self.until_cut_off() => {}
+        }
+        source.stand_by().await;
+        dispatching.await
+    }
+
+    async fn until_cut_off(&self) {
+        loop {
+            tokio::time::sleep(CUT_OFF_CHECK).await;
+            if self.outbox.is_cut_off() {
+                return;
+            }
         }
     }
 

@@ -304,13 +304,16 @@ async fn each_renewal_and_each_poll_is_answered_also_where_the_store_is_away() {
 async fn a_writer_that_is_to_give_up_ends_though_the_store_stays_away() {
     let written = Written::new(Told::default());
     written.store.is_away.store(true, Ordering::Relaxed);
-    let Written { writer, commands, events: _events, .. } = written;
+    let Written { writer, commands, store, events: _events, .. } = written;
     let give_up = writer.give_up.clone();
     commands.send(Command::Keep(kept(&[1]))).unwrap();
     commands.send(Command::Settle(Box::new(settlement(2)))).unwrap();
     drop(commands);
-    tokio::join!(writer.run(), async {
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        give_up.cancel();
-    });
+    let mut running = std::pin::pin!(writer.run());
+    let tries = tokio::time::timeout(Duration::from_secs(60), &mut running).await;
+    assert!(tries.is_err(), "it tries until it is to give up");
+    give_up.cancel();
+    let ended = tokio::time::timeout(Duration::from_secs(30), running).await;
+    assert!(ended.is_ok(), "it gives up");
+    assert!(store.calls().is_empty(), "the store took nothing");
 }

@@ -81,7 +81,11 @@ async fn a_delivery_goes_where_the_settings_send_it_now_and_its_row_with_it() {
         pipeline.until_heard(1).await;
         if becomes_a_row {
             pipeline.handle.clock_stepped();
+            // What was sent before the second of them is answered.
+            pipeline.handle.flush().await;
+            pipeline.handle.flush().await;
         }
+        assert_eq!(pipeline.lines().await.len(), if becomes_a_row { 2 } else { 0 });
         pipeline.settings.set("two", "");
         pipeline.service.answers.add_permits(2);
         pipeline.until_delivered(2).await;

@@ -57,6 +57,7 @@ impl Pipeline {
             condition: Condition::default(),
             pauses: PAUSES,
             kept: WhatIsKept { history: true, event_log: true },
+            finish_within: Duration::from_secs(10),
             clock: self.attempts.clock.clone(),
         }
     }

@@ -192,7 +192,7 @@ impl Pipeline {
     /// The deliverer begins to work.
     fn start(mut self) -> Self {
         let deliverer = self.deliverer.take().unwrap();
-        self.tasks.spawn(deliverer.run(self.stop.clone()));
+        self.tasks.spawn(deliverer.run(self.stop.clone(), self.stop.clone()));
         self
     }
 

@@ -287,6 +287,10 @@ impl Outbox for Postgres {
         self.membership.get().map(|membership| membership.tell(Instant::now())).unwrap_or_default()
     }
 
+    fn is_cut_off(&self) -> bool {
+        self.membership.get().is_some_and(|own| own.cut_off_for(Instant::now()).is_some())
+    }
+
     async fn holds(&self, now: Timestamp) -> Result<Vec<Hold>> {
         holds::holds(&self.reader, now).await
     }

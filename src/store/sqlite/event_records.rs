@@ -31,18 +31,21 @@ impl EventRecords for Sqlite {
     }
 }
 
-/// Events that were dispatched. The subquery of an unknown event is NULL, which no number is below.
+/// Events that were dispatched. Without a line in the log, which may be switched off, those that led to deliveries. The
+/// subquery of an unknown event is NULL, which no number is below.
 const LIST: &str =
     "SELECT e.seq, e.id, e.kind, e.trigger, e.project_id, e.project, e.subject, e.source, e.verdicts,
             e.occurred_at, e.received_at
      FROM events AS e
-     WHERE e.seq >= :first AND e.seq < :below AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.seq = e.seq)";
+     WHERE e.seq >= :first AND e.seq < :below AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.seq = e.seq)
+           AND (e.source IS NOT NULL OR NOT EXISTS (SELECT 1 FROM discarded WHERE discarded.seq = e.seq))";
 const LIST_BEFORE: &str =
     "SELECT e.seq, e.id, e.kind, e.trigger, e.project_id, e.project, e.subject, e.source, e.verdicts,
             e.occurred_at, e.received_at
      FROM events AS e
      WHERE e.seq >= :first AND e.seq < min(:below, (SELECT seq FROM events WHERE id = :before))
-           AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.seq = e.seq)";
+           AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.seq = e.seq)
+           AND (e.source IS NOT NULL OR NOT EXISTS (SELECT 1 FROM discarded WHERE discarded.seq = e.seq))";
 const ONE: &str =
     "SELECT e.seq, e.id, e.kind, e.trigger, e.project_id, e.project, e.subject, e.source, e.verdicts,
             e.occurred_at, e.received_at

@@ -57,6 +57,7 @@ impl Stage {
         let at = |path: &str| root.path().join(path).display().to_string();
         let instead = [
             ("/etc/forgebell", at("etc")),
+            ("/usr/share/doc/forgebell/examples", at("payloads")),
             ("/var/lib/forgebell", at("lib")),
             ("127.0.0.1:8090", listen.clone()),
             ("https://hooks.slack.com/services/…", receiver.slack_like("/services/T0/B0/pages").url()),
@@ -90,7 +91,8 @@ impl Stage {
         let block = page.blocks.iter().find(|block| block.text.starts_with("[[integration]]"));
         file("etc/integrations.toml", &self.here(&block.expect("an integration").text), 0o644);
         file("etc/secrets/webhook-token", "open-sesame\n", 0o640);
-        file("etc/secrets/slack-webhook", &format!("{}\n", self.instead[3].1), 0o640);
+        let slack = self.here("https://hooks.slack.com/services/…");
+        file("etc/secrets/slack-webhook", &format!("{slack}\n"), 0o640);
         file("bin/systemctl", SYSTEMCTL, 0o755);
         file("bin/sudo", SUDO, 0o755);
         let program = env!("CARGO_BIN_EXE_forgebell");

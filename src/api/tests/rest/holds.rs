@@ -34,7 +34,7 @@ async fn set_up() -> (Api, String) {
     (api, admin)
 }
 
-fn route(project: i64, target: &str) -> HoldKey {
+pub(super) fn route(project: i64, target: &str) -> HoldKey {
     HoldKey::Route { integration: slack(project), target: target.into() }
 }
 
@@ -54,7 +54,7 @@ impl Api {
     }
 
     /// A hold that the current settings of a project's Slack led to.
-    fn made(&self, project: i64, key: HoldKey, cause: HoldCause, until: Timestamp) -> Hold {
+    pub(super) fn made(&self, project: i64, key: HoldKey, cause: HoldCause, until: Timestamp) -> Hold {
         let made_under = Some((slack(project), self.fingerprint(project)));
         Hold { key, cause, reason: "answered 404".to_owned(), since: NOW, until, strikes: 3, made_under }
     }
@@ -73,9 +73,10 @@ impl Api {
         ]
     }
 
-    async fn settle(&self, delivery: DeliveryId, state: NewState, begin: Vec<Hold>) {
-        let record =
-            AttemptRecord { at: NOW, latency_ms: 1, outcome: "failed", status: None, note: String::new() };
+    /// Settles an attempt at a delivery, as a service answered it in these words, and begins holds.
+    pub(super) async fn settle(&self, delivery: DeliveryId, state: NewState, answer: &str, begin: Vec<Hold>) {
+        let note = answer.to_owned();
+        let record = AttemptRecord { at: NOW, latency_ms: 1, outcome: "failed", status: None, note };
         let settled =
             Settled { delivery, state, attempts: 1, record, end: Vec::new(), begin, watch: None, at: NOW };
         self.store.settle(&NodeId("test".into()), vec![settled]).await.unwrap();
@@ -83,7 +84,12 @@ impl Api {
 
     /// Begins holds in the store, and has the server read them as the deliverer does.
     async fn hold(&self, begin: Vec<Hold>) {
-        self.settle(DeliveryId(-1), NewState::Delivered, begin).await;
+        self.settle(DeliveryId(-1), NewState::Delivered, "", begin).await;
+        self.sync_holds().await;
+    }
+
+    /// Has the server read the holds in the store.
+    pub(super) async fn sync_holds(&self) {
         self.holds.sync(self.store.holds(NOW).await.unwrap(), NOW);
     }
 
@@ -230,7 +236,7 @@ async fn a_successful_test_does_not_end_a_throttle_of_the_service() {
 async fn a_retry_ends_the_holds_that_keep_its_delivery() {
     let (api, admin) = with_holds().await;
     let delivery = api.delivery().await;
-    api.settle(delivery, NewState::Failed, Vec::new()).await;
+    api.settle(delivery, NewState::Failed, "", Vec::new()).await;
     let path = format!("{SLACK}/deliveries/{delivery}");
     assert_eq!(api.ask(&admin, "POST", &format!("{path}/retry")).await.status, 201);
     assert_eq!(api.held().await, KEPT);
@@ -241,7 +247,7 @@ async fn a_retry_ends_the_holds_that_keep_its_delivery() {
 async fn a_retry_does_not_end_a_throttle_of_the_service() {
     let (api, admin) = with_throttle().await;
     let delivery = api.delivery().await;
-    api.settle(delivery, NewState::Failed, Vec::new()).await;
+    api.settle(delivery, NewState::Failed, "", Vec::new()).await;
     let path = format!("{SLACK}/deliveries/{delivery}");
     assert_eq!(api.ask(&admin, "POST", &format!("{path}/retry")).await.status, 201);
     assert_eq!(api.held().await, with_destination(KEPT));
@@ -270,11 +276,11 @@ async fn what_failed_in_a_time_is_sent_again_and_what_waits_is_cancelled_page_by
     let mut failed = Vec::new();
     for _ in 0..3 {
         let delivery = api.delivery().await;
-        api.settle(delivery, NewState::Failed, Vec::new()).await;
+        api.settle(delivery, NewState::Failed, "", Vec::new()).await;
         failed.push(delivery.0);
     }
     let delivered = api.delivery().await;
-    api.settle(delivered, NewState::Delivered, Vec::new()).await;
+    api.settle(delivered, NewState::Delivered, "", Vec::new()).await;
     let ask = async |query: &str| api.ask(&admin, "POST", &format!("{SLACK}/deliveries/{query}")).await;
     let steps = |answer: &Answer| -> Vec<(i64, bool, String)> {
         let list = answer.json();
@@ -337,7 +343,7 @@ async fn a_successful_test_and_a_retry_make_it_active_again() {
     for way in ["test", "retry"] {
         let (api, admin) = with_holds().await;
         let delivery = api.delivery().await;
-        api.settle(delivery, NewState::Failed, Vec::new()).await;
+        api.settle(delivery, NewState::Failed, "", Vec::new()).await;
         assert_eq!(shown(&api, &admin).await[0]["active"], false);
         let path = match way {
             "test" => format!("{SLACK}/test"),

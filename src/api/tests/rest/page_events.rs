@@ -4,13 +4,14 @@ use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
 
 use super::event_records::logged;
+use super::holds::route;
 use super::page::Person;
 use super::*;
 use crate::event::EventId;
 use crate::integration::IntegrationId;
 use crate::store::{
-    DeliveryFilter, Dispatched, EventLog as _, Lane, Ledger as _, LogLine, LoggedEvent, NewDelivery,
-    NewQuarantined, Origin, Outbox as _, Quarantine as _,
+    DeliveryFilter, Dispatched, EventLog as _, Hold, HoldCause, Lane, Ledger as _, LogLine, LoggedEvent,
+    NewDelivery, NewQuarantined, NewState, Origin, Outbox as _, Quarantine as _,
 };
 
 #[tokio::test]
@@ -161,7 +162,11 @@ async fn skeletons(words: &str) -> Vec<(String, Vec<String>)> {
         seen: None,
         log: Some(line()),
     };
-    api.store.enqueue(vec![told], NOW).await.unwrap();
+    let told = api.store.enqueue(vec![told], NOW).await.unwrap()[0][0].as_ref().unwrap().id;
+    let key = route(42, "#ops");
+    let hold = api.made(42, key, HoldCause::Misconfigured, NOW + jiff::SignedDuration::from_secs(60));
+    api.settle(told, NewState::Failed, words, vec![Hold { reason: words.to_owned(), ..hold }]).await;
+    api.sync_holds().await;
     let untold = LoggedEvent { event: push("untold"), received_at: NOW, line: line(), keeps_json: true };
     api.store.log_events(vec![untold]).await.unwrap();
     let odd = NewQuarantined {

@@ -169,11 +169,13 @@ fn held_line(held: &Held) -> String {
         || "nothing is sent until that is corrected".to_owned(),
         |until| format!("next attempt {}", moment(until)),
     );
+    // Where the service itself asked for the wait, no command shortens it.
+    let effect = if ["throttled", "quota"].contains(cause) { "shows what waits" } else { "helps" };
     let (cause, since) = (cause.replace('_', " "), moment(*since));
     let reason = cut(&plain(reason));
-    let helps = plain(command);
+    let command = plain(command);
     format!(
-        "{title}{targets} waits since {since} ({cause}): {reason}; {waiting} waiting, {next}. `{helps}` helps."
+        "{title}{targets} waits since {since} ({cause}): {reason}; {waiting} waiting, {next}. `{command}` {effect}."
     )
 }
 
