@@ -2,7 +2,7 @@
 
 /// An event makes many small pieces of memory on several threads; see `benches/README.md`.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> std::process::ExitCode {
     forgebell::cli::run()

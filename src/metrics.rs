@@ -313,7 +313,7 @@ pub struct Handle {
     last: Arc<Mutex<Option<(Instant, Bytes)>>>,
 }
 
-/// For so long, a text is handed out again. To make one takes as long as to take in many events, and anyone may ask.
+/// For so long, a text is handed out again. Rendering one is expensive, and the endpoint is open to every client.
 const TEXT_LASTS: Duration = Duration::from_millis(50);
 
 impl Handle {

@@ -91,7 +91,10 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
     // What would become of an event now takes all settings; a list takes the integrations' names.
     let config = match &command {
         Command::List(ListArgs { integration: None, project: None, .. }) => options.config_for(&["store"])?,
-        Command::List(_) => options.config_for(&["store", "secrets"])?,
+        // The key shows what is set beside the files. A user who may not read it still sees the events.
+        Command::List(_) => {
+            options.config_for(&["store", "secrets"]).or_else(|_| options.config_for(&["store"]))?
+        }
         Command::Show(_) => options.config()?,
     };
     let store = state::open(&config.store).await?;

@@ -127,7 +127,7 @@ struct KnownParts {
 
 impl KnownParts {
     /// Whether it is recent enough, and of these settings.
-    fn hold(&self, wire: &Arc<Wire>, operator: &Arc<OperatorSettings>) -> bool {
+    fn is_current(&self, wire: &Arc<Wire>, operator: &Arc<OperatorSettings>) -> bool {
         self.at.elapsed() < KEEP_ANSWERS
             && Arc::ptr_eq(&self.wire, wire)
             && Arc::ptr_eq(&self.operator, operator)
@@ -147,7 +147,7 @@ fn parts_asked(
         async move {
             let mut known = known.lock().await;
             if let Some(known) = &*known
-                && known.hold(&wire, &operator)
+                && known.is_current(&wire, &operator)
             {
                 return known.found.clone();
             }

@@ -190,7 +190,13 @@ impl HoldSet {
             Failure::Gone { .. } => address_of(&of.delivery.integration, &of.delivery.destination),
             _ => destination_of(of.delivery),
         };
-        let Some(hold) = self.known(&key, of) else { return 0 };
+        // A login that is refused says nothing of a service that fails, nor the other way round.
+        let refuses_login = matches!(failure, Failure::LoginRefused(_));
+        let is_same = |hold: &Hold| {
+            !matches!(key, HoldKey::Destination(_))
+                || refuses_login == (hold.cause == HoldCause::Misconfigured)
+        };
+        let Some(hold) = self.known(&key, of).filter(|hold| is_same(hold)) else { return 0 };
         if hold.until > now { hold.strikes.saturating_sub(1) } else { hold.strikes }
     }
 
@@ -299,8 +305,10 @@ impl HoldSet {
                 return None;
             }
             Some(hold) if hold.until > now => (hold.since, hold.strikes.max(1)),
-            Some(hold) => (hold.since, hold.strikes + 1),
-            None => (now, 1),
+            Some(hold) if (hold.cause == HoldCause::Misconfigured) == (cause == HoldCause::Misconfigured) => {
+                (hold.since, hold.strikes + 1)
+            }
+            _ => (now, 1),
         };
         let reason = of.reason.to_owned();
         Some(Hold { key, cause, reason, since, until, strikes, made_under: made_under(of.integration) })

@@ -118,8 +118,6 @@ pub(super) struct OutboxWriter {
     pub(super) events: mpsc::UnboundedSender<Event>,
     /// Attempts under way at once: the bound of what may be unwritten follows from it.
     pub(super) concurrency: usize,
-    /// How long outcomes that the store does not take are tried at the end.
-    pub(super) shutdown_timeout: Duration,
     pub(super) condition: Condition,
     /// The store said that it is broken: until then, nothing is claimed or polled.
     pub(super) broken_until: Option<Instant>,
@@ -181,22 +179,21 @@ impl Batch {
 }
 
 impl OutboxWriter {
-    /// Writes what comes until every sender is gone; then everything was written.
-    pub(super) async fn run(mut self) {
+    /// Writes what comes until every sender is gone. Returns whether everything was written.
+    pub(super) async fn run(mut self) -> bool {
         let mut commands = Vec::with_capacity(AT_ONCE);
         while self.commands.recv_many(&mut commands, AT_ONCE).await > 0 {
             self.write(commands.drain(..)).await;
         }
-        self.write_the_last().await;
+        self.write_the_last().await
     }
 
-    /// Tries what is unwritten at the end, within `shutdown_timeout`.
-    async fn write_the_last(&mut self) {
-        let deadline = Instant::now() + self.shutdown_timeout;
+    /// Tries what is unwritten at the end, until it is written or the writer is to give up.
+    async fn write_the_last(&mut self) -> bool {
         let give_up = self.give_up.clone();
-        while !(self.unwritten.is_empty() && self.unkept.is_empty()) && Instant::now() < deadline {
+        while !self.has_written_all() {
             self.write([]).await;
-            if self.unwritten.is_empty() && self.unkept.is_empty() {
+            if self.has_written_all() {
                 break;
             }
             tokio::select! {
@@ -219,6 +216,11 @@ impl OutboxWriter {
                 "these outcomes of attempts are not written; the attempts are made again after the next start"
             );
         }
+        self.has_written_all()
+    }
+
+    fn has_written_all(&self) -> bool {
+        self.unwritten.is_empty() && self.unkept.is_empty()
     }
 
     async fn write(&mut self, commands: impl IntoIterator<Item = Command>) {
@@ -268,8 +270,8 @@ impl OutboxWriter {
         }
     }
 
-    /// What became of events is not written: what was decided after it waits. Settlements and marks of their rows would
-    /// find no row, and the row would be written open behind them.
+    /// What became of events is not written, so what was decided after it waits. Settlements and marks of their rows, written
+    /// now, would find no row, and the row would be inserted as open afterwards.
     fn hold_back(&mut self, batch: Batch) {
         let Batch { redirect, settle, start, release, claim, renew, poll_due, flushes, log, .. } = batch;
         let before = self.unwritten.len();
@@ -474,11 +476,11 @@ impl OutboxWriter {
                 Ok(_) => Marked::Lost,
                 Err(_) => Marked::Unknown,
             };
-            let _ = answer.send(marked); // the attempt is gone when `shutdown_timeout` is over
+            let _ = answer.send(marked); // the attempt is gone when the time of a stop is over
         }
     }
 
-    /// Calls until it is done; `false` where the store says that it is broken. What is in hand at a stop is written first.
+    /// Calls until it is done. `false` where the store says that it is broken, or where the writer is to give up.
     async fn insist<F>(&self, what: &str, call: impl FnMut() -> F) -> bool
     where
         F: Future<Output = Result<(), StoreError>>,

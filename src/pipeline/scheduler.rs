@@ -108,7 +108,8 @@ pub(super) struct Scheduler {
     timers: BinaryHeap<Reverse<(Timestamp, DestinationKey)>>,
     /// Destinations that want a claim, in turn.
     claims: VecDeque<DestinationKey>,
-    claims_under_way: usize,
+    /// Destinations whose claims were handed out and are not answered.
+    claiming: HashSet<DestinationKey>,
     /// Places that the jobs in all queues take.
     queued: usize,
     in_flight: usize,
@@ -201,7 +202,7 @@ impl Scheduler {
             ready: VecDeque::new(),
             timers: BinaryHeap::new(),
             claims: VecDeque::new(),
-            claims_under_way: 0,
+            claiming: HashSet::new(),
             queued: 0,
             in_flight: 0,
             awaited: Vec::new(),
@@ -388,15 +389,24 @@ impl Scheduler {
         let mut back = Vec::new();
         if let After::Waiting(until) = how {
             destination.mark_backlog();
-            if let ClaimState::UnderWay { waiting_lanes, .. } = &mut destination.claim {
-                waiting_lanes.push(lane);
-            }
+            self.note_waiting_lane(lane);
             back.extend(self.take_from_lane(lane, |_| true));
             self.wait_in_store(&back, until);
             self.set_timer(key, until);
         }
         self.reschedule(key, now);
         back
+    }
+
+    /// A row of this lane waits in the store: later ones that claims under way bring, for whatever destination, go back.
+    fn note_waiting_lane(&mut self, lane: Lane) {
+        for key in self.claiming.iter().chain(&self.claims) {
+            if let Some(destination) = self.destinations.get_mut(key)
+                && let ClaimState::UnderWay { waiting_lanes, .. } = &mut destination.claim
+            {
+                waiting_lanes.push(lane);
+            }
+        }
     }
 
     /// What is in memory, queued or in flight.
@@ -443,14 +453,14 @@ impl Scheduler {
     pub(super) fn take_claims(&mut self) -> Vec<DestinationKey> {
         // A place for each row, and what doesn't fit into those: the portion's bytes at the most, but for its last event.
         let one_claim = self.bounds.portion.rows + self.bounds.portion.bytes / PERMIT_BYTES;
-        let expected = self.queued + self.claims_under_way * one_claim;
+        let expected = self.queued + self.claiming.len() * one_claim;
         let room = self.bounds.buffer.saturating_sub(expected) / one_claim;
         // Where nothing is under way there is always room for one: memory that others fill must not stop everything.
         // But only up to a point: what the pace holds up must not be piled up without end.
-        let may_exceed = self.claims_under_way == 0 && self.queued < 2 * self.bounds.buffer;
+        let may_exceed = self.claiming.is_empty() && self.queued < 2 * self.bounds.buffer;
         let room = if may_exceed { room.max(1) } else { room };
         let taken: Vec<_> = self.claims.drain(..room.min(self.claims.len())).collect();
-        self.claims_under_way += taken.len();
+        self.claiming.extend(taken.iter().cloned());
         taken
     }
 
@@ -464,7 +474,7 @@ impl Scheduler {
         now: Timestamp,
     ) -> Vec<Job> {
         let full = self.bounds.portion.is_full(jobs.len(), jobs.iter().map(Job::bytes).sum());
-        self.claims_under_way = self.claims_under_way.saturating_sub(1);
+        self.claiming.remove(key);
         let destination = self.destinations.entry(Arc::clone(key)).or_default();
         let state = std::mem::take(&mut destination.claim);
         let (outdated, waiting_lanes) = match state {
@@ -494,7 +504,7 @@ impl Scheduler {
 
     /// The claim did not come about; the next look asks again.
     pub(super) fn claim_failed(&mut self, key: &DestinationKey) {
-        self.claims_under_way = self.claims_under_way.saturating_sub(1);
+        self.claiming.remove(key);
         if let Some(destination) = self.destinations.get_mut(key) {
             destination.claim = ClaimState::None;
         }

@@ -417,7 +417,8 @@ pub trait Outbox: Send + Sync {
     /// The settings of these integrations changed: the holds that other versions of their settings led to end, and rows that
     /// waited for them are due now. `None` stands for settings that are no more, or that are to be tried again as they are:
     /// every hold that they led to ends. Integrations that are not named here keep their holds, which may be newer than this
-    /// call. What a service asked for stays, and so does the hold of a destination that rows of other integrations wait for.
+    /// call. What a service asked for stays, and so does the hold of a destination that rows of other integrations wait for, unless
+    /// a login was refused there.
     /// Returns how many ended.
     async fn end_outdated_holds(
         &self,

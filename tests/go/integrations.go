@@ -235,8 +235,10 @@ func (d daemon) ask(method, path string, body, answer interface{}) {
 // reads a blank.
 func property(raw map[string]interface{}, typed interface{}, name string) (interface{}, bool) {
 	properties, _ := raw["properties"].(map[string]interface{})
-	_, isFlag := raw[name]
 	_, isSetting := properties[name]
+	_, isFlag := raw[name]
+	// A tracker has a title of its own beside the service's.
+	isFlag = isFlag && !isSetting
 	if typed == nil {
 		if isFlag {
 			return raw[name], true

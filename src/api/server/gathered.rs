@@ -1,9 +1,9 @@
-//! The memory of one large body or answer: a mapping of its own.
+//! The memory of one large body: a mapping of its own.
 //!
 //! hyper gives a body out in small pieces. Kept as they come, the bodies of many connections lie mixed with everything else
 //! that is allocated meanwhile, and the allocator can't give a page back while anything on it is in use. A body that is
 //! larger than the allocator's threshold for mappings does not help either: glibc raises that threshold to the size of
-//! every mapping that is freed, and mimalloc gives freed memory back only when it is called again. A [`Gathered`] is mapped apart, and the system has its memory back when the last
+//! every mapping that is freed. A [`Gathered`] is mapped apart, and the system has its memory back when the last
 //! reader drops the bytes.
 
 use std::io;
@@ -42,12 +42,6 @@ impl Gathered {
     }
 }
 
-/// The same bytes in a mapping of their own; where the system has no memory, as they are.
-pub(super) fn apart(bytes: Bytes) -> Bytes {
-    let Ok(mut gathered) = Gathered::new(bytes.len()) else { return bytes };
-    if gathered.push(&bytes) { gathered.into_bytes() } else { bytes }
-}
-
 impl AsRef<[u8]> for Gathered {
     fn as_ref(&self) -> &[u8] {
         &self.map[..self.len]
@@ -67,6 +61,5 @@ mod tests {
         assert!(gathered.push(b""));
         assert_eq!(gathered.into_bytes(), "1234567890");
         assert_eq!(Gathered::new(0).unwrap().into_bytes(), "");
-        assert_eq!(apart(Bytes::from_static(b"12345")), "12345");
     }
 }

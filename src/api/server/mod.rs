@@ -8,7 +8,7 @@
 //! No client can shut the others out, or take all memory:
 //!
 //! * [`places`]: the number of connections is bounded, in all and for each client address;
-//! * [`memory`]: so are the bytes of large bodies and large answers; their memory goes back to the system with them
+//! * [`memory`]: so are the bytes of large bodies and large answers; a large body goes back to the system with its request
 //!   ([`gathered`]);
 //! * [`patience`]: a client that does not send a head ([`head_reader`]) or read its answer ([`write_timeout`]) in time is
 //!   disconnected, the sooner the fewer places are free;
@@ -41,7 +41,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use hyper::Request;
@@ -208,30 +207,12 @@ impl Server {
         let beyond = answer.body().size_hint().exact().unwrap_or_default().saturating_sub(FREE);
         if beyond > 0 {
             match self.answer_memory.try_reserve(of_client, beyond) {
-                Some(reservation) => {
-                    exchange.hold_memory(reservation);
-                    answer = in_memory_of_its_own(answer).await;
-                }
+                Some(reservation) => exchange.hold_memory(reservation),
                 None => answer = self.refused(Refusal::AnswerMemory, client),
             }
         }
         answer
     }
-}
-
-/// Moves a large answer out of the allocator's memory, which the system may not get back before something else is
-/// allocated. Where the system has no memory, the answer stays where it is.
-async fn in_memory_of_its_own(answer: Response) -> Response {
-    let (head, body) = answer.into_parts();
-    let body = match axum::body::to_bytes(body, usize::MAX).await {
-        Ok(bytes) => Body::from(gathered::apart(bytes)),
-        // An answer of a known size is in memory, and can be read.
-        Err(error) => {
-            tracing::error!(%error, "cannot read an answer that is in memory");
-            return ApiError::Internal.into_response();
-        }
-    };
-    Response::from_parts(head, body)
 }
 
 /// One connection, from its first request to its last.

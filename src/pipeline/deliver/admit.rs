@@ -23,10 +23,10 @@ impl Deliverer {
             (true, false) => return self.revalidate(job),
         }
         if let Some(until) = self.deps.attempts.holds.buckets_until(pace.buckets(), now) {
-            return self.pace(job, until, now);
+            return self.put_off(job, until, now);
         }
         if let Err(wait) = self.deps.pace.admit(&pace) {
-            return self.pace(job, after(now, wait), now);
+            return self.put_off(job, after(now, wait), now);
         }
         self.start(job, prepared);
     }
@@ -50,8 +50,8 @@ impl Deliverer {
         self.note_backlogged(&destination);
     }
 
-    /// It is too early for this one. A long wait (all who share a bucket were sent away) is a rest: the store keeps the rows.
-    fn pace(&mut self, job: Job, until: Timestamp, now: Timestamp) {
+    /// The rate limit allows the attempt only then. For a long wait, the rows go back to the store.
+    fn put_off(&mut self, job: Job, until: Timestamp, now: Timestamp) {
         if until <= now + SHORT_REST {
             return self.scheduler.defer(job, until, now);
         }

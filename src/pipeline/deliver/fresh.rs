@@ -48,7 +48,7 @@ impl Deliverer {
                 self.note_backlogged(&key);
             }
         }
-        let spilled = self.in_hand.spill_down_to(self.deps.in_hand, &self.new_lease(now));
+        let spilled = self.in_hand.spill_down_to(self.most_in_hand, &self.new_lease(now));
         self.keep(spilled, now);
     }
 

@@ -56,7 +56,7 @@ struct Missing {
 impl Missing {
     fn add(&mut self, events: usize, now: Instant) {
         self.unsaid += events;
-        if self.said_at.is_none_or(|at| now >= at + SAY_EVERY) {
+        if self.unsaid > 0 && self.said_at.is_none_or(|at| now >= at + SAY_EVERY) {
             let events = std::mem::take(&mut self.unsaid);
             warn!(events, "the store takes its time: these events are missing in the event log");
             self.said_at = Some(now);
@@ -70,8 +70,11 @@ pub(super) enum Input {
     Fresh(Vec<Fresh>),
     /// Keep the events in hand that have deliveries in these lanes, and tell when that is written.
     KeepLanes(Vec<Lane>, oneshot::Sender<()>),
-    /// A source brings at most so many events before one of them is acknowledged.
-    Prefetch(usize),
+    /// A source brings at most so many events before one of them is acknowledged, and so many as it said before.
+    Prefetch {
+        before: usize,
+        is: usize,
+    },
     Log(Vec<LoggedEvent>),
     Job(Box<Job>),
     /// A delivery that was written without a lease.
@@ -125,9 +128,9 @@ impl DelivererHandle {
         }
     }
 
-    /// A source of events brings at most so many before one of them is acknowledged.
-    pub(in crate::pipeline) fn note_prefetch(&self, prefetch: usize) {
-        let _ = self.inputs.send(Input::Prefetch(prefetch));
+    /// A source of events brings at most so many before one of them is acknowledged, and no longer as many as `before`.
+    pub(in crate::pipeline) fn note_prefetch(&self, before: usize, is: usize) {
+        let _ = self.inputs.send(Input::Prefetch { before, is });
     }
 
     /// Waits until events in hand that have deliveries in these lanes are rows, so that later rows stand behind them.
@@ -153,9 +156,7 @@ impl DelivererHandle {
         let count = events.len();
         events.retain(|event| self.has_room_to_log(logged_bytes(event)));
         let missing = count - events.len();
-        if missing > 0 {
-            self.missing.lock().unwrap_or_else(PoisonError::into_inner).add(missing, Instant::now());
-        }
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner).add(missing, Instant::now());
         if !events.is_empty() {
             let _ = self.inputs.send(Input::Log(events));
         }

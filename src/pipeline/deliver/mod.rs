@@ -105,11 +105,16 @@ pub struct Deliverer {
     scheduler: Scheduler,
     commands: mpsc::UnboundedSender<Command>,
     events: mpsc::UnboundedReceiver<Event>,
-    writing: JoinHandle<()>,
+    /// It returns whether everything was written.
+    writing: JoinHandle<bool>,
     /// What is under way: attempts, and readings of the catalogue.
     under_way: FuturesUnordered<BoxFuture<'static, Completed>>,
     /// Events whose deliveries are attempted before they are rows.
     in_hand: InHand,
+    /// More events than that are not in hand.
+    most_in_hand: usize,
+    /// What the sources said that they bring before an event is acknowledged, together.
+    prefetch: usize,
     /// Events to be kept, which are written together, and when the first of them was.
     to_keep: Vec<Kept>,
     to_keep_since: Option<Timestamp>,
@@ -153,7 +158,6 @@ impl Deliverer {
             commands: command_receiver,
             events: event_sender,
             concurrency: deps.config.concurrency,
-            shutdown_timeout: deps.config.shutdown_timeout,
             condition: deps.condition.clone(),
             broken_until: None,
             unwritten: Unwritten::new(Instant::now()),
@@ -176,6 +180,8 @@ impl Deliverer {
             writing: deps.tasks.spawn(writer.run()),
             under_way: FuturesUnordered::new(),
             in_hand: InHand::default(),
+            most_in_hand: deps.in_hand,
+            prefetch: 0,
             to_keep: Vec::new(),
             to_keep_since: None,
             awaited: 0,
@@ -201,14 +207,19 @@ impl Deliverer {
         self.shut_down(deadline).await;
         drop(self.commands); // the writer ends when nothing more can come
         let written_by = deadline.max(Instant::now() + WRITTEN_WITHIN);
-        if tokio::time::timeout_at(written_by, &mut self.writing).await.is_ok() {
-            return info!("stopped delivering; everything is written");
+        let in_time = tokio::time::timeout_at(written_by, &mut self.writing).await;
+        let has_written_all = match in_time {
+            Ok(ended) => ended,
+            Err(_) => {
+                self.give_up.cancel();
+                self.writing.await
+            }
+        };
+        if has_written_all.unwrap_or_default() {
+            info!("stopped delivering; everything is written");
+        } else {
+            warn!("stopped delivering; the store did not take everything in time");
         }
-        self.give_up.cancel();
-        let _ = self.writing.await;
-        warn!(
-            "stopped delivering; `delivery.shutdown_timeout` is over, and the store did not take everything"
-        );
     }
 
     /// Returns when attempts in flight have to end.
@@ -367,9 +378,10 @@ impl Deliverer {
                 self.keep(spilled, now);
                 self.send(Command::Flush(kept));
             }
-            Input::Prefetch(prefetch) => {
-                self.deps.in_hand = most_in_hand(prefetch);
-                let spilled = self.in_hand.spill_down_to(self.deps.in_hand, &self.new_lease(now));
+            Input::Prefetch { before, is } => {
+                self.prefetch = self.prefetch.saturating_sub(before) + is;
+                self.most_in_hand = most_in_hand(self.prefetch);
+                let spilled = self.in_hand.spill_down_to(self.most_in_hand, &self.new_lease(now));
                 self.keep(spilled, now);
             }
             Input::Log(events) => self.send(Command::Log(events)),
@@ -576,9 +588,10 @@ impl Deliverer {
     }
 }
 
-/// The most events in hand from a source of this prefetch: where it has brought its last one, none could follow.
+/// The most events in hand from sources of this prefetch. It is less than the prefetch, because a source that has reached its
+/// prefetch brings no further event.
 pub fn most_in_hand(prefetch: usize) -> usize {
-    prefetch / 4 * 3
+    (prefetch / 4 * 3).max(1)
 }
 
 /// A number from 0 up to 1, from a fresh UUID's random bits: no more randomness is needed, and no more dependencies.

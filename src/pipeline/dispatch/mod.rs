@@ -130,8 +130,14 @@ impl Dispatcher {
                     for inbound in &batch {
                         watermark.took(inbound.receipt);
                     }
+                    let receipts: Vec<_> = batch.iter().map(|inbound| inbound.receipt).collect();
                     if self.dispatch_or_stand_by(&worked, batch, &mut source, &stop).await.is_err() {
-                        break;
+                        if stop.is_cancelled() {
+                            break;
+                        }
+                        // They are for other nodes by now, and come again to this one where there is no other.
+                        receipts.into_iter().for_each(|receipt| watermark.finish(receipt));
+                        self.until_store_answers(&stop).await;
                     }
                     self.note_prefetch(&source, &mut prefetch);
                 }
@@ -160,7 +166,7 @@ impl Dispatcher {
     fn note_prefetch(&self, source: &impl Source, known: &mut Option<usize>) {
         let now = source.prefetch();
         if let Some(prefetch) = now.filter(|_| now != *known) {
-            self.deliverer.note_prefetch(prefetch);
+            self.deliverer.note_prefetch(known.unwrap_or_default(), prefetch);
             *known = now;
         }
     }
@@ -189,8 +195,10 @@ impl Dispatcher {
         }
     }
 
-    /// [`Self::dispatch`]. Where this node is cut off from the store meanwhile, other nodes dispatch what it had received:
-    /// its batch is then full of repeats, which the store knows.
+    /// [`Self::dispatch`]. Where this node is cut off from the store meanwhile, other nodes dispatch what it had received.
+    ///
+    /// # Errors
+    /// Told to stop, or cut off, before the store took it.
     async fn dispatch_or_stand_by(
         &self,
         worked: &Worked,
@@ -198,14 +206,26 @@ impl Dispatcher {
         source: &mut impl Source,
         stop: &CancellationToken,
     ) -> Result<(), NotWritten> {
-        let mut dispatching = std::pin::pin!(self.dispatch(worked, batch, stop));
+        let stop = stop.child_token();
+        let mut dispatching = std::pin::pin!(self.dispatch(worked, batch, &stop));
         tokio::select! {
             biased;
             outcome = &mut dispatching => return outcome,
             () = self.until_cut_off() => {}
         }
+        // What the store has not taken yet is not offered to it again: another node may have told it by then.
+        stop.cancel();
         source.stand_by().await;
         dispatching.await
+    }
+
+    async fn until_store_answers(&self, stop: &CancellationToken) {
+        while self.outbox.is_cut_off() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(CUT_OFF_CHECK) => {}
+            }
+        }
     }
 
     async fn until_cut_off(&self) {

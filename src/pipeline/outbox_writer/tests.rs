@@ -152,7 +152,6 @@ impl Written {
             commands: command_receiver,
             events: event_sender,
             concurrency: 8,
-            shutdown_timeout: Duration::from_secs(10),
             condition: Condition::default(),
             broken_until: None,
             unwritten: Unwritten::new(Instant::now()),

@@ -55,6 +55,7 @@ impl Scheduler {
     pub(super) fn follow(&mut self, back: &[Job], until: Timestamp) -> Vec<Job> {
         let mut behind = Vec::new();
         for first in back {
+            self.note_waiting_lane(first.delivery.lane);
             let is_behind = |job: &Job| job.delivery.id > first.delivery.id;
             behind.extend(self.take_from_lane(first.delivery.lane, is_behind));
         }

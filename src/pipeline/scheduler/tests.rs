@@ -196,6 +196,20 @@ fn what_is_later_in_the_lane_of_a_waiting_delivery_goes_back_behind_it() {
 }
 
 #[test]
+fn a_claim_of_another_destination_does_not_pass_a_row_of_its_lane_that_began_to_wait() {
+    let mut scheduler = scheduler();
+    assert!(scheduler.enqueue(job(5, "former", 7), start()).is_empty());
+    assert_eq!(scheduler.next(start()).map(|job| job.delivery.id.0), Some(5));
+    scheduler.note_backlog(&key("new"), start(), start());
+    assert_eq!(scheduler.take_claims(), [key("new")]);
+    // The settings changed: later rows of the lane are bound for the new destination.
+    finished(&mut scheduler, "former", 7, After::Waiting(start() + 60.seconds()), start());
+    let back = scheduler.claimed(&key("new"), vec![job(9, "new", 7), job(10, "new", 8)], false, start());
+    assert_eq!(ids(&back), [9], "it waits behind the other in the store");
+    assert_eq!(scheduler.next(start()).map(|job| job.delivery.id.0), Some(10));
+}
+
+#[test]
 fn while_rows_wait_in_the_store_new_ones_go_behind_them() {
     let mut scheduler = scheduler();
     scheduler.note_backlog(&key("room"), start(), start());

@@ -192,8 +192,8 @@ impl StatusPoller {
         match self.watches.settle_watch(settled).await {
             Ok(true) => self.arrived.notify_one(),
             Ok(false) => {}
-            // The watch is due again when its claim ends.
-            Err(error) => store_calls::log(&error, "write what became of a build"),
+            // The watch is due again when its claim ends. What it found held is known to this node alone until then.
+            Err(error) => return store_calls::log(&error, "write what became of a build"),
         }
         self.holds.written(&held);
     }
@@ -233,7 +233,7 @@ impl StatusPoller {
         let now = self.clock.now();
         let destination: DestinationKey = Arc::clone(&pace.destination.key.0);
         let held = self.holds.buckets_until(pace.buckets(), now);
-        // What throttles deliveries throttles questions.
+        // A held destination is not asked.
         let held = held.max(self.holds.destination_until(&destination, now));
         held.or_else(|| self.pace.admit(pace).err().map(|wait| after(now, wait)))
     }

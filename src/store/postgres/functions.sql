@@ -550,7 +550,7 @@ BEGIN
           AND h.cause NOT IN ('throttled', 'quota')
           AND EXISTS (SELECT 1 FROM unnest(integrations, fingerprints) AS c (integration, fingerprint)
                       WHERE c.integration = h.made_by AND c.fingerprint IS DISTINCT FROM h.fingerprint)
-          AND NOT (h.kind = 'destination'
+          AND NOT (h.kind = 'destination' AND h.cause <> 'misconfigured'
                    AND EXISTS (SELECT 1 FROM deliveries AS d
                                WHERE d.destination = h.name AND d.state = 0 AND d.integration <> h.made_by))
         RETURNING h.made_by

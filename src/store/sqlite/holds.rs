@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 use super::rows::{HOLD, change, find, hold as read, ms, prepare};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::store::columns::signed;
-use crate::store::{Hold, HoldKey, LatestWaits, Result};
+use crate::store::{Hold, HoldCause, HoldKey, LatestWaits, Result};
 
 /// Begins a hold, or prolongs it; a longer one stays.
 pub(super) fn begin(connection: &Connection, hold: &Hold) -> Result<()> {
@@ -87,7 +87,9 @@ pub(super) fn end_outdated(
         if !is_outdated || hold.cause.ends_by_time_alone() {
             continue;
         }
+        // Of a refused login, the corrected settings are no less than what heals it.
         if let HoldKey::Destination(destination) = &hold.key
+            && hold.cause != HoldCause::Misconfigured
             && find(connection, SHARED, params![destination, made_by.0])?.unwrap_or_default()
         {
             continue;

@@ -26,7 +26,7 @@ pub(super) fn digest_of(origin: &Origin) -> Option<BodyDigest> {
 
 const IS_KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM events WHERE id = ?1 AND wanted = 1
                                        AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.seq = events.seq))";
-const IN_INBOX: &str = "SELECT EXISTS (SELECT 1 FROM inbox WHERE seq = ?1)";
+const NUMBER_IN_INBOX: &str = "SELECT EXISTS (SELECT 1 FROM inbox WHERE seq = ?1)";
 
 /// Rows of a lane, or of a destination, that wait.
 const IN_LANE: &str =
@@ -44,7 +44,7 @@ pub(super) fn look_up(connection: &Connection, asked: &[Asked]) -> Result<Vec<Kn
 fn look_up_one(connection: &Connection, asked: &Asked, any_waits: bool) -> Result<Known> {
     let is_repeat = match &asked.repeat {
         RepeatOf::Id(id) => find(connection, IS_KNOWN, [id.as_str()])?.unwrap_or(false),
-        RepeatOf::Inbox(number) => !find(connection, IN_INBOX, [number])?.unwrap_or(false),
+        RepeatOf::Inbox(number) => !find(connection, NUMBER_IN_INBOX, [number])?.unwrap_or(false),
     };
     if is_repeat {
         return Ok(Known::Repeat);

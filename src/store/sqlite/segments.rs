@@ -115,8 +115,10 @@ impl Segments {
         let length = self.buffer.len() as u64;
         self.buffer.clear();
         if written.is_err() {
-            // How much of it is in the file is not known, so that no place behind it is.
-            self.current = None;
+            // How much of it is in the file is not known. The next one goes to this place, or to a new file.
+            if current.file.set_len(current.length).is_err() {
+                self.current = None;
+            }
             return written;
         }
         current.length += length;

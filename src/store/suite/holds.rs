@@ -207,6 +207,19 @@ pub(super) async fn a_shared_destination_is_not_freed_by_new_settings<B: Backend
     assert_eq!(case.claim("a", "hook", at(9999)).await, [others]);
 }
 
+/// A login that was refused is refused whoever uses it, and corrected settings are worth one more attempt.
+pub(super) async fn a_refused_login_ends_with_new_settings_though_others_wait_for_it<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let others = case.write("e1", delivery().of("other"), at(0)).await;
+    let refused = hold_on(HoldKey::Destination("hook".into()), HoldCause::Misconfigured, at(9999));
+    case.hold(made_under(refused, "slack", 1), at(1)).await;
+    assert_eq!(case.claim("a", "hook", at(2)).await, []);
+
+    let now = [(IntegrationId::new("slack"), Some(Fingerprint(2)))];
+    assert_eq!(case.store.end_outdated_holds(&now, at(3)).await.unwrap(), 1);
+    assert_eq!(case.claim("a", "hook", at(3)).await, [others]);
+}
+
 pub(super) async fn new_settings_end_what_was_held_under_the_old_ones<B: Backend>() {
     let case = Case::<B>::new().await;
     let changed = case.write("e1", delivery().leased("a", at(0)), at(0)).await;

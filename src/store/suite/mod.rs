@@ -275,6 +275,7 @@ macro_rules! promises {
                     new_settings_end_what_was_held_under_the_old_ones,
                     new_settings_end_holds_of_every_kind_but_what_the_service_asked_for,
                     a_shared_destination_is_not_freed_by_new_settings,
+                    a_refused_login_ends_with_new_settings_though_others_wait_for_it,
                     an_integration_that_is_gone_holds_nothing,
                     waits_of_another_clock_are_shortened,
                 }

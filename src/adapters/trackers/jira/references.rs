@@ -436,7 +436,7 @@ mod tests {
         assert!(!Arc::ptr_eq(&first, &pattern("[A-Z]+-[1-9]")));
     }
 
-    /// One that backtracks would not end in anybody's life.
+    /// An engine that backtracks would take exponential time.
     #[test]
     fn a_pattern_that_would_backtrack_ends() {
         let text = "a".repeat(100_000) + "!";
