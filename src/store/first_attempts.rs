@@ -43,17 +43,20 @@ pub enum RepeatOf {
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub repeat: RepeatOf,
+    /// One of each delivery.
     pub lanes: Vec<(Lane, DestinationKey)>,
 }
 
 /// What the store says of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Known {
     /// It is a repeat: see [`RepeatOf`].
     Repeat,
-    /// Rows wait in the store of one of its lanes or destinations. Its own must stand behind them.
-    Behind,
-    New,
+    New {
+        /// The deliveries that must stand behind rows of their lanes or destinations, which wait in the store: their places
+        /// in [`Asked::lanes`].
+        behind: Vec<usize>,
+    },
 }
 
 /// An event that was in hand, with what became of all its deliveries.

@@ -27,13 +27,16 @@ const KEPT_WITHIN: Duration = Duration::from_millis(10);
 impl Deliverer {
     /// Takes an event in hand, and schedules its deliveries.
     pub(super) fn take_in_hand(&mut self, event: Fresh, now: Timestamp) {
-        let Fresh { kept, permits } = event;
+        let Fresh { kept, permits, behind } = event;
         let jobs: Vec<_> =
             kept.deliveries.iter().map(|new| delivery(&kept.event, new)).zip(permits).collect();
         let (event, entered) = (Arc::clone(&kept.event), kept.received_at);
         self.in_hand.take(kept, now);
-        for (delivery, permit) in jobs {
+        for (at, (delivery, permit)) in jobs.into_iter().enumerate() {
             let key = Arc::clone(&delivery.destination);
+            if behind.contains(&at) {
+                self.scheduler.note_backlog(&key, now, now);
+            }
             let job = Job {
                 concurrency: self.concurrency(&delivery),
                 delivery,

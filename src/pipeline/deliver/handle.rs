@@ -26,6 +26,9 @@ const WRITTEN_WITHIN: Duration = Duration::from_secs(60);
 pub(in crate::pipeline) struct Fresh {
     pub(in crate::pipeline) kept: Kept,
     pub(in crate::pipeline) permits: Vec<OwnedSemaphorePermit>,
+    /// The deliveries that must stand behind rows which wait in the store, by their places in the event: they become rows at
+    /// once. Those of which the scheduler itself knows that need not be named here.
+    pub(in crate::pipeline) behind: Vec<usize>,
 }
 
 /// The most bytes of events that wait to be written to the event log. While the store is away, further ones are missing

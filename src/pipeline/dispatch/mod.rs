@@ -362,21 +362,21 @@ impl Dispatcher {
         let (mut fresh, mut rows): (Vec<Fresh>, Vec<Wanted>) = (Vec::new(), Vec::new());
         let mut lanes_of_rows = HashSet::new();
         for (wanted, known) in wanted.into_iter().zip(known) {
-            if known == Known::Repeat {
+            let Known::New { behind } = known else {
                 log_repeat(source, &wanted.dispatched.event);
                 if let Origin::Inbox(number) = wanted.dispatched.origin {
                     sorted.discard.push(number);
                 }
                 sorted.note_written(wanted.dispatched.event.id.clone());
                 continue;
-            }
-            let is_new = known == Known::New && !wanted.lanes().any(|lane| lanes_of_rows.contains(&lane));
-            let permits = self.memory_permits(&wanted).filter(|_| is_new);
+            };
+            let row_first = wanted.row_first || wanted.lanes().any(|lane| lanes_of_rows.contains(&lane));
+            let permits = if row_first { None } else { self.memory_permits(&wanted) };
             if let (Some(first), Some(permits)) = (self.outbox.first_attempts(), permits) {
                 let kept = self.in_hand(first, wanted);
                 log_in_hand(source, &kept);
                 sorted.entered.remove(&kept.event.id);
-                fresh.push(Fresh { kept, permits });
+                fresh.push(Fresh { kept, permits, behind });
             } else {
                 lanes_of_rows.extend(wanted.lanes());
                 rows.push(wanted);
@@ -386,14 +386,15 @@ impl Dispatcher {
         self.write_rows(source, rows, sorted, stop).await
     }
 
-    /// What the store knows of events that may be attempted before a row is written.
+    /// What the store knows of events that may be attempted before a row is written. Of the others it is not asked.
     async fn look_up(
         &self,
         source: &'static str,
         wanted: &[Wanted],
         stop: &CancellationToken,
     ) -> Result<Vec<Known>, NotWritten> {
-        let Some(first) = self.outbox.first_attempts() else { return Ok(vec![Known::Behind; wanted.len()]) };
+        let unknown = || Known::New { behind: Vec::new() };
+        let Some(first) = self.outbox.first_attempts() else { return Ok(vec![unknown(); wanted.len()]) };
         let asked: Vec<_> = wanted.iter().filter(|wanted| !wanted.row_first).map(asked).collect();
         let mut found = if asked.is_empty() {
             Vec::new()
@@ -402,17 +403,14 @@ impl Dispatcher {
         }
         .into_iter();
         let known = wanted.iter().map(|wanted| {
-            if wanted.row_first { Known::Behind } else { found.next().unwrap_or(Known::Behind) }
+            if wanted.row_first { unknown() } else { found.next().unwrap_or_else(unknown) }
         });
         Ok(known.collect())
     }
 
-    /// Places in memory for the deliveries of an event; `None` where they don't fit, or must stand behind rows.
+    /// Places in memory for the deliveries of an event; `None` where they don't fit.
     fn memory_permits(&self, wanted: &Wanted) -> Option<Vec<OwnedSemaphorePermit>> {
         let Dispatched { event, deliveries, .. } = &wanted.dispatched;
-        if deliveries.iter().any(|delivery| self.deliverer.has_backlog(&delivery.destination)) {
-            return None;
-        }
         deliveries.iter().map(|_| self.deliverer.memory_permit(event.raw.len())).collect()
     }
 

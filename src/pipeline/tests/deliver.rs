@@ -26,7 +26,7 @@ impl Pipeline {
             history: true,
             deliveries: dispatched.deliveries.into_iter().map(kept).collect(),
         };
-        self.handle.hand_over(vec![Fresh { kept, permits }]);
+        self.handle.hand_over(vec![Fresh { kept, permits, behind: Vec::new() }]);
     }
 
     async fn until_heard(&self, calls: usize) {

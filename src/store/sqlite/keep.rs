@@ -49,14 +49,15 @@ fn look_up_one(connection: &Connection, asked: &Asked, any_waits: bool) -> Resul
     if is_repeat {
         return Ok(Known::Repeat);
     }
-    for (lane, destination) in asked.lanes.iter().filter(|_| any_waits) {
+    let mut behind = Vec::new();
+    for (at, (lane, destination)) in asked.lanes.iter().enumerate().filter(|_| any_waits) {
         if find(connection, IN_LANE, [lane.0])?.unwrap_or(false)
             || find(connection, AT_DESTINATION, [destination])?.unwrap_or(false)
         {
-            return Ok(Known::Behind);
+            behind.push(at);
         }
     }
-    Ok(Known::New)
+    Ok(Known::New { behind })
 }
 
 /// Writes a batch. The JSON that goes to history is in its file before the transaction commits.
