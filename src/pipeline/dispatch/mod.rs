@@ -402,9 +402,9 @@ impl Dispatcher {
             self.insist(source, stop, || first.look_up(asked.clone())).await?
         }
         .into_iter();
-        let known = wanted.iter().map(|wanted| {
-            if wanted.row_first { unknown() } else { found.next().unwrap_or_else(unknown) }
-        });
+        let known = wanted
+            .iter()
+            .map(|wanted| if wanted.row_first { unknown() } else { found.next().unwrap_or_else(unknown) });
         Ok(known.collect())
     }
 

@@ -135,6 +135,25 @@ fn what_was_under_way_when_the_rest_began_is_no_further_strike() {
 }
 
 #[test]
+fn a_refused_login_and_an_outage_are_counted_apart() {
+    let refused = Failure::LoginRefused("answered 401".to_owned());
+    let login = |until| Effect::HoldDestination { until, cause: HoldCause::Misconfigured, shared: false };
+    let mut case = Case::default();
+    let (mut at, rest) = (now(), 5.seconds());
+    for _ in 0..4 {
+        case.after(&Effect::Strike { rest: Some(at + rest) }, "#ops", at);
+        at += rest;
+    }
+    assert_eq!(case.strikes(&unavailable(), "#ops", 1, at), 4);
+    assert_eq!(case.strikes(&refused, "#ops", 1, at), 0, "no login was refused before");
+    case.after(&login(at + rest), "#ops", at);
+    assert_eq!(case.held(&destination(), at), Some((HoldCause::Misconfigured, 1)));
+    at += rest;
+    assert_eq!(case.strikes(&refused, "#ops", 1, at), 1);
+    assert_eq!(case.strikes(&unavailable(), "#ops", 1, at), 0, "it answered");
+}
+
+#[test]
 fn an_outage_lasts_from_the_first_failure_to_the_next_answer() {
     let mut case = Case::default();
     let outage = |case: &Case, at| {

@@ -136,7 +136,10 @@ async fn skeletons(words: &str) -> Vec<(String, Vec<String>)> {
     let audited =
         AuditEntry { object: words.to_owned(), fields: vec![words.to_owned()], ..audit("token.create") };
     api.store.create_token(row, audited).await.unwrap();
-    api.put(&token, "/projects/42/integrations/slack", &json!({ "webhook": HOOK, "channel": "#ops" })).await;
+    // A text with a NUL is refused as a setting, and can't be read in a query.
+    let settable = words.replace('\0', "");
+    let slack = json!({ "webhook": HOOK, "channel": "#ops", "username": settable });
+    assert_eq!(api.put(&token, "/projects/42/integrations/slack", &slack).await.status, 200);
     let push = |id: &str| {
         let json = json!({
             "object_kind": "push", "ref": format!("refs/heads/{words}"), "user_name": words, "extra": words,
@@ -181,8 +184,6 @@ async fn skeletons(words: &str) -> Vec<(String, Vec<String>)> {
     let newest = DeliveryFilter { limit: 1, ..DeliveryFilter::default() };
     let delivery = api.store.deliveries(newest).await.unwrap()[0].id;
     let number = api.store.list_quarantined(None, 1).await.unwrap()[0].number;
-    // A query with a NUL can't be read, and filters nothing.
-    let asked = words.replace('\0', "");
     let person = Person::with(&api, &token).await;
     let mut pages = Vec::new();
     for path in [
@@ -194,11 +195,15 @@ async fn skeletons(words: &str) -> Vec<(String, Vec<String>)> {
         "/-/events/told".to_owned(),
         "/-/events/untold".to_owned(),
         "/-/holds".to_owned(),
+        "/-/login".to_owned(),
+        "/-/preview".to_owned(),
+        "/-/projects/42".to_owned(),
+        "/-/projects/42/slack".to_owned(),
         "/-/quarantine".to_owned(),
         format!("/-/quarantine/{number}"),
         "/-/audit".to_owned(),
-        format!("/-/deliveries?{}", encoded(&[("project", &asked), ("integration", &asked)])),
-        format!("/-/events?{}", encoded(&[("project", &asked)])),
+        format!("/-/deliveries?{}", encoded(&[("project", &settable), ("integration", &settable)])),
+        format!("/-/events?{}", encoded(&[("project", &settable), ("integration", &settable)])),
     ] {
         let page = person.get(&path).await;
         assert_eq!(page.status, 200, "{path}: {}", page.text);
