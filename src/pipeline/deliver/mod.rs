@@ -208,12 +208,11 @@ impl Deliverer {
         drop(self.commands); // the writer ends when nothing more can come
         let written_by = deadline.max(Instant::now() + WRITTEN_WITHIN);
         let in_time = tokio::time::timeout_at(written_by, &mut self.writing).await;
-        let has_written_all = match in_time {
-            Ok(ended) => ended,
-            Err(_) => {
-                self.give_up.cancel();
-                self.writing.await
-            }
+        let has_written_all = if let Ok(ended) = in_time {
+            ended
+        } else {
+            self.give_up.cancel();
+            self.writing.await
         };
         if has_written_all.unwrap_or_default() {
             info!("stopped delivering; everything is written");

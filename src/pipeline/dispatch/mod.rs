@@ -136,7 +136,9 @@ impl Dispatcher {
                             break;
                         }
                         // They are for other nodes by now, and come again to this one where there is no other.
-                        receipts.into_iter().for_each(|receipt| watermark.finish(receipt));
+                        for receipt in receipts {
+                            watermark.finish(receipt);
+                        }
                         self.until_store_answers(&stop).await;
                     }
                     self.note_prefetch(&source, &mut prefetch);
