@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -17,6 +18,8 @@ use crate::usage::Usage;
 
 /// How long one may take to stop.
 const STOP_BOUND: Duration = Duration::from_secs(15);
+/// The number of the signal that asks a process to end.
+const TERM: i32 = 15;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,9 +115,9 @@ impl Running {
         String::from_utf8_lossy(&log[log.len().saturating_sub(4000)..]).into_owned()
     }
 
-    /// Asks it to stop, and waits until it has. Where destinations hang (`hanging`), it may say that it couldn't wait
-    /// for them.
-    pub async fn stop(mut self, hanging: bool) -> Result<()> {
+    /// Asks it to stop, and waits until it has. Where destinations hang, or it was started a moment ago (`in_disorder`), it
+    /// may say that it couldn't wait for them, or end before it listens to signals.
+    pub async fn stop(mut self, in_disorder: bool) -> Result<()> {
         ensure!(self.process.exited().is_none(), "it ended before it was asked to:\n{}", self.said());
         self.process.signal("TERM");
         let stopped = async {
@@ -126,7 +129,10 @@ impl Running {
             }
         };
         match tokio::time::timeout(STOP_BOUND, stopped).await {
-            Ok(status) if status.success() || (hanging && status.code() == Some(1)) => Ok(()),
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) if in_disorder && (status.code() == Some(1) || status.signal() == Some(TERM)) => {
+                Ok(())
+            }
             Ok(status) => bail!("it did not stop in order ({status}):\n{}", self.said()),
             Err(_) => bail!("it did not stop within {STOP_BOUND:?}:\n{}", self.said()),
         }

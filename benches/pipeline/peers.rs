@@ -98,6 +98,7 @@ pub fn alertmanager(job: &Job, of_run: &Path) -> Result<Command> {
 
 /// Posts events as alerts, each until it is accepted.
 async fn post_alerts(port: u16, events: Vec<Event>) -> Result<()> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build()?;
     let url = format!("http://127.0.0.1:{port}/api/v2/alerts");
     let posted = stream::iter(events).map(|event| {

@@ -24,10 +24,11 @@ use page::{Block, Page};
 use stage::Stage;
 
 /// The pages, each with the number of its blocks that can't be run. It is written here, so that a further one is noticed.
-const PAGES: [(&str, usize); 7] = [
+const PAGES: [(&str, usize); 8] = [
     ("README.md", 6),
     ("CONTRIBUTING.md", 3),
     ("CHANGELOG.md", 0),
+    ("docs/capacity.md", 0),
     ("docs/operators.md", 4),
     ("docs/publishers.md", 0),
     ("docs/teams.md", 0),

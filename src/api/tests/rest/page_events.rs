@@ -195,7 +195,6 @@ async fn skeletons(words: &str) -> Vec<(String, Vec<String>)> {
         "/-/events/told".to_owned(),
         "/-/events/untold".to_owned(),
         "/-/holds".to_owned(),
-        "/-/login".to_owned(),
         "/-/preview".to_owned(),
         "/-/projects/42".to_owned(),
         "/-/projects/42/slack".to_owned(),
