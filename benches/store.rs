@@ -17,7 +17,7 @@ use forgebell::store::seal::Keyring;
 use forgebell::store::sqlite::Sqlite;
 use forgebell::store::{
     AttemptRecord, Claim, Delivery, Dispatched, Lane, Lease, Ledger, NewDelivery, NewState, NodeId, Origin,
-    Outbox, Settled,
+    Outbox, Remembered, Settled,
 };
 use jiff::Timestamp;
 
@@ -305,8 +305,7 @@ fn dispatched(template: &Event, n: usize, lease: Option<Lease>) -> Dispatched {
         event: Arc::new(event(template, n)),
         origin: Origin::Broker { digest: None, redelivered: false },
         deliveries: vec![delivery],
-        seen: None,
-        log: None,
+        remembered: Remembered::default(),
     }
 }
 

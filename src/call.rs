@@ -1,10 +1,10 @@
-//! What is sent over a wire, and what its answer means: data only.
+//! Requests, their answers, and the meaning of answers. This module contains only data.
 //!
-//! An adapter makes a [`Call`]: a [`Request`] and how its answer is read. `wire` sends the request and brings a
-//! [`Response`]; the call's reader turns that into an [`Answer`]. A call has a result type: [`Sent`] for deliveries. A
-//! [`Failure`] is named by its consequence, and keeps its type until `pipeline::retry` has decided what follows. A
-//! [`Bucket`] limits the pace of calls. [`Mail`] is in `mail.rs`; `status.rs` reads answers that have no code of the
-//! service in them.
+//! An adapter makes a [`Call`]: a [`Request`] and the reader of its answer. `wire` sends the request and returns a
+//! [`Response`]; the call's reader turns the response into an [`Answer`]. A call has a result type: [`Sent`] for
+//! deliveries. A [`Failure`] is named by its consequence, and keeps its type until `pipeline::retry` has decided what
+//! follows. A [`Bucket`] limits the pace of calls. [`Mail`] is in `mail.rs`; `status.rs` reads answers that contain no
+//! code of the service.
 
 mod commit_status;
 mod health;
@@ -25,19 +25,19 @@ pub use health::Health;
 pub use mail::{Mail, Mailbox, SmtpReply, SmtpStage};
 pub use status::{CUT, by_status, describe, excerpt, is_page, unavailable};
 
-/// A request, and how its answer is read. `T` is what the last call of a chain results in.
+/// A request, and the reader of its answer. `T` is the result of the last call of a chain.
 pub struct Call<T> {
     pub request: Request,
     pub read: Read<T>,
-    /// How the chain goes on where no answer came at all; `None` where the chain has failed then.
+    /// How the chain continues if no answer came; `None` where the chain fails then.
     pub on_no_response: Option<OnNoResponse<T>>,
     pub receiver: Receiver,
-    /// What the answer before this call came to, where that changes nothing for the delivery and the operator should know it
-    /// (a transition that a tracker refused). It goes to the log.
+    /// A remark about the previous answer for the log, where the answer does not affect the delivery but the operator
+    /// should know it (such as a transition that a tracker refused).
     pub remark: Option<String>,
 }
 
-/// Reads an answer. It may hold what it needs to know; it is called once.
+/// Reads an answer. The reader may own data that it needs. It is called once.
 pub type Read<T> = Box<dyn FnOnce(&Response) -> Answer<T> + Send>;
 
 /// Goes on without an answer, given why none came.
@@ -48,8 +48,8 @@ pub type OnNoResponse<T> = Box<dyn FnOnce(&str) -> Answer<T> + Send>;
 pub enum Receiver {
     /// The service that the integration is for.
     Service,
-    /// Another one that is asked first, such as the forge's API. Its failures defer the delivery, and are not held
-    /// against the service.
+    /// Another service that is asked first, such as the forge's API. Its failures defer the delivery, and do not count
+    /// against the integration's service.
     Other,
 }
 
@@ -95,33 +95,33 @@ impl<T: 'static> Call<T> {
         }
     }
 
-    /// The same call; where no answer comes, it goes on like this instead of failing.
+    /// The call with a continuation for the case that no answer comes. Without one, the chain fails then.
     #[must_use]
     pub fn or_else_on_no_response(self, go_on: impl FnOnce(&str) -> Answer<T> + Send + 'static) -> Self {
         Self { on_no_response: Some(Box::new(go_on)), ..self }
     }
 
-    /// The same call, with what is to be logged before it: see [`Call::remark`].
+    /// The call with a remark for the log: see [`Call::remark`].
     #[must_use]
     pub fn remarking(self, remark: String) -> Self {
         Self { remark: Some(remark), ..self }
     }
 
-    /// The same call, to another service than the integration's: see [`Receiver::Other`].
+    /// The call, marked as a call to another service than the integration's: see [`Receiver::Other`].
     #[must_use]
     pub fn to_other_service(self) -> Self {
         Self { receiver: Receiver::Other, ..self }
     }
 }
 
-/// Only a bug in a transport brings an answer of another kind than the request.
+/// The answer where a transport returned a response of another kind than the request, which is a bug.
 fn unexpected<T>() -> Answer<T> {
     Answer::Failed(Failure::Rejected(
         "a bug of ours: the answer is of another kind than the request".to_owned(),
     ))
 }
 
-/// What goes over a wire.
+/// A request over one of the wires.
 #[derive(Clone, Debug)]
 pub enum Request {
     Http(HttpRequest),
@@ -136,11 +136,11 @@ pub struct TcpRequest {
     pub host: String,
     pub port: u16,
     pub body: Bytes,
-    /// For the whole of it: connecting, writing, closing.
+    /// The limit for connecting, writing and closing together.
     pub timeout: Duration,
     /// The body as people may see it: with passwords and keys masked.
     pub shown: Bytes,
-    /// Whom the service will call for us, host and port: it may go nowhere that we may not.
+    /// The hosts and ports that the service will call on our behalf. The guard must allow them too.
     pub onward: Vec<(String, u16)>,
 }
 
@@ -157,27 +157,28 @@ pub struct HttpRequest {
     pub url: url::Url,
     pub headers: Vec<(&'static str, String)>,
     pub body: Bytes,
-    /// The fields of the body whose values are credentials: of a form, or at the top of a JSON object. Of the address all
-    /// but its origin is taken for a credential, and of the headers all but those of [`HttpRequest::is_public`].
+    /// The fields of the body whose values are credentials: of a form, or at the top of a JSON object. In the address,
+    /// everything except the origin counts as a credential; in the headers, everything except those of
+    /// [`HttpRequest::is_public`].
     pub secret_fields: &'static [&'static str],
-    /// For the whole of it: connecting, sending, reading the answer.
+    /// The limit for connecting, sending and reading the answer together.
     pub timeout: Duration,
     pub egress: Egress,
     /// Whether the server must prove its name with a certificate. An integration may switch that off for a server of
     /// its own.
     pub verify_tls: bool,
-    /// How much of the answer's body is read, in bytes. With HTTP/1 what is longer costs its connection.
+    /// How much of the answer's body is read, in bytes. With HTTP/1, a longer answer ends its connection.
     pub answer_limit: usize,
-    /// How long the answer may be reused for the same request: only for what does not change.
+    /// How long the answer may be reused for the same request. Set only for answers that do not change.
     pub keep: Option<Duration>,
 }
 
-/// Whose address it is.
+/// Who set an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Egress {
-    /// An integration's, which any maintainer may have set: the guard judges where it leads.
+    /// The address is from an integration, so any maintainer may have set it. The guard checks it.
     Public,
-    /// The operator's own, from the daemon's configuration: it may be in a private network.
+    /// The address is from the operator's configuration, so it may be in a private network.
     Operator,
 }
 
@@ -223,7 +224,7 @@ const PUBLIC_HEADERS: [&str; 11] = [
 ];
 
 impl HttpRequest {
-    /// What services answer is short: of more than this, nothing is read.
+    /// The default limit of an answer, in bytes. Answers are short, and nothing beyond the limit is read.
     pub const ANSWER_LIMIT: usize = 64 * 1024;
 
     /// A request without headers or a body, with the time-out that chat services get.
@@ -266,7 +267,7 @@ impl HttpRequest {
         }
     }
 
-    /// The same request; these fields of its body are credentials: see [`HttpRequest::secret_fields`].
+    /// The request, with these fields of its body marked as credentials: see [`HttpRequest::secret_fields`].
     #[must_use]
     pub fn with_secret_fields(self, secret_fields: &'static [&'static str]) -> Self {
         Self { secret_fields, ..self }
@@ -277,7 +278,7 @@ impl HttpRequest {
         PUBLIC_HEADERS.contains(&header)
     }
 
-    /// Where it goes, as far as anyone may see: scheme and host, no path, no query.
+    /// The visible part of the address: scheme and host, no path, no query.
     pub fn origin(&self) -> String {
         self.url.origin().ascii_serialization()
     }
@@ -289,14 +290,14 @@ impl fmt::Debug for HttpRequest {
     }
 }
 
-/// As JSON. Most bodies have less than a kilobyte, and are written without moving them.
+/// A body as JSON. Most bodies have less than a kilobyte, so the buffer need not grow.
 fn json(body: &impl serde::Serialize) -> Bytes {
     let mut json = Vec::with_capacity(1024);
     serde_json::to_writer(&mut json, body).expect("our own JSON can be written");
     json.into()
 }
 
-/// What limits the pace: at most `burst` at once, then one `every` so often.
+/// A rate limit: at most `burst` calls at once, then one in each period `every`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket {
     pub key: BucketKey,
@@ -305,21 +306,21 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// `count` messages in `per`, with bursts of up to `burst`, for all requests with the same key parts. `kind` keeps
-    /// apart what happens to have the same parts (`slack webhook`, `slack workspace`).
+    /// `count` messages in `per`, with bursts of up to `burst`, for all requests with the same key parts. `kind`
+    /// distinguishes buckets that have the same parts by chance (`slack webhook`, `slack workspace`).
     pub fn new(kind: &'static str, parts: &[&str], count: u32, per: Duration, burst: u32) -> Self {
         Self { key: BucketKey::digest(kind, parts), every: per / count.max(1), burst: burst.max(1) }
     }
 }
 
-/// What limits the pace of deliveries to one target.
+/// The rate limits of deliveries to one target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// What a rate limit or a hold of the service belongs to.
+    /// The bucket of the destination. Rate limits and holds of the service refer to it.
     pub destination: Bucket,
     /// Buckets that other destinations take from too: a token, a workspace, a host. The widest is the last.
     pub shared: Vec<Bucket>,
-    /// How many calls one attempt takes from each bucket at most: all are taken before the first call.
+    /// The most calls that one attempt takes from each bucket. All are taken before the first call.
     pub calls: u32,
 }
 
@@ -329,21 +330,21 @@ impl Pace {
         Self { destination, shared: Vec::new(), calls: 1 }
     }
 
-    /// The same, limited by this bucket too.
+    /// The pace, limited by this bucket too.
     #[must_use]
     pub fn and(mut self, shared: Bucket) -> Self {
         self.shared.push(shared);
         self
     }
 
-    /// The same for an attempt of so many calls.
+    /// The pace for an attempt of so many calls.
     #[must_use]
     pub fn calls(self, calls: u32) -> Self {
         Self { calls, ..self }
     }
 
-    /// The bucket that most destinations take from. Among nodes that share a store, one node works all of them, so that the
-    /// limit holds.
+    /// The bucket that most destinations share. If nodes share a store, one node works all destinations of this bucket,
+    /// so that the limit is kept.
     pub fn widest(&self) -> &Bucket {
         self.shared.last().unwrap_or(&self.destination)
     }
@@ -354,7 +355,7 @@ impl Pace {
     }
 }
 
-/// Names a bucket. A stable digest, since it is made of secrets and is stored and logged.
+/// Names a bucket. It is a stable digest, because its parts are secret and the key is stored and logged.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BucketKey(pub Arc<str>);
 
@@ -368,7 +369,7 @@ impl BucketKey {
     }
 }
 
-/// What came back.
+/// The response to a request.
 #[derive(Clone, Debug)]
 pub enum Response {
     Http(HttpResponse),
@@ -385,7 +386,7 @@ pub struct HttpResponse {
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: Bytes,
-    /// When it came, for headers that name a moment rather than a wait.
+    /// The time of arrival, for headers that name a moment instead of a wait.
     pub at: Timestamp,
 }
 
@@ -411,7 +412,7 @@ impl HttpResponse {
     }
 }
 
-/// What an answer means.
+/// The meaning of a response.
 #[expect(
     clippy::large_enum_variant,
     reason = "an answer is taken apart at once, and a step of a chain is its usual form"
@@ -419,7 +420,7 @@ impl HttpResponse {
 pub enum Answer<T> {
     /// The chain of calls has its result.
     Done(T),
-    /// That was a step: this call is the next.
+    /// The chain continues with this call.
     Next(Call<T>),
     /// The service answered, and there is nothing to do ("no such issue", "muted until …"): neither a success nor a
     /// failure. The reason is for people.
@@ -427,41 +428,42 @@ pub enum Answer<T> {
     Failed(Failure),
 }
 
-/// A failure of theirs, named by what follows from it. The reasons are for people: short, redacted, one line.
+/// A failure of a service, named by its consequence. The reasons are for people: short, redacted, one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// This message never: the service refuses what it says. Others may pass.
+    /// The service refuses the content of this message, so it is never sent again. Other messages may succeed.
     Rejected(String),
-    /// Nothing to this target until the settings change, here or there.
+    /// Nothing can be sent to this target until the settings change, here or at the service.
     Misconfigured(String),
-    /// The service does not take the login, whatever is sent with it: the whole destination waits for other settings,
-    /// and no attempt is counted. Some services lock a user out after a few of these. The destination of an adapter
-    /// that answers so contains the login, so that a corrected one is another destination.
+    /// The service refuses the login, for any message. The whole destination waits for other settings, and the attempt
+    /// does not count. Some services lock a user out after a few such attempts. For adapters that return this failure,
+    /// the login is a part of the destination, so a corrected login is another destination.
     LoginRefused(String),
     /// The address is dead. After this many confirmations in a row the integration is switched off.
     Gone { why: String, confirmations: u8 },
-    /// Too fast: the whole destination waits, and no attempt is counted.
+    /// The rate limit was exceeded. The whole destination waits, and the attempt does not count.
     Throttled {
         wait: Option<Duration>,
         why: String,
-        /// Not this destination alone, but all that share a bucket with it (a token, a workspace, a host).
+        /// Whether all destinations that share a bucket with this one (a token, a workspace, a host) are throttled.
         shared: bool,
     },
-    /// The service's limit for a longer time is used up, until this moment: the whole destination waits until then, and
-    /// no attempt is counted.
+    /// A quota of the service is used up until this moment. The whole destination waits until then, and the attempt
+    /// does not count.
     Quota { until: Timestamp, why: String },
-    /// It answers, but will not take this one now (a mailbox that is full, a greylist): again on schedule, not before
-    /// `wait`, until the message is too old. No other delivery waits for it.
+    /// The service does not accept this message now (a full mailbox, a greylist). It is tried again on schedule, not
+    /// before `wait`, until the message is too old. Other deliveries do not wait.
     TemporarilyRejected { wait: Option<Duration>, why: String },
-    /// The service itself was not asked, because something else failed that comes first (the forge's API, an event that
-    /// this version can't read): again on schedule, not before `wait`. Nothing is held against the service.
+    /// The service was not asked, because an earlier step failed (the forge's API, an event that this version can't
+    /// read). The delivery is tried again on schedule, not before `wait`. The failure does not count against the
+    /// service.
     Deferred { wait: Option<Duration>, why: String },
-    /// The operator must change something before it takes anything from us (a relay that refuses our login): the whole
-    /// destination waits, and no attempt is counted.
+    /// The operator must change something before the service accepts anything (a relay that refuses the daemon's
+    /// login). The whole destination waits, and the attempt does not count.
     OperatorError(String),
-    /// Down, slow or unreachable: again on schedule, not before `wait`.
+    /// The service is down, slow or unreachable. The delivery is tried again on schedule, not before `wait`.
     Unavailable {
-        /// It may have our message all the same (it was sent, and no answer came).
+        /// Whether the service may have the message nevertheless (it was sent, and no answer came).
         maybe_taken: bool,
         wait: Option<Duration>,
         why: String,
@@ -514,12 +516,12 @@ impl Failure {
         }
     }
 
-    /// Whether the service may have the message all the same.
+    /// Whether the service may have the message nevertheless.
     pub const fn may_have_been_taken(&self) -> bool {
         matches!(self, Self::Unavailable { maybe_taken: true, .. })
     }
 
-    /// The same failure with another reason.
+    /// The failure with another reason.
     #[must_use]
     pub fn map_why(mut self, change: impl FnOnce(String) -> String) -> Self {
         let why = self.why_mut();
@@ -527,7 +529,7 @@ impl Failure {
         self
     }
 
-    /// What follows for a delivery where a call to another service than the receiver failed like this.
+    /// The failure of a delivery for which a call to another service than the receiver failed like this.
     #[must_use]
     pub fn of_other_service(self) -> Self {
         let wait = match &self {

@@ -1,8 +1,8 @@
 //! The vocabulary of declarations: what settings an adapter has, and how they are read.
 //!
-//! An adapter writes [`settings!`](crate::settings!) once, and from that one text come the struct, the table of
-//! [`Field`]s (name, kind, whether required, help, example) and a reader that reports *every* mistake, not the first.
-//! Whether a field is required follows from its type (`Option<T>` and `bool` are not); whether it is secret is a
+//! An adapter writes [`settings!`](crate::settings!) once. From that text, the macro makes the struct, the table of
+//! [`Field`]s (name, kind, whether required, help, example) and a reader that reports *every* mistake, not only the
+//! first. Whether a field is required follows from its type (`Option<T>` and `bool` are not); whether it is secret is a
 //! type, [`Secret`], never a list of names.
 
 mod secrets;
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use secrets::{SecretSettings, Secrets};
 pub use small_map::SmallMap;
-pub use types::{Addresses, Base, Host, InternalUrl, Names, PageUrl, Port, SecretUrl, Url};
+pub use types::{Addresses, Base, Host, InternalUrl, Names, PageUrl, Port, SecretUrl, Site, Url};
 
 /// Settings as they are stored and sent: names and simple values.
 pub type Properties = SmallMap<String, Value>;
@@ -42,13 +42,13 @@ impl Value {
     }
 }
 
-/// A word that must not be seen: in logs, errors and answers it is twelve asterisks.
+/// A secret text. Logs, errors and answers show twelve asterisks instead.
 #[derive(Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// What stands in its place wherever it would be shown; the same that GitLab shows.
+    /// The mask that is shown instead of the secret, as in GitLab.
     pub const MASK: &'static str = "************";
 
     pub fn new(secret: impl Into<String>) -> Self {
@@ -71,7 +71,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What kind of value a field takes.
+/// The kind of value that a field takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Text,
@@ -79,14 +79,15 @@ pub enum Kind {
     Secret,
     /// An `http` or `https` address that is itself a credential, as chat webhooks are.
     SecretUrl,
-    /// Addresses of any scheme, separated by spaces; there may be a password or key in any of them.
+    /// Addresses of any scheme, separated by spaces. Any of them may contain a password or key.
     Addresses,
-    /// One such address, by which addresses that are names alone are completed: what is secret in those goes there.
+    /// One such address. It completes addresses that are only names, so their secrets are sent there.
     Base,
     Url,
-    /// The same, of a server that is usually in the operator's own network: a private one may be saved.
+    /// An `http` or `https` address of a server that is usually in the operator's own network. A private address may be
+    /// saved.
     InternalUrl,
-    /// A host's name or address, without scheme or port.
+    /// A host's name or address, or the domain that the host is in: whoever sets it decides where secrets go.
     Host,
     Bool,
     Integer,
@@ -111,7 +112,7 @@ impl Kind {
         matches!(self, Self::Secret | Self::SecretUrl | Self::Addresses | Self::Base)
     }
 
-    /// Whether a value as a whole is a secret. Of other secret kinds, a value can be shown with its credentials masked.
+    /// Whether the whole value is a secret. A value of other secret kinds can be shown with its credentials masked.
     pub const fn is_write_only(self) -> bool {
         matches!(self, Self::Secret | Self::SecretUrl)
     }
@@ -124,7 +125,7 @@ impl Kind {
         }
     }
 
-    /// How its values are written.
+    /// How values of this kind are written.
     pub const fn shape(self) -> Shape {
         match self {
             Self::Bool => Shape::Truth,
@@ -166,11 +167,11 @@ pub struct Field {
     pub name: &'static str,
     pub kind: Kind,
     pub required: bool,
-    /// What it means, for people; one or more sentences.
+    /// The meaning of the setting, for people; one or more sentences.
     pub help: &'static str,
     /// A value that is valid, for help pages and contract tests.
     pub example: &'static str,
-    /// What holds where the setting is not set or blank; `None` where nothing does then.
+    /// The value that applies if the setting is missing or blank; `None` where there is none.
     pub default: Option<&'static str>,
 }
 
@@ -190,7 +191,7 @@ impl Field {
     }
 }
 
-/// What is wrong with one setting: `webhook: can't be blank`.
+/// An error in one setting: `webhook: can't be blank`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
     pub field: String,
@@ -209,23 +210,23 @@ impl fmt::Display for FieldError {
     }
 }
 
-/// An adapter's settings: what `settings!` makes.
+/// An adapter's settings, as `settings!` declares them.
 pub trait Settings: Sized + fmt::Debug + Send + Sync + 'static {
     const FIELDS: &'static [Field];
 
-    /// Reads stored properties; names that are no field of this adapter are left to the caller.
+    /// Reads stored properties. Names that are no field of this adapter are ignored; the caller checks them.
     ///
     /// # Errors
     /// One error per field that is missing or wrong, all of them.
     fn read(properties: &Properties) -> Result<Self, Vec<FieldError>>;
 }
 
-/// Settings that were read, their type forgotten so that all adapters' fit one table.
+/// Settings that were read, with their type erased, so that the settings of all adapters fit into one table.
 #[derive(Clone)]
 pub struct Parsed {
     settings: Arc<dyn Any + Send + Sync>,
     secrets: SecretSettings,
-    /// What was worked out from the settings. Clones share it.
+    /// A value that was computed from the settings. Clones share it.
     derived: Arc<OnceLock<Box<dyn Any + Send + Sync>>>,
 }
 
@@ -234,24 +235,24 @@ impl Parsed {
         Self { settings: Arc::new(settings), secrets: SecretSettings::default(), derived: Arc::default() }
     }
 
-    /// The same, with the secrets in them.
+    /// The settings, with their secrets added.
     #[must_use]
     pub fn with_secrets(self, secrets: SecretSettings) -> Self {
         Self { secrets, ..self }
     }
 
-    /// The settings, where `T` is the type they were read as.
+    /// The settings; `None` if `T` is not their type.
     pub fn get<T: Settings>(&self) -> Option<&T> {
         self.settings.downcast_ref()
     }
 
-    /// What is worked out from the settings once, and not for every event: the first value that is made is kept as long as
-    /// the settings are. There is room for one; `None` where one of another type is kept.
+    /// A value that is computed from the settings once, and not for every event. The first value is kept as long as the
+    /// settings. Only one value can be kept: `None` where a value of another type is kept.
     pub fn derived<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&T> {
         self.derived.get_or_init(|| Box::new(make())).downcast_ref()
     }
 
-    /// Those that hold secrets, which are to be masked in texts.
+    /// The settings that contain secrets, for masking them in texts.
     pub fn secret_settings(&self) -> &SecretSettings {
         &self.secrets
     }
@@ -267,7 +268,7 @@ impl fmt::Debug for Parsed {
 pub trait FieldType: Sized {
     const KIND: Kind;
     const REQUIRED: bool = true;
-    /// What holds for this type where a setting is not set and declares no default of its own.
+    /// The default of this type, if a setting is missing and declares no default.
     const DEFAULT: Option<&'static str> = None;
 
     /// Reads a value that is there.
@@ -276,7 +277,7 @@ pub trait FieldType: Sized {
     /// The problem in words that follow the field's name: `must be a valid URL`.
     fn read(value: &Value) -> Result<Self, String>;
 
-    /// The value of a field that is not there; `None` where it must be.
+    /// The value of a missing field; `None` where the field is required.
     fn absent() -> Option<Self> {
         None
     }
@@ -337,10 +338,10 @@ impl<T: FieldType> FieldType for Option<T> {
     }
 }
 
-/// Parses one of a setting's choices, in upper or lower case: what [`choices!`](crate::choices!) makes of a value.
+/// Reads one of a setting's choices, in upper or lower case, for [`choices!`](crate::choices!).
 ///
 /// # Errors
-/// The words that it may be.
+/// The permitted words.
 #[doc(hidden)]
 pub fn read_choice<T: Copy>(value: &Value, words: &[&str], choices: &[T]) -> Result<T, String> {
     let word = value.as_text().trim().to_lowercase();
@@ -371,7 +372,7 @@ fn non_blank(value: &Value) -> Result<String, String> {
     if text.trim().is_empty() { Err("can't be blank".to_owned()) } else { Ok(text) }
 }
 
-/// Reads one field for `settings!`, noting what is wrong with it.
+/// Reads one field for `settings!`, and notes its error.
 #[doc(hidden)]
 pub fn read_field<T: FieldType>(
     properties: &Properties,
@@ -379,7 +380,7 @@ pub fn read_field<T: FieldType>(
     default: Option<&str>,
     errors: &mut Vec<FieldError>,
 ) -> Option<T> {
-    // Blank is how a form says nothing.
+    // A form sends a blank value for a missing one.
     let is_blank = |value: &&Value| matches!(value, Value::Text(text) if text.trim().is_empty());
     let given = properties.get(name).filter(|value| default.is_none() || !is_blank(value));
     let read = match (given, default) {

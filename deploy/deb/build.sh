@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Builds the Debian package with Debian's own tools, from the list in Cargo.toml ([package.metadata.deb]), which cargo-deb reads
-# too: `cargo build --release && deploy/deb/generate.sh target/release/forgebell && cargo deb --no-build`.
+# Builds the Debian package with Debian's own tools, from the list in Cargo.toml ([package.metadata.deb]). cargo-deb reads
+# the same list: `cargo build --release && deploy/deb/generate.sh target/release/forgebell && cargo deb --no-build`.
 #
 # Usage: deploy/deb/build.sh [PROGRAM [VERSION [FOLDER]]]
-# PROGRAM is target/release/forgebell without it, VERSION that of Cargo.toml, FOLDER target/debian. Prints the package's path.
+# The defaults are target/release/forgebell, the version in Cargo.toml, and target/debian. Prints the package's path.
 # COMPRESSION=gzip is faster than xz. Needs cargo, python3, dpkg-deb and objdump (binutils).
 set -euo pipefail
 program=$(realpath "${1:-target/release/forgebell}")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Has the program write its manual pages and completions into target/deb, from where the package takes them.
+# Writes the program's manual pages and completions into target/deb, where build.sh finds them.
 # Usage: deploy/deb/generate.sh PROGRAM
 set -euo pipefail
 program=$(realpath "$1")

@@ -11,8 +11,8 @@ use crate::integration::{
 };
 use crate::settings::{FieldError, Kind, Properties, Value, read_bool};
 
-/// Flags that GitLab has on every integration, and that no trigger answers to. They are accepted for all adapters. They have
-/// an effect for those that declare a setting of this name, which is stored as a flag.
+/// Flags without a trigger that GitLab has on every integration. All adapters accept them. They have an effect only for
+/// adapters that declare a setting with this name, which is stored as a flag.
 pub const FLAGS_WITHOUT_TRIGGER: [&str; 2] = ["commit_events", "comment_on_event_enabled"];
 
 /// A common setting, as a help page shows it.
@@ -37,7 +37,7 @@ pub enum Group {
     Channels,
     /// Which events pass.
     Filters,
-    /// What messages say.
+    /// The content of messages.
     Messages,
     /// Which kinds of event are delivered at all.
     Flags,
@@ -375,7 +375,7 @@ pub fn warnings(about: &About, given: &Properties, triggers: Triggers) -> Vec<Fi
     warnings
 }
 
-/// What is wrong with a channel's name, if anything is.
+/// The error in a channel's name, if any.
 fn wrong(channel: &str) -> Option<String> {
     let shown: String = channel.chars().filter(|c| !c.is_control()).take(SHOWN_CHARS).collect();
     let length = channel.chars().count();

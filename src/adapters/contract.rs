@@ -49,8 +49,8 @@ pub trait Adapter: 'static {
         true
     }
 
-    /// What is accepted, as GitLab accepts it, and has no effect: entries of a list that can't be read, a setting without
-    /// which nothing can be sent. In words that follow the field's name, without a secret.
+    /// Settings that are accepted, as in GitLab, but have no effect, such as unreadable entries of a list, or a missing
+    /// setting without which nothing can be sent. The texts follow the field's name and contain no secret.
     fn warnings(_settings: &Self::Settings) -> Vec<FieldError> {
         Vec::new()
     }
@@ -96,11 +96,11 @@ pub struct CommonSettings {
     pub announce_result: bool,
     /// Flags that are on by default for other adapters, and off for this one.
     pub off_by_default: Triggers,
-    /// Those of its events whose flag has no effect here, because GitLab switches them by something else.
+    /// The events whose flag has no effect here, because GitLab switches them by another setting.
     pub without_flag: Triggers,
     /// Whether a `PUT` may say `active=false`. For other adapters the parameter is ignored, as in GitLab.
     pub active_parameter: bool,
-    /// Those of its events that GitLab does not offer for the service. Their flags are off by default. See
+    /// The events that GitLab does not offer for the service. Their flags are off by default. See
     /// [`About::with_own_events`].
     pub own_events: Triggers,
 }
@@ -133,7 +133,7 @@ pub const OWN_EVENTS: Triggers = Triggers::of(&[
 ]);
 
 impl About {
-    /// The same service, which also takes those of [`OWN_EVENTS`] that GitLab does not offer for it.
+    /// The service with the events of [`OWN_EVENTS`] added that GitLab does not offer for it.
     #[must_use]
     pub const fn with_own_events(mut self) -> Self {
         self.common.own_events = OWN_EVENTS.without(self.triggers);
@@ -163,7 +163,7 @@ pub trait Deliver: Adapter {
     /// event does: GitLab's rule for some build servers.
     const HEEDS_OPEN_REQUESTS: bool = false;
 
-    /// What the contract tests must know about the service.
+    /// Facts on the service for the contract tests.
     #[cfg(test)]
     const CONTRACT: super::tests::Contract;
 
@@ -174,7 +174,7 @@ pub trait Deliver: Adapter {
         if channels.is_empty() { Targets::own() } else { Targets::named(channels.iter().cloned()) }
     }
 
-    /// Why nothing can be sent with what the operator configured. Such a delivery is skipped with this reason.
+    /// Why nothing can be sent with the operator's configuration. Such a delivery is skipped with this reason.
     fn unmet(_settings: &Self::Settings, _operator: &OperatorSettings) -> Option<String> {
         None
     }
@@ -223,7 +223,7 @@ pub enum Preview {
     Cards,
     /// One text in this markup, in this field of JSON or of a form. A subject, author or thread beside it is shown too.
     Text { field: &'static str, markup: Markup },
-    /// The call begins by looking something up. It is shown what the call does after this answer (200).
+    /// The call begins with a look-up. The preview shows the call after this answer (200).
     AfterLookUp { answer: &'static str, then: &'static Preview },
 }
 
@@ -275,8 +275,8 @@ pub struct LaneKey(pub String);
 
 /// Everything that an adapter may know of what it delivers.
 pub struct Notification<'a> {
-    /// Unique to this notification. It is the same on every attempt, and differs after a resend. It serves for transaction
-    /// ids, message ids and idempotency keys.
+    /// The unique id of this notification. It is the same on every attempt, and differs after a resend. Adapters use it
+    /// for transaction ids, message ids and idempotency keys.
     pub id: &'a str,
     pub event: &'a Event,
     /// One of those from [`Deliver::targets`].
@@ -286,8 +286,8 @@ pub struct Notification<'a> {
     pub operator: &'a OperatorSettings,
     /// The tracker and the wiki of the event's project, at the time of the attempt.
     pub links: &'a ProjectLinks,
-    /// The open merge request that the pushed branch has, as events said, for a service that heeds it and asks the
-    /// forge. It counts where the forge can't tell.
+    /// The open merge request of the pushed branch by events, for a service that follows GitLab's rule and asks the
+    /// forge. It counts only if the forge can't tell.
     pub open_request: Option<i64>,
     /// Whether an earlier attempt may have reached the service. Some adapters must check before they repeat anything.
     pub may_have_been_sent: bool,
@@ -342,10 +342,10 @@ fn nothing_to_say(event: &Event) -> String {
     format!("there is no message for events of kind {}", event.kind())
 }
 
-/// A build service that can be asked what became of a commit.
+/// A build service that can be asked for the result of a commit's build.
 ///
-/// It is asked after a build was triggered, or, where no events are delivered to it, after every push that its flags and
-/// filters let through.
+/// The service is asked after a build was triggered, or, if it gets no events, after every push that passes its flags
+/// and filters.
 pub trait Status: Adapter {
     /// The service's limits in a line for people, where no events are delivered to it.
     const LIMITS: &'static str = "";
@@ -366,7 +366,7 @@ pub trait Status: Adapter {
 #[derive(Clone, Copy, Debug)]
 pub struct BuiltCommit<'a> {
     pub sha: &'a str,
-    /// The branch or tag, without `refs/…/`. Of a merge request it is the source branch, also a fork's.
+    /// The branch or tag, without `refs/…/`. For a merge request, it is the source branch, even in a fork.
     pub ref_name: &'a str,
     /// The project's full path.
     pub project: &'a str,
@@ -403,16 +403,17 @@ pub trait Link: Adapter {
         None
     }
 
-    /// What people call it.
+    /// Its name for people.
     fn name(_settings: &Self::Settings) -> String {
         Self::ABOUT.title.to_owned()
     }
 }
 
-/// A service that can be asked whether it can be reached and takes the settings.
+/// A service that can be asked whether it is reachable and accepts the settings.
 ///
-/// A test of the integration asks it. One that is asked [after pushes](Self::AFTER_PUSHES) is asked by
-/// `pipeline::status_poller` too, and the answer is kept as the integration's health. It is never a delivery.
+/// A test of the integration asks the service. `pipeline::status_poller` also asks it [after
+/// pushes](Self::AFTER_PUSHES), if the adapter declares that, and keeps the answer as the integration's health. A probe
+/// is never a delivery.
 pub trait Probe: Adapter {
     /// The service's limits in a line for people, where no events are delivered to it.
     const LIMITS: &'static str = "";
@@ -424,7 +425,7 @@ pub trait Probe: Adapter {
     /// The rate limits of a question.
     fn pace(settings: &Self::Settings) -> Pace;
 
-    /// The call that asks. Where nothing can be connected to, the transport's failure is the answer.
+    /// The call that asks. If there is no connection, the transport's failure is the answer.
     ///
     /// # Errors
     /// A [`Failure`] that is known before anything is sent.
@@ -439,17 +440,17 @@ pub trait Probe: Adapter {
 pub trait Inbound: Adapter {
     /// The service's limits, such as its timeout for the answer, in a line for people.
     const LIMITS: &'static str;
-    /// What its requests are about, which decides the addresses that they come to.
+    /// The kind of its requests, which decides the addresses that they come to.
     const KIND: InboundKind;
 
-    /// What a request asks for. The API authenticates a request before it carries out what follows.
+    /// Reads a request. The API authenticates the request before it carries out the reaction.
     ///
     /// # Errors
     /// A [`Failure`] if the request does not have the service's format.
     fn receive(request: &InboundRequest) -> Result<Reaction, Failure>;
 }
 
-/// What the requests of a service are about.
+/// The kind of a service's requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InboundKind {
     /// Slash commands, which come to the integration's own address.
@@ -461,7 +462,7 @@ pub enum InboundKind {
 /// A request as it came in over HTTP.
 #[derive(Clone, Debug, Default)]
 pub struct InboundRequest {
-    /// The fields of a form, or of a flat JSON object. Of repeated fields it holds the last.
+    /// The fields of a form, or of a flat JSON object. The last one of repeated fields counts.
     pub form: BTreeMap<String, String>,
     /// The body, for services that send other JSON.
     pub body: Bytes,
@@ -474,7 +475,7 @@ impl InboundRequest {
     }
 }
 
-/// What an inbound request asks for. The API authenticates it and carries it out.
+/// The reaction to an inbound request. The API authenticates the request and carries out the reaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reaction {
     Command(ChatCommand),
@@ -491,7 +492,7 @@ pub struct ReportedAlerts {
     pub beyond_limit: usize,
 }
 
-/// An alert that a monitoring system reported. Its texts are no longer than GitLab keeps them.
+/// An alert that a monitoring system reported. Its texts are cut to GitLab's limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportedAlert {
     pub title: String,
@@ -508,7 +509,7 @@ pub struct ReportedAlert {
     pub service: String,
     pub monitoring_tool: String,
     pub hosts: Vec<String>,
-    /// What reports of the same alert have in common. Without it, each report is an alert of its own.
+    /// Identifies reports of the same alert. Without a fingerprint, each report is a separate alert.
     pub fingerprint: Option<String>,
 }
 
@@ -535,7 +536,7 @@ impl Severity {
     }
 }
 
-/// What a person typed in a channel of a chat service.
+/// A command that a person typed in a channel of a chat service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChatCommand {
     /// The adapter that delivers to the same channels.

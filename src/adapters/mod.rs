@@ -1,13 +1,13 @@
 //! Adapters: one file for each service, and one table of all.
 //!
-//! [`contract`] defines what an adapter is; [`ADAPTERS`] lists all adapters with their capabilities. Provisioning, the API's
-//! parameters, help pages, metric labels, previews and the contract tests are read off this table. Adding a service is
-//! one file in the folder of its family, and two lines here: its module and its row.
+//! [`contract`] defines the interface of adapters; [`ADAPTERS`] lists all adapters with their capabilities.
+//! Provisioning, the API's parameters, help pages, metric labels, previews and the contract tests use this table.
+//! Adding a service is one file in the folder of its family, and two lines here: its module and its row.
 //!
 //! [`Entry`] is an adapter without its types, so that all fit the table. [`common_settings`] declares the settings that
 //! several adapters have; `redact` removes credentials from texts that quote services' answers; `references` finds
-//! references to issues in texts, and [`ProjectLinks`] are where those of a project lead; [`operator`] is what the operator
-//! configures for all integrations.
+//! references to issues in texts, and [`ProjectLinks`] are their destinations in a project; [`operator`] has the
+//! operator's settings for all integrations.
 
 pub mod common_settings;
 pub mod contract;
@@ -18,7 +18,7 @@ mod references;
 #[cfg(test)]
 pub(crate) mod tests;
 
-/// Services that watch over systems, and what they report. These modules are shared, or belong to one adapter:
+/// Monitoring systems and their reports. These modules are shared, or belong to one adapter:
 ///
 /// - `alertmanager`, `generic`: the two formats of reports.
 /// - `iap`: tokens for Google's Identity-Aware Proxy.
@@ -32,7 +32,7 @@ pub mod alerts {
     mod reading;
 }
 
-/// Build servers, and services that are told of builds and pushes as machines. Several adapters share these modules:
+/// Build servers, and services that get builds and pushes for machine processing. Several adapters share these modules:
 ///
 /// - `address`: paths below a base address, logins in addresses.
 /// - `answers`: the consequences of answers, where a build must not be started twice.
@@ -141,7 +141,7 @@ pub mod push {
     pub mod pushover;
 }
 
-/// Issue trackers that are told of commits and issues. They share these modules:
+/// Issue trackers that get commits and issues. They share these modules:
 ///
 /// - `address`: paths below a base address, tokens, pages.
 /// - `commits`: the commits of a push.
@@ -274,7 +274,7 @@ pub fn find(slug: &str) -> Option<&'static Entry> {
 pub struct Entry {
     pub about: About,
     pub login: Option<Login>,
-    /// Its own settings; the common ones follow from [`About::common`].
+    /// The adapter's own settings. The common ones follow from [`About::common`].
     pub fields: &'static [Field],
     /// See [`Adapter::HOSTS`].
     pub hosts: &'static [&'static str],
@@ -557,7 +557,7 @@ impl Entry {
         (self.read)(properties)
     }
 
-    /// What is wrong with the settings together with the events that are switched on.
+    /// Errors in the combination of settings and enabled events.
     pub fn validate_triggers(&self, settings: &Parsed, triggers: Triggers) -> Vec<FieldError> {
         (self.validate_triggers)(settings, triggers)
     }
@@ -607,7 +607,8 @@ impl Entry {
         self.deliver.as_ref().and_then(|deliver| (deliver.unmet)(settings, operator))
     }
 
-    /// See [`Deliver::pace`]. That of the first target is worked out once, since most integrations have one.
+    /// See [`Deliver::pace`]. The pace of the first target is computed once, because most integrations have only one
+    /// target.
     pub fn pace(&self, settings: &Parsed, target: &str) -> Option<Arc<Pace>> {
         let deliver = self.deliver.as_ref()?;
         let work_out = || Arc::new((deliver.pace)(settings, target));

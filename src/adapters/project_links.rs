@@ -1,11 +1,11 @@
-//! Where the references and the wiki of a project lead: its tracker and its wiki, by their settings.
+//! The tracker and the wiki of a project, which references and wiki links lead to.
 
 use super::{Entry, Links, find};
 use crate::integration::Integration;
 use crate::message::{Reference, Wiki};
 use crate::settings::Parsed;
 
-/// What an adapter with [`Link`](super::contract::Link) leads to.
+/// The destination of an adapter with [`Link`](super::contract::Link).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Linked {
     /// An issue tracker. A project has at most one that is active.
@@ -74,7 +74,7 @@ impl ProjectLinks {
         })
     }
 
-    /// The same, with this tracker or wiki where there is none yet.
+    /// The links with this tracker or wiki added, if there is none yet.
     pub(super) fn or(mut self, entry: &'static Entry, settings: &Parsed) -> Self {
         let place = match entry.link.as_ref().map(|link| link.leads_to) {
             Some(Linked::Tracker) => &mut self.tracker,

@@ -6,16 +6,17 @@ use bytes::Bytes;
 use crate::call::{Answer, Call, HttpRequest, OnNoResponse, Request};
 use crate::settings::{SecretSettings, Secrets};
 
-/// The same call, but the failures that it reports contain neither the settings' secrets nor its own credentials.
+/// The call with redacted failures: they contain neither the settings' secrets nor the request's credentials.
 pub(super) fn redacted<T: 'static>(call: Call<T>, settings: &SecretSettings) -> Call<T> {
     hiding(call, Credentials { settings: settings.clone(), requests: Vec::new() })
 }
 
-/// Where the credentials are that an answer may quote. They are sought when there is a text to mask: most answers need none.
+/// The sources of credentials that an answer may quote. The credentials are extracted only when there is a text to
+/// mask, because most answers need no masking.
 #[derive(Clone)]
 struct Credentials {
     settings: SecretSettings,
-    /// What may hold credentials of this request and of those that led to it.
+    /// The parts with possible credentials, of this request and of those before it.
     requests: Vec<HttpRequest>,
 }
 
@@ -46,9 +47,9 @@ fn hiding<T: 'static>(call: Call<T>, mut credentials: Credentials) -> Call<T> {
     }
 }
 
-/// What may hold credentials of a request.
+/// The parts of a request that may contain credentials.
 fn without_rest(request: &HttpRequest) -> HttpRequest {
-    // Of a body, its type says how its fields are written.
+    // The content type says how the fields of the body are written.
     let has_fields = !request.secret_fields.is_empty();
     let is_needed = |name: &str| has_fields || !HttpRequest::is_public(name);
     HttpRequest {

@@ -12,24 +12,24 @@ use regex::{Captures, Regex};
 /// A reference in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found<'a> {
-    /// Its bytes in the text.
+    /// The reference's range of bytes in the text.
     pub range: Range<usize>,
-    /// What names the issue: what the pattern's group `issue` or `key` matched.
+    /// The issue's name: the match of the pattern's group `issue` or `key`.
     pub issue: &'a str,
 }
 
-/// Compiles a tracker's pattern. Its group `issue`, or else `key`, must match what names the issue.
+/// Compiles a tracker's pattern. Its group `issue`, or else `key`, must match the issue's name.
 pub fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("an adapter's own pattern is valid")
 }
 
-/// The references in a text, from left to right, without overlaps. It takes time in proportion to the text.
+/// The references in a text, from left to right, without overlaps. The time is proportional to the length of the text.
 pub fn references<'a>(pattern: &'a Regex, text: &'a str) -> References<'a> {
     references_within(pattern, text, usize::MAX)
 }
 
-/// The same for a pattern that people wrote. Such a pattern may read all of the text in each search (`a.*z`), so the search
-/// ends when this many bytes may have been read.
+/// As [`references`], for a pattern that people wrote. Such a pattern may read the whole text in each search (`a.*z`),
+/// so the search ends when this many bytes may have been read.
 pub fn references_within<'a>(pattern: &'a Regex, text: &'a str, most_bytes: usize) -> References<'a> {
     References { pattern, text, from: 0, addresses: Addresses::of(text), bytes: most_bytes, is_cut: false }
 }
@@ -97,8 +97,8 @@ fn named<'a>(groups: &Captures<'a>) -> Option<&'a str> {
     groups.name("issue").or_else(|| groups.name("key")).map(|name| name.as_str())
 }
 
-/// Whether a reference may begin between these texts. A key may follow a slash, as in the branch `feature/ABC-12`. A number
-/// with a sign may not: `team/project#12`, `/#12` and `&#12;` are something else.
+/// Whether a reference may begin between these texts. A key may follow a slash, as in the branch `feature/ABC-12`. A
+/// number with `#` may not: `team/project#12`, `/#12` and `&#12;` have another meaning.
 fn begins(before: &str, reference: &str) -> bool {
     let mut before = before.chars().rev();
     match before.next() {
@@ -141,8 +141,8 @@ fn first_word(text: &str) -> usize {
     text.find(|c| !is_word(c)).map_or(text.len(), |end| end.max(first))
 }
 
-/// Where addresses are in a text: web addresses, with or without a scheme, and mail addresses. It is asked from left to
-/// right.
+/// Finds addresses in a text: web addresses, with or without a scheme, and mail addresses. It must be queried from left
+/// to right.
 struct Addresses<'a> {
     text: &'a str,
     /// The last part of the text that was looked at: no address goes beyond white space.
@@ -300,7 +300,8 @@ mod tests {
         assert_eq!((search.by_ref().count(), search.is_cut(), search.bytes_left()), (2, false, 0));
     }
 
-    /// 200,000 characters each, of what makes a search begin anew: a step for each would be 10¹⁰.
+    /// Texts of 200,000 characters that make a search restart often. If each restart read the whole text, this would
+    /// take 10¹⁰ steps.
     #[test]
     fn long_texts_take_time_in_proportion() {
         for part in ["A", "A-", "#1-", "aA-1", "ABC-1,", "x@", "a.b/", "A-1@", "\u{301}A-1", "http://A-1/"] {

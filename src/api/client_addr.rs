@@ -10,7 +10,7 @@ use ipnet::IpNet;
 pub(super) struct Peer(pub(super) SocketAddr);
 
 /// The part of an address that belongs to one client: an IPv6 client usually has a whole /64, an IPv4 address stands for
-/// itself. Every limit per client is for this.
+/// itself. All limits per client apply to this part.
 pub(super) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -28,7 +28,8 @@ pub(super) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
 }
 
 /// The client that sent a request. `X-Forwarded-For` is read from its end, because each proxy appends the address that it
-/// was called from: the last address that is not a trusted proxy's is the client. What stands before it can be forged.
+/// was called from: the last address that is not a trusted proxy's is the client. The addresses before it can be
+/// forged.
 pub(super) fn client_address(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let mut client = peer.ip().to_canonical();
     let lines = headers.get_all("x-forwarded-for").iter();
@@ -43,8 +44,8 @@ pub(super) fn client_address(peer: SocketAddr, headers: &HeaderMap, trusted: &[I
     client
 }
 
-/// Whether the client's request came over TLS: a trusted proxy says so in `X-Forwarded-Proto`. The server itself speaks
-/// plain HTTP. The last word counts, which the nearest proxy wrote.
+/// Whether the client's request came over TLS, as a trusted proxy reports in `X-Forwarded-Proto`. The server itself
+/// speaks plain HTTP. The last value counts, because the nearest proxy wrote it.
 pub(super) fn came_over_tls(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
     if !is_trusted(peer.ip(), trusted) {
         return false;

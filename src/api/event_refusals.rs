@@ -1,5 +1,5 @@
-//! Counts the calls of `/events` that are refused, and says them in the log: at once, and then at most every ten seconds for
-//! each reason with the number of refusals meanwhile, because an attack must not fill the log too.
+//! Counts and logs refused calls of `/events`. The first refusal of a reason is logged at once, further ones at most
+//! every ten seconds with their number, so that an attack does not fill the log.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

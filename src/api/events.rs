@@ -4,20 +4,21 @@
 //! configured as `http.webhook_token`, with the signing token that is configured as `http.webhook_signing_key`, or with
 //! both. A request that has a signature must have a valid one, even if its token is valid; one without a signature must have a
 //! token. Where neither is configured, any client that reaches the server may send events, which is only sensible on the
-//! loopback interface. Beside these, tokens of the API that may send events (`forgebell token create`) admit the events of
-//! what they reach. Of a project that is not known yet, an event with a group's token is trusted in its path, if that is in the group,
-//! and not the id: the project has the group's defaults, and becomes known by an event with a token that reaches everything.
+//! loopback interface. API tokens that may send events (`forgebell token create`) also admit events, of the projects
+//! and groups that they reach. If a group's token sends an event of an unknown project, the path is trusted if it is in
+//! the group, but the project's id is not: the project gets the group's defaults. The project becomes known by an event
+//! with a token that reaches everything.
 //!
 //! The event's id is the `Idempotency-Key` that GitLab sends (the same on each of its retries). In a signed request it is
-//! `webhook-id`, which GitLab gives the same value: a copy of the request with another key in the unsigned header would
-//! be another event. Where there is neither, it is `X-Gitlab-Event-UUID` and the body together: one request to GitLab, and
-//! the webhooks that it causes in turn, have the same UUID for all their events. Otherwise it is a new one. An id that comes
-//! with a token of limited reach is preceded by that reach (`project-42:…`), so that a project's token can't make another
-//! project's event count as a repeat. Senders of all events, and the broker, share plain ids: an event that arrives both
-//! ways is one.
+//! `webhook-id`, which GitLab gives the same value: otherwise, a copy of the request with another key in the unsigned
+//! header would count as another event. Without these headers, the id is made of `X-Gitlab-Event-UUID` and the body:
+//! one request to GitLab, and the webhooks that it causes in turn, have the same UUID for all their events. Otherwise
+//! the id is new. If the token has a limited reach, the id gets that reach as a prefix (`project-42:…`), so that a
+//! project's token can't make another project's event count as a repeat. Senders that may send all events, and the
+//! broker, use ids without a prefix, so an event that arrives both ways is one event.
 //!
 //! A body that is not an event is refused with the reason, so that GitLab's list of recent deliveries shows it, and is kept in
-//! quarantine, so that nothing is lost if the error is ours.
+//! quarantine, so that nothing is lost if Forgebell is wrong.
 //!
 //! Headers: <https://docs.gitlab.com/user/project/integrations/webhooks/#delivery-headers>.
 
@@ -33,6 +34,7 @@ use hyper::body::Body as _;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::OwnedSemaphorePermit;
+use tracing::error;
 use uuid::Uuid;
 
 use super::client_addr::{Peer, client_address};
@@ -50,10 +52,10 @@ use crate::store::{self, NewQuarantined, StoreError, token};
 /// GitLab gives up after ten seconds: within this time it can still be answered with 503, and tries again.
 const STORE_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// The size from which an event waits for its turn.
+/// An event of at least this size is handled one at a time.
 const LARGE: usize = 1024 * 1024;
 
-/// What a request lacks where only signed ones are taken.
+/// The error for an unsigned request where only signed ones are accepted.
 const NO_SIGNATURE: ApiError = ApiError::BadSignature(BadSignature::NoSignature);
 
 /// `POST /events`. A refusal is counted by its reason, and logged.
@@ -78,7 +80,7 @@ async fn take(state: &Arc<State>, request: Request) -> Result<Accepted, ApiError
     let config = state.config.get();
     let signed = signed_headers(&config, headers, now)?;
     let (reach, sender) = match &signed {
-        // The signature covers the body, which is still to be read.
+        // The signature covers the body, so it is checked after the body is read.
         Some(_) => (ScopeKey::Instance, None),
         None => authenticate(state, &head, now).await?,
     };
@@ -105,7 +107,7 @@ async fn take(state: &Arc<State>, request: Request) -> Result<Accepted, ApiError
     }
 }
 
-/// 202, with what was done with the event.
+/// 202, with the result.
 type Accepted = (StatusCode, Json<EventReceived>);
 
 fn accepted(id: Option<&EventId>, result: impl Into<String>) -> Accepted {
@@ -120,7 +122,7 @@ async fn accept(
     now: jiff::Timestamp,
 ) -> Result<Accepted, ApiError> {
     let answer = |result: &str| accepted(Some(&event.id), result);
-    // One that no integration takes goes the same way: dispatch counts it, and the log has it.
+    // An event that no integration takes is stored too, so that dispatch counts and logs it.
     let new = match committed(refusal_as_answer(state.inbox.push(event, now))).await? {
         Ok(new) => new,
         Err(why) => return set_aside(state, sender, event, why, now).await,
@@ -136,7 +138,7 @@ async fn accept(
 }
 
 /// Keeps a body that is not an event, and refuses it with the reason. An event of an unknown kind is answered with 202
-/// instead: GitLab disables a webhook after a few refusals, and events of known kinds would be lost with it.
+/// instead: GitLab disables a webhook after a few refusals, and then events of known kinds would be lost too.
 async fn quarantine(
     state: &State,
     sender: Option<String>,
@@ -156,7 +158,7 @@ async fn quarantine(
     }
 }
 
-/// Keeps an event of which the store does not take a value, for a person. Sending it again would not help, so it is accepted.
+/// Quarantines an event with a value that the store refuses. Sending the event again would not help, so it is accepted.
 async fn set_aside(
     state: &State,
     sender: Option<String>,
@@ -172,7 +174,7 @@ async fn set_aside(
     Ok(accepted(Some(&event.id), "quarantined: the store does not take it"))
 }
 
-/// The answer of a write, or why the store does not take a value of it.
+/// The result of a write, or why the store refused a value.
 pub(super) async fn refusal_as_answer<T>(
     write: impl Future<Output = store::Result<T>>,
 ) -> store::Result<Result<T, String>> {
@@ -183,11 +185,19 @@ pub(super) async fn refusal_as_answer<T>(
     }
 }
 
-/// Waits for the store's confirmation of a write. If it does not come while the client still waits, the store counts as
-/// unavailable; if the write succeeds after all, the client's next attempt is recognized as a repeat.
+/// Waits for the store's confirmation of a write. If the confirmation does not come in time for the client, the store
+/// counts as unavailable. If the write succeeds later, the client's next attempt is recognized as a repeat.
 pub(super) async fn committed<T>(write: impl Future<Output = store::Result<T>>) -> Result<T, ApiError> {
     match tokio::time::timeout(STORE_TIMEOUT, write).await {
-        Ok(written) => written.map_err(|error| ApiError::EventNotStored(error.to_string())),
+        // The store's own words name files and hosts.
+        Ok(Err(error)) => {
+            error!(%error, "the store does not take what was sent over HTTP");
+            Err(match error {
+                StoreError::Broken(_) => ApiError::Internal,
+                _ => ApiError::EventNotStored("the store is unavailable".to_owned()),
+            })
+        }
+        Ok(Ok(written)) => Ok(written),
         Err(_) => Err(ApiError::EventNotStored("the store does not answer".to_owned())),
     }
 }
@@ -201,7 +211,8 @@ async fn turn(state: &State, size: usize) -> Result<Option<OwnedSemaphorePermit>
     turn.map_err(|_| ApiError::EventNotStored("too many large events come at once".to_owned()))
 }
 
-/// What a signed request must be verified with. Without signing keys, signatures are not looked at: a token counts.
+/// The headers and keys for verifying a signed request. Without signing keys, signatures are ignored and a token is
+/// required.
 fn signed_headers<'a>(
     config: &'a Config,
     headers: &'a HeaderMap,
@@ -212,8 +223,8 @@ fn signed_headers<'a>(
     Ok(signed.map(|signed| (signed, keys)))
 }
 
-/// Whose events a sender may send: those of the whole instance with the webhook token, or those that a token of the API
-/// reaches. That token's name in the quarantine is returned too, if it does not reach everything.
+/// The scope whose events the sender may send: the instance for the webhook token, or the reach of an API token. The
+/// token's name for the quarantine is returned too, if the token does not reach everything.
 async fn authenticate(
     state: &State,
     head: &Parts,
@@ -247,7 +258,7 @@ async fn authenticate(
     Ok((reach, (reach != ScopeKey::Instance).then(|| format!("token {}", token.id))))
 }
 
-/// Compares digests, in constant time: neither how much of the token is right nor how long it is can be measured.
+/// Compares digests in constant time, so that timing reveals neither a correct prefix of the token nor its length.
 fn is_same(sent: &[u8], token: &Secret) -> bool {
     Sha256::digest(sent).ct_eq(&Sha256::digest(token.expose().as_bytes())).into()
 }
@@ -264,7 +275,7 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
 async fn read_body(request: Request, state: &State) -> Result<Bytes, ApiError> {
     let config = state.config.get();
     let limit = config.body_limit;
-    // One that is announced as too large is refused before it is sent.
+    // A body that is announced as too large is refused before it is sent.
     if request.body().size_hint().lower() > limit as u64 {
         return Err(ApiError::BodyTooLarge { limit, setting: Some("http.body_limit") });
     }
@@ -292,7 +303,7 @@ fn sent_id(headers: &HeaderMap, body: &[u8]) -> Option<EventId> {
     EventId::new(&Digest::of([uuid, body]).hex(16))
 }
 
-/// A key as an id. One that is not a valid id (too long, not ASCII) is replaced by its digest.
+/// A key as an id. A key that is not a valid id (too long, not ASCII) is replaced by its digest.
 fn key_id(key: &[u8]) -> EventId {
     let plain = std::str::from_utf8(key).ok().and_then(EventId::new);
     plain
@@ -307,7 +318,7 @@ fn within_reach(reach: ScopeKey, id: EventId) -> EventId {
     }
 }
 
-/// It has our time in it, so that fresh ids sort in the order of arrival.
+/// A new id. It contains the server's time, so that new ids sort in the order of arrival.
 pub(super) fn fresh_id(now: jiff::Timestamp) -> EventId {
     let seconds = u64::try_from(now.as_second()).unwrap_or_default();
     let nanoseconds = u32::try_from(now.subsec_nanosecond()).unwrap_or_default();

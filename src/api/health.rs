@@ -16,9 +16,9 @@ pub(super) async fn alive() -> Json<Alive> {
     Json(Alive { status: "ok" })
 }
 
-/// `GET /readyz`: 200 if `/events` can take events, which needs the store alone, else 503. A broker that is away is said and
-/// changes nothing: the endpoint takes events without it, and a load balancer must not take it away. A part that is not
-/// configured is left out.
+/// `GET /readyz`: 200 if `/events` can take events, which needs only the store, else 503. An unavailable broker is
+/// reported but does not change the status: `/events` works without it, so a load balancer must keep this node. A part
+/// that is not configured is left out.
 pub(super) async fn ready(Extract(state): Extract<Arc<State>>) -> (StatusCode, Json<Ready>) {
     let store = state.store_part().await.found;
     let is_ready = store.is_ok();

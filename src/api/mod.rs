@@ -1,12 +1,12 @@
 //! THE HTTP SERVER: events in, GitLab's Integrations API, health and metrics out.
 //!
 //! [`router`] is an ordinary axum router over [`State`]; [`serve()`] runs it on a listener. [`events`] takes webhooks as a
-//! GitLab sends them, and [`webhook_signature`] checks signed ones; [`event_refusals`] counts what is refused there;
-//! [`alerts`] takes those of monitoring systems; [`health`] reports whether the process is alive and ready, and its metrics.
-//! [`v4`] is GitLab's
-//! Integrations API with additions of our own, and [`openapi`] describes it. [`page`] shows the same to people. [`error`] has every error answer, and
-//! [`client_addr`] finds the address of a client. Handlers decide nothing about events or deliveries: they call the
-//! catalog, the store and the pipeline, and turn the results into answers.
+//! GitLab sends them, and [`webhook_signature`] checks signed ones; [`event_refusals`] counts refused calls; [`alerts`]
+//! takes alerts of monitoring systems; [`health`] reports whether the process is alive and ready, and its metrics.
+//! [`v4`] is GitLab's Integrations API with additions of our own, and [`openapi`] describes it. [`page`] is the web
+//! page for people. [`error`] has every error answer, and [`client_addr`] finds the address of a client. Handlers
+//! decide nothing about events or deliveries: they call the catalog, the store and the pipeline, and turn the results
+//! into answers.
 
 mod alerts;
 mod client_addr;
@@ -100,10 +100,10 @@ pub struct Config {
     pub login_failures: u32,
 }
 
-/// Probes wait a second or a few; a store that takes longer is not ready.
+/// Probes wait only a few seconds, so a store that takes longer counts as not ready.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the handlers work with.
+/// The state that handlers share.
 #[derive(Clone)]
 pub struct State {
     pub config: Live<Config>,
@@ -115,19 +115,19 @@ pub struct State {
     pub event_records: Arc<dyn EventRecords>,
     /// Notified when an event was put into the inbox.
     pub arrived: Arc<Notify>,
-    /// Whether the broker is connected, and why not; `None` where none is configured.
+    /// Returns whether the broker is connected, or why not; `None` where no broker is configured.
     pub broker: Arc<dyn Fn() -> Option<Result<(), String>> + Send + Sync>,
-    /// What became of the last reload of settings; `None` before the first.
+    /// The result of the last reload of settings; `None` before the first.
     pub last_reload: Live<Option<Part>>,
     /// Asks the other parts that are configured whether they answer.
     pub parts: Arc<dyn Fn() -> BoxFuture<'static, Vec<Part>> + Send + Sync>,
-    /// What keeps the pipeline from storing events and outcomes.
+    /// The problems that stop the pipeline from storing events and outcomes.
     pub condition: Condition,
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     pub metrics: metrics::Handle,
     pub catalog: Arc<CachedCatalog>,
     pub registry: Arc<dyn Registry>,
-    /// A save, a successful test and a retry end holds.
+    /// The holds. A save, a successful test and a retry end holds.
     pub holds: Holds,
     pub outbox: Arc<dyn Outbox>,
     pub watches: Arc<dyn Watches>,
@@ -144,7 +144,7 @@ pub struct State {
     /// Work that goes on after its request was answered.
     pub tasks: TaskTracker,
     pub login_limiter: Arc<Mutex<LoginLimiter>>,
-    /// Who is logged in to the page.
+    /// The sessions of people who are logged in to the page.
     pub sessions: Arc<Sessions>,
     /// Counts and logs refused calls of `/events`.
     pub event_refusals: Arc<EventRefusals>,
@@ -153,8 +153,8 @@ pub struct State {
 }
 
 impl State {
-    /// Waits until no other large body is being decoded or encoded. That takes several times the memory of the body, and
-    /// must not keep all threads of the process from small requests.
+    /// Waits until no other large body is being decoded or encoded. Decoding takes several times the memory of the
+    /// body, and must not occupy all threads of the process.
     async fn turn(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.large_bodies).acquire_owned().await.ok()
     }
@@ -176,7 +176,7 @@ impl State {
         Some(Part::new(parts::BROKER, found.map(|()| "ok".to_owned())))
     }
 
-    /// Ends the holds that integrations' settings led to, after a person saved the settings, changed or not.
+    /// Ends the holds that integrations' settings led to, after a person saved the settings, even unchanged.
     async fn try_again(&self, integrations: &BTreeSet<IntegrationId>, now: Timestamp) {
         if let Err(error) =
             self.holds.end_made_under(&*self.outbox, integrations, (self.written)(), now).await
@@ -185,7 +185,7 @@ impl State {
         }
     }
 
-    /// Ends the holds of a target that a success disproved, or that a person wants tried again.
+    /// Ends the holds of a target after a success, or when a person asks for a retry.
     async fn end_holds(&self, integration: &IntegrationId, target: &str, destination: &str, now: Timestamp) {
         let disproved = self.holds.snapshot().disproved(integration, target, destination);
         if let Err(error) = self.holds.end(&*self.outbox, disproved, (self.written)(), now).await {

@@ -1,8 +1,9 @@
 //! Signed webhooks, as GitLab sends them since 19.0: the checks of `webhook-id`, `webhook-timestamp` and
 //! `webhook-signature`, after the Standard Webhooks specification.
 //!
-//! [`SigningKeys`] are the configured keys, which [`SigningKeys::sign`] a request too. [`SignedHeaders::read`] reads a request's headers, and
-//! [`SignedHeaders::verify`] compares them with its body. Both are pure: the time is a value.
+//! [`SigningKeys`] are the configured keys. [`SigningKeys::sign`] signs a request with them. [`SignedHeaders::read`]
+//! reads a request's headers, and [`SignedHeaders::verify`] compares them with its body. Both are pure: the time is a
+//! value.
 //!
 //! The specification: <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>.
 
@@ -21,19 +22,20 @@ const ID: &str = "webhook-id";
 const TIMESTAMP: &str = "webhook-timestamp";
 const SIGNATURE: &str = "webhook-signature";
 
-/// How far a sender's clock may differ from ours, or a request be delayed. A copy of a request is of no use after it.
+/// How far a sender's clock may differ from this server's, or how late a request may be. After this time, a copied
+/// request is refused.
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// The shortest key that the specification allows, in bytes.
 const MIN_KEY_LEN: usize = 24;
 
-/// Before a key: GitLab's, and the specification's.
+/// The prefix of keys in GitLab and in the specification.
 const KEY_PREFIX: &str = "whsec_";
 
-/// Before a signature made with a shared key; others are made with a public key, which GitLab does not offer.
+/// The prefix of signatures with a shared key. Other signatures use a public key, which GitLab does not offer.
 const VERSION: &str = "v1,";
 
-/// Padded or not: senders differ.
+/// Accepts Base64 with and without padding, because senders differ.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -63,7 +65,7 @@ impl SigningKeys {
     /// Reads keys as GitLab shows them (`whsec_` and Base64), separated by blanks or line breaks.
     ///
     /// # Errors
-    /// What a key must be. The text is not repeated, because it is secret.
+    /// The required form of a key. The error does not repeat the text, because it is secret.
     pub fn parse(text: &str) -> Result<Self, String> {
         let keys: Option<Vec<_>> = text.split_whitespace().map(parse_key).collect();
         match keys {
@@ -148,7 +150,7 @@ impl<'a> SignedHeaders<'a> {
     }
 }
 
-/// The value of a header that must be there once: of two, the sender and we might mean different ones.
+/// The value of a header that must be present once. With two values, sender and receiver might use different ones.
 fn once<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a [u8], BadSignature> {
     let mut values = headers.get_all(name).iter().map(|value| value.as_bytes().trim_ascii());
     match (values.next(), values.next()) {

@@ -52,7 +52,7 @@ impl CachedCatalog {
         Ok(catalog)
     }
 
-    /// The same, with a policy on the addresses that may be set.
+    /// This catalog, with a policy on the addresses that may be set.
     #[must_use]
     pub fn with_url_policy(self, url_policy: Arc<UrlPolicy<'static>>) -> Self {
         Self { url_policy: RwLock::new(url_policy), ..self }
@@ -82,10 +82,10 @@ impl CachedCatalog {
         self.changes.subscribe()
     }
 
-    /// Replaces what came from files. `numbers` are the projects that the files name by number.
+    /// Replaces the configuration from files. `numbers` are the projects that the files name by number.
     ///
     /// # Errors
-    /// The store does not take the projects that the files name. The files apply nevertheless.
+    /// The store refused the projects that the files name. The files apply nevertheless.
     pub async fn set_files(
         &self,
         placed: Vec<ConfiguredAt>,
@@ -108,7 +108,7 @@ impl CachedCatalog {
         self.record_projects(numbers.into_iter().filter_map(seen).collect(), now).await
     }
 
-    /// The same, without writing to the store.
+    /// As [`Self::set_files`], without writing to the store.
     pub fn set_files_in_memory(&self, placed: Vec<ConfiguredAt>, facts: Vec<(Scope, ProjectFacts)>) {
         self.write(|state| state.set_files(placed, facts));
         self.changed();

@@ -9,30 +9,31 @@ use crate::adapters::contract::Login;
 use crate::settings::{Addresses, FieldError, Kind, Properties, Secret, SmallMap, Url, Value};
 use crate::store::registry::Configuration;
 
-/// A requested change. What it does not name stays as it is.
+/// A requested change. Parts that it does not name stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
     pub flags: SmallMap<String, bool>,
     /// The adapter's own settings, secrets among them, and those that adapters share.
     pub settings: Properties,
-    /// Settings that are stored as if they had never been set: those that were sent as null, and of ours also those that were
-    /// sent blank. Texts among them are blank in `settings`.
+    /// Settings that are stored as if they had never been set: those that were sent as null, and Forgebell's own
+    /// settings that were sent blank. Texts among them are blank in `settings`.
     pub unset: BTreeSet<String>,
     pub use_inherited_settings: Option<bool>,
-    /// Whether it is active afterwards; `None` means that it is.
+    /// Whether the integration is active afterwards. `None` means active.
     pub active: Option<bool>,
 }
 
 /// Why a request is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidChange {
-    /// It asks to inherit, and there is no default.
+    /// The request asks to inherit, and there is no default.
     NoDefault,
     Settings(Vec<FieldError>),
 }
 
-/// The configuration after a request. It is active, as in GitLab, unless the request says otherwise. One that inherits goes on inheriting, whatever settings
-/// the request names, unless the request says `use_inherited_settings = false`.
+/// The configuration after a request. As in GitLab, it is active unless the request says otherwise. A configuration
+/// that inherits continues to inherit and ignores settings in the request, unless the request says
+/// `use_inherited_settings = false`.
 ///
 /// # Errors
 /// Everything that is wrong with the result.
@@ -42,8 +43,9 @@ pub fn put(
     request: &Request,
     url_policy: &UrlPolicy<'_>,
 ) -> Result<Configuration, InvalidChange> {
-    let inherits = inheritance.effective().is_some() && inheritance.is_inherited()
-        || inheritance.own.is_some_and(|own| own.configuration.inherits);
+    // Without a default that applies, a request that was answered with success would change nothing.
+    let has_default = inheritance.effective().is_some_and(|default| default.configuration.active);
+    let inherits = has_default && inheritance.is_inherited();
     match request.use_inherited_settings {
         Some(true) if inheritance.default.is_none() => Err(InvalidChange::NoDefault),
         Some(true) => Ok(Configuration::following()),
@@ -62,13 +64,14 @@ pub fn put(
     }
 }
 
-/// The configuration when inactive: settings and flags stay. One that inherited a default now disables that default.
+/// The deactivated configuration. Settings and flags stay. A configuration that inherited a default now disables that
+/// default.
 pub fn deactivate(inheritance: Inheritance<'_>) -> Option<Configuration> {
     inheritance.effective().or(inheritance.own)?;
     Some(inheritance.own.map(|own| own.configuration.switched_off()).unwrap_or_default())
 }
 
-/// The names of what differs, for the audit log.
+/// The names of the fields that differ, for the audit log.
 pub fn differences(before: Option<&Configuration>, after: &Configuration) -> Vec<String> {
     let nothing = Configuration::default();
     let before = before.unwrap_or(&nothing);
@@ -93,15 +96,15 @@ fn differing<T: PartialEq>(
     names.extend(all.filter(|name| before.get(*name) != after.get(*name)).cloned());
 }
 
-/// Whether an active integration keeps the value of a secret address. As in GitLab, an address at another host that was
-/// accepted before the rule came goes on working.
+/// Whether an active integration keeps the value of a secret address. As in GitLab, an address at another host keeps
+/// working if it was accepted before the rule existed.
 fn stays(present: &Configuration, next: &Configuration, field: &str) -> bool {
     let same = |before: &Configuration| before.secrets.get(field).filter(|_| before.active).cloned();
     same(present).is_some() && same(present) == same(next)
 }
 
 /// # Errors
-/// A masked credential was sent that is not stored for its address.
+/// A masked credential was sent, but no credential is stored for its address.
 fn merged(
     entry: &'static Entry,
     present: &Configuration,
@@ -110,10 +113,10 @@ fn merged(
     let active = request.active.unwrap_or(true);
     let mut next = Configuration { active, inherits: false, ..present.clone() };
     next.flags.extend(request.flags.clone());
-    // Forms show the mask in place of a secret. Sent back, it means that the secret stays.
+    // Forms show the mask instead of a secret. If the mask is sent back, the secret stays.
     let is_mask = |name: &str, value: &Value| {
         let Value::Text(text) = value else { return false };
-        // Of an address with a password, the password alone is masked.
+        // In an address with a password, only the password is masked.
         let shown = present.properties.get(name).and_then(|value| Url::masked(&value.as_text()));
         is_secret(entry, name) && text == Secret::MASK || shown.is_some_and(|shown| shown == *text)
     };
@@ -143,8 +146,8 @@ fn merged(
     Ok(next)
 }
 
-/// Addresses are shown with their credentials masked. Sent back so, they get them back: for the address for which they are
-/// stored, and only while it is called at the same place.
+/// Restores the credentials of addresses that were shown masked and sent back unchanged. This is done only for the
+/// address that the credentials are stored for, and only while it leads to the same place.
 ///
 /// # Errors
 /// A masked credential is not stored for its address, or it would be sent to another place.
@@ -154,8 +157,19 @@ fn unmasked(
     mut settings: Properties,
 ) -> Result<Properties, Vec<FieldError>> {
     let mut errors = Vec::new();
+    for field in entry.fields.iter().filter(|field| matches!(field.kind, Kind::Url | Kind::InternalUrl)) {
+        let Some(Value::Text(text)) = settings.get_mut(field.name) else { continue };
+        if !Url::has_masked_password(text) {
+            continue;
+        }
+        let stored = present.properties.get(field.name).map(Value::as_text).unwrap_or_default();
+        match Url::with_password_of(text, &stored) {
+            Some(whole) => *text = whole,
+            None => errors.push(FieldError::new(field.name, NOT_STORED)),
+        }
+    }
     for kind in [Kind::Base, Kind::Addresses] {
-        // The bases are unmasked before it is asked whether they move.
+        // The base addresses are unmasked before the check whether they move.
         let moves = kind == Kind::Addresses && address_moves(entry, present, &settings);
         for field in entry.fields.iter().filter(|field| field.kind == kind) {
             let Some(Value::Text(text)) = settings.get_mut(field.name) else { continue };
@@ -175,8 +189,8 @@ fn unmasked(
 const NOT_STORED: &str = "holds a masked password or key (************) that is not stored for this address: write the \
                           password or key itself";
 
-/// Whether an address that secrets are sent to gets another host, port or scheme. This holds for every field of these kinds,
-/// whatever its name. An unset address means the service's own, so setting or removing one is a move too.
+/// Whether an address that secrets are sent to gets another host, port or scheme. All fields of these kinds are
+/// checked. An unset address means the service's own, so setting or removing an address is a move too.
 fn address_moves(entry: &Entry, present: &Configuration, settings: &Properties) -> bool {
     entry.fields.iter().any(|field| {
         let Some(next) = settings.get(field.name).map(Value::as_text) else { return false };
@@ -185,7 +199,7 @@ fn address_moves(entry: &Entry, present: &Configuration, settings: &Properties) 
         match field.kind {
             Kind::Url | Kind::InternalUrl => origin(&shown) != origin(&next),
             Kind::Host => !shown.trim().eq_ignore_ascii_case(next.trim()),
-            // Its parts have a meaning for its service alone, so any difference is a move.
+            // Only the service knows the meaning of the parts, so any difference is a move.
             Kind::Base => {
                 let present = present.secrets.get(field.name);
                 present.map(Secret::expose).unwrap_or_default().trim() != next.trim()

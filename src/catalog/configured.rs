@@ -1,4 +1,4 @@
-//! One integration as it was configured, in a file or through the API: as given, and with its settings read.
+//! One integration as it was configured in a file or through the API, both as given and with its settings read.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ use crate::store::registry::{Configuration, StoredIntegration};
 pub struct Configured {
     pub entry: &'static Entry,
     pub configuration: Configuration,
-    /// The meaning of its settings. It is not used for one that inherits.
+    /// The meaning of the settings. Not used for an integration that inherits.
     pub resolved: Result<Arc<Resolved>, Vec<FieldError>>,
     pub origin: Origin,
     pub noted: Noted,
 }
 
-/// The number of an integration, and since when it is what it is.
+/// The number of an integration, and the times of its creation and last change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Noted {
     pub id: i64,
@@ -30,12 +30,13 @@ pub struct Noted {
     pub updated_at: Timestamp,
 }
 
-/// The first number of integrations that have no row. They are derived from the integration's name, so that they are the
-/// same on all nodes and after every start. They lie above all numbers of rows, and within what JavaScript counts exactly.
+/// The first number of integrations without a row. Their numbers are derived from the integration's name, so that they
+/// are the same on all nodes and after every start. They are above all numbers of rows, and within the integers that
+/// JavaScript represents exactly.
 pub const FIRST_DERIVED_ID: i64 = 1 << 52;
 
 impl Noted {
-    /// For an integration that has no row in the store, of this name.
+    /// The numbers and times for an integration of this name without a row in the store.
     pub fn derived(name: &IntegrationId, created_at: Timestamp, updated_at: Timestamp) -> Self {
         let digest = Digest::of([name.0.as_bytes()]).number();
         Self { id: FIRST_DERIVED_ID | (digest & (FIRST_DERIVED_ID - 1)), created_at, updated_at }
@@ -45,17 +46,17 @@ impl Noted {
 /// Where it was configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// In a provisioning file, by name. The API shows it and does not change it.
+    /// In a provisioning file with this name. The API shows the integration, but can't change it.
     File(Arc<str>),
     /// Through the API.
     Stored { revision: i64 },
 }
 
 impl Origin {
-    /// How the origin of what is stored is called.
+    /// The name of the origin of stored integrations.
     pub const API: &'static str = "the API";
 
-    /// For people.
+    /// The name of the origin, for people.
     pub fn name(&self) -> Arc<str> {
         match self {
             Self::File(name) => Arc::clone(name),
@@ -65,8 +66,8 @@ impl Origin {
 }
 
 impl Configured {
-    /// From a file. The file's reader has read the settings already. The snapshot that it becomes a part of notes its number
-    /// and its times.
+    /// An integration from a file. The file's reader has read the settings already. The snapshot adds its number and
+    /// times.
     pub fn of_file(
         entry: &'static Entry,
         configuration: Configuration,
@@ -78,7 +79,7 @@ impl Configured {
         Self { entry, configuration, resolved, origin: Origin::File(file), noted }
     }
 
-    /// From the store.
+    /// An integration from the store.
     pub fn of_row(entry: &'static Entry, row: StoredIntegration) -> Self {
         let StoredIntegration { id, configuration, revision, created_at, updated_at, .. } = row;
         let resolved = Resolved::read(entry, &configuration).map(Arc::new);
@@ -91,7 +92,7 @@ impl Configured {
         }
     }
 
-    /// What it does, in short: two of the same fingerprint do the same.
+    /// A digest of what the integration does: two with the same fingerprint do the same.
     pub(super) fn fingerprint(&self) -> Fingerprint {
         self.resolved.as_ref().map_or(Fingerprint(0), |resolved| resolved.fingerprint())
     }
@@ -100,25 +101,26 @@ impl Configured {
         self.entry.about.slug
     }
 
-    /// The integration that it makes of a scope, its own or one that inherits it; `None` where its settings are invalid.
+    /// The integration for a scope: its own, or one that inherits this configuration. `None` where the settings are
+    /// invalid.
     pub fn integration(&self, scope: &Scope) -> Option<Integration> {
         let resolved = self.resolved.as_ref().ok()?;
         let id = integration_id(scope, self.slug());
         Some(resolved.integration(id, scope.clone(), self.origin.name()))
     }
 
-    /// Whether it is to be active: as it was configured, and as its settings say.
+    /// Whether the integration is meant to be active, by its configuration and its settings.
     pub fn is_switched_on(&self) -> bool {
         self.configuration.active && self.resolved.as_ref().map_or(true, |resolved| resolved.is_active())
     }
 
-    /// What is wrong with the settings of one that is switched on. It sends nothing until that is corrected.
+    /// The errors in the settings, if the integration is switched on. It sends nothing until they are corrected.
     pub fn unusable(&self) -> Option<&[FieldError]> {
         let is_on = self.configuration.active && !self.configuration.inherits;
         self.resolved.as_ref().err().filter(|_| is_on).map(Vec::as_slice)
     }
 
-    /// Whether it is active and its settings are valid.
+    /// Whether the integration is active and its settings are valid.
     pub fn is_active(&self) -> bool {
         self.is_switched_on() && self.resolved.is_ok()
     }

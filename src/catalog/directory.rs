@@ -1,4 +1,4 @@
-//! The projects and groups of the forge, as far as they are known.
+//! The known projects and groups of the forge.
 
 use std::collections::HashMap;
 
@@ -9,11 +9,11 @@ use crate::store::registry::{
     GroupKey, Learned, ScopeKey, SeenProject, StoredGroup, StoredProject, Visibility,
 };
 
-/// Whose an integration is, with what is known of it: a name may stand for a row of the store, a row for a name.
+/// The scope of an integration, with its known names and its row in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ResolvedScope {
     Instance,
-    /// `key` is its row, if it has one; `path` its full path.
+    /// `key` is the group's row, if it has one; `path` is its full path.
     Group {
         key: Option<GroupKey>,
         path: String,
@@ -42,7 +42,7 @@ impl ResolvedScope {
         }
     }
 
-    /// What rows of the store belong to. `None` if no row can belong to it yet.
+    /// The key of the scope's rows in the store. `None` if no row can belong to the scope yet.
     pub fn key(&self) -> Option<ScopeKey> {
         match self {
             Self::Instance => Some(ScopeKey::Instance),
@@ -51,7 +51,7 @@ impl ResolvedScope {
         }
     }
 
-    /// Its best name: a project's number, if it is the forge's, goes before its path.
+    /// The best name: the forge's number of a project, if known, else the path.
     pub fn name(&self) -> Scope {
         match self {
             Self::Instance => Scope::Instance,
@@ -70,7 +70,7 @@ impl ResolvedScope {
         }
     }
 
-    /// The paths of the groups that it lies in, the nearest first.
+    /// The paths of the groups around the scope, the nearest first.
     pub fn ancestors(&self) -> impl Iterator<Item = &str> {
         let parent = |path: &str| path.rfind('/');
         let path = self.path().unwrap_or_default();
@@ -146,7 +146,7 @@ impl Directory {
         self.groups.insert(group.key, group);
     }
 
-    /// Removes what came from the store; what came from files stays.
+    /// Removes all entries from the store. Facts from files stay.
     pub fn remove_rows(&mut self) {
         *self = Self { file_facts: std::mem::take(&mut self.file_facts), ..Self::default() };
     }
@@ -225,8 +225,8 @@ impl Directory {
         }
     }
 
-    /// What the rules need to know of an event's project: from files, else as corrected by people, else from the event,
-    /// else from earlier events.
+    /// The facts on an event's project that the rules need. The first source that has a fact counts: files, corrections
+    /// by people, the event, earlier events.
     pub fn facts(&self, event: &Event) -> ProjectFacts {
         let Some(project) = &event.project else { return ProjectFacts::default() };
         let file = self.file_facts(Some(project.id), Some(&project.path_with_namespace));
@@ -268,7 +268,7 @@ impl Directory {
         })
     }
 
-    /// What an event contains of its project that is not known yet.
+    /// The new facts on its project in an event.
     pub fn unknown_in(&self, event: &Event) -> Option<SeenProject> {
         let project = event.project.as_ref().filter(|project| project.id > 0)?;
         let path = Some(&project.path_with_namespace).filter(|path| is_storable(path)).map(String::from);
@@ -293,8 +293,8 @@ impl Directory {
     }
 }
 
-/// Whether a name is one that a forge gives. An event can contain any text, and a name that the store refuses would keep
-/// the event from being dispatched.
+/// Whether a forge can give such a name. An event can contain any text, and a name that the store refuses would prevent
+/// the event's dispatch.
 fn is_storable(name: &str) -> bool {
     !name.is_empty() && name.len() <= PATH_MAX_BYTES && !name.contains(char::is_control)
 }

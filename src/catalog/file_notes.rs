@@ -1,5 +1,5 @@
-//! Since when the integrations of provisioning files are as they are. Files do not say, so the store remembers it: one row
-//! for each integration, with a fingerprint of its settings. Pure.
+//! The times at which integrations of provisioning files were created and changed. Files do not contain these times, so
+//! the store keeps one row for each integration, with a fingerprint of its settings. Pure.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::store::registry::{Configuration, FileKey, StoredIntegration};
 /// The setting under which a row has the fingerprint.
 const FINGERPRINT: &str = "fingerprint";
 
-/// What the store remembers.
+/// The rows in the store.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FileNotes(HashMap<(FileKey, String), Row>);
 
@@ -26,20 +26,20 @@ struct Row {
     updated_at: Timestamp,
 }
 
-/// An integration of a file that the store does not remember as it is.
+/// An integration of a file whose row in the store is missing or outdated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Unnoted {
     pub scope: Scope,
     pub slug: &'static str,
     fingerprint: i64,
-    /// The revision of the row that is there.
+    /// The revision of the existing row.
     pub made_from: Option<i64>,
     /// When the file was read.
     pub at: Timestamp,
 }
 
 impl Unnoted {
-    /// What its row has in place of settings.
+    /// The content of the row, in place of settings.
     pub fn configuration(&self) -> Configuration {
         let properties = [(FINGERPRINT.to_owned(), Value::Integer(self.fingerprint))].into();
         Configuration { active: true, properties, ..Configuration::default() }
@@ -66,8 +66,8 @@ impl FileNotes {
         self.0.insert((key, row.slug.clone()), Row { fingerprint, revision, created_at, updated_at });
     }
 
-    /// The number and times of an integration in a file that was read at this moment; and what is to be written, if the
-    /// store does not remember it so.
+    /// The number and times of an integration in a file that was read at this moment, and the row to write if the store
+    /// has none or an outdated one.
     pub fn note(
         &self,
         scope: &Scope,

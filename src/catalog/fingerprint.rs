@@ -52,7 +52,7 @@ impl Content<'_> {
         put("only_changes", notify_only_when_pipeline_status_changes.to_string());
         put("labels", labels.labels.join(","));
         put("labels_behavior", behavior.to_owned());
-        // Fingerprints of before these settings existed stay.
+        // The fingerprint does not change for integrations that do not use these newer settings.
         if *merge_request_actions != MergeRequestActions::default() {
             put("merge_request_actions", merge_request_actions.to_string());
         }
@@ -69,7 +69,7 @@ impl Content<'_> {
         for (trigger, channels) in &self.channels.per_trigger {
             put(&format!("channel.{trigger}"), channels.join(","));
         }
-        // Flags of events that the adapter does not receive make no difference.
+        // Flags of events that the adapter does not support make no difference.
         for trigger in self.triggers.iter().filter(|t| self.rules.supported.contains(*t)) {
             put(&format!("flag.{}", Trigger::flag(trigger)), "on".to_owned());
         }

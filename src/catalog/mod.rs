@@ -7,8 +7,8 @@
 //! uses the nearest default: that of the groups around it, then that of the instance ([`Inheritance`]).
 //! [`CachedCatalog`] keeps a snapshot in step with the store and the files; the pipeline reads it through [`Catalog`].
 //! `change` computes a new configuration from an old one and a request, `url_policy` finds addresses in it that would
-//! never be called (both pure), and `update` writes it. `file_notes` knows since when the files' integrations are as they
-//! are. `trackers` refuses a second issue tracker of a project.
+//! never be called (both pure), and `update` writes it. `file_notes` keeps the times of the files' integrations.
+//! `trackers` refuses a second issue tracker of a project.
 //!
 //! Absent here: HTTP, TOML and SQL.
 
@@ -48,7 +48,7 @@ pub use update::{Actor, Change, ChangeError};
 use url_policy::refused_urls;
 pub use url_policy::{BlockedUrl, PermittedHosts, Rule, UrlPolicy, blocked_urls};
 
-/// What is configured. It is read for every event and answers from memory.
+/// The configuration. It is read for every event and answers from memory.
 #[async_trait]
 pub trait Catalog: Send + Sync {
     /// The integrations of the project or group of an event, including inactive ones: `explain` shows those too.
@@ -56,7 +56,7 @@ pub trait Catalog: Send + Sync {
     fn integration(&self, id: &IntegrationId) -> Option<Arc<Integration>>;
     /// The tracker and the wiki that the event's project has elsewhere.
     fn links(&self, event: &Event) -> ProjectLinks;
-    /// What is known of the event's project beyond the event.
+    /// The known facts on the event's project beyond the event.
     fn facts(&self, event: &Event) -> ProjectFacts;
     /// The mute of this channel for the event's project, if there is one now.
     fn muted(&self, event: &Event, integration: &Integration, target: &str, now: Timestamp) -> Option<Mute>;
@@ -67,7 +67,8 @@ pub trait Catalog: Send + Sync {
         false
     }
 
-    /// Why an integration that is switched on can't be used: its settings are not valid. What waits for it waits on.
+    /// Why an integration that is switched on can't be used: its settings are not valid. Its deliveries continue to
+    /// wait.
     fn unusable(&self, _id: &IntegrationId) -> Option<String> {
         None
     }
@@ -88,7 +89,8 @@ pub trait Catalog: Send + Sync {
     }
 }
 
-/// What a configuration has that is accepted and has no effect, among it addresses that are not called. Settings that are not valid have none.
+/// Warnings about accepted settings without an effect, such as addresses that are never called. Invalid settings give
+/// no warnings.
 pub fn warnings(configured: &Configured, url_policy: &UrlPolicy<'_>) -> Vec<FieldError> {
     let Configured { entry, configuration, resolved: Ok(resolved), .. } = configured else {
         return Vec::new();

@@ -28,13 +28,13 @@ pub struct Snapshot {
     /// By project.
     mutes: HashMap<i64, Vec<Mute>>,
     tokens: HashMap<[u8; 32], StoredToken>,
-    /// Since when the files' integrations are as they are.
+    /// The times of the files' integrations.
     file_notes: FileNotes,
-    /// What of that is to be written.
+    /// The times that are to be written.
     unnoted: Vec<Unnoted>,
 }
 
-/// What comes from files. Paths are keys in lower case, because they are compared without regard to case.
+/// The configuration from files. Paths are keys in lower case, because they are compared without regard to case.
 #[derive(Clone, Debug, Default)]
 struct Files {
     by_number: HashMap<i64, BySlug>,
@@ -103,7 +103,7 @@ struct Cached {
     integration: Option<Arc<Integration>>,
 }
 
-/// What is configured of one adapter for a scope, and the default that it inherits or could inherit.
+/// The configuration of one adapter for a scope, and the default that it inherits or could inherit.
 #[derive(Clone, Copy, Debug)]
 pub struct Inheritance<'a> {
     pub own: Option<&'a Configured>,
@@ -112,7 +112,7 @@ pub struct Inheritance<'a> {
 }
 
 impl<'a> Inheritance<'a> {
-    /// What applies. An inactive default does not apply to scopes without a configuration of their own.
+    /// The configuration that applies. An inactive default does not apply to scopes without their own configuration.
     pub fn effective(self) -> Option<&'a Configured> {
         match self.own {
             Some(own) if !own.configuration.inherits => Some(own),
@@ -121,19 +121,19 @@ impl<'a> Inheritance<'a> {
         }
     }
 
-    /// Whether what applies is a default from above.
+    /// Whether a default from above applies.
     pub fn is_inherited(self) -> bool {
         self.own.is_none_or(|own| own.configuration.inherits)
     }
 }
 
 impl Snapshot {
-    /// Replaces what came from files, for a reader that does not care since when it is as it is.
+    /// Replaces the configuration from files, for a reader that does not need its times.
     pub fn set_files(&mut self, integrations: Vec<ConfiguredAt>, facts: Vec<(Scope, ProjectFacts)>) {
         self.set_files_read_at(integrations, facts, Timestamp::UNIX_EPOCH);
     }
 
-    /// Replaces what came from files, which were read at this moment.
+    /// Replaces the configuration from files, which were read at this moment.
     pub(super) fn set_files_read_at(
         &mut self,
         integrations: Vec<ConfiguredAt>,
@@ -237,7 +237,7 @@ impl Snapshot {
         self.mutes.get(&project).into_iter().flatten().filter(move |mute| mute.until > now)
     }
 
-    /// What is configured of an adapter for a scope.
+    /// The configuration of an adapter for a scope.
     pub fn inheritance(&self, scope: &ResolvedScope, slug: &str) -> Inheritance<'_> {
         Inheritance {
             own: self
@@ -284,7 +284,7 @@ impl Snapshot {
         ids
     }
 
-    /// What is configured for the integration of this id: its own settings, or the default that it follows.
+    /// The configuration of the integration with this id: its own settings, or the default that it follows.
     pub fn configured(&self, id: &IntegrationId) -> Option<&Configured> {
         let (key, slug) = id.0.rsplit_once(':')?;
         self.inheritance(&self.directory.resolve(&Scope::from_canonical(key)), slug).effective()
@@ -310,7 +310,7 @@ impl Snapshot {
         is_known.then_some(resolved)
     }
 
-    /// What is set for an owner in the store, by slug.
+    /// The configurations of an owner in the store, by slug.
     pub(super) fn rows_of(&self, owner: ScopeKey) -> Vec<(&'static str, Configuration)> {
         let rows = self.rows.get(&owner).into_iter().flatten();
         rows.map(|(slug, cached)| (*slug, cached.configured.configuration.clone())).collect()
@@ -321,7 +321,7 @@ impl Snapshot {
         let of_row = |owner: &ScopeKey| match owner {
             ScopeKey::Instance => Some(Scope::Instance),
             ScopeKey::Project(id) if *id > 0 => Some(Scope::ProjectId(*id)),
-            // What was moved to the project's number has no path any more.
+            // A row whose configuration was moved to the project's number has no path any more.
             ScopeKey::Project(id) => self.directory.project(*id)?.path.clone().map(Scope::ProjectPath),
             ScopeKey::Group(key) => self.directory.group(*key)?.path.clone().map(Scope::Group),
             ScopeKey::File(_) => None,
@@ -396,7 +396,8 @@ impl Snapshot {
             ResolvedScope::Group { key: None, path } => {
                 self.directory.group_by_path(path).map(|group| ScopeKey::Group(group.key))
             }
-            // An event of a project of which only the path is known: its first, or one whose number can't be trusted.
+            // An event of a project with only a known path: the project's first event, or one whose number can't be
+            // trusted.
             ResolvedScope::Project { id, path: Some(path) }
                 if id.is_none_or(|id| self.directory.project(id).is_none()) =>
             {
@@ -416,7 +417,7 @@ impl Snapshot {
         ProjectLinks::of(linked.iter().map(|integration| &**integration))
     }
 
-    /// The integrations of a scope whose adapters are such: its own first, then the defaults that apply to it.
+    /// The integrations of a scope whose adapters pass `is_such`: its own first, then the defaults that apply to it.
     fn all_at(&self, scope: &ResolvedScope, is_such: impl Fn(&Entry) -> bool) -> Vec<Arc<Integration>> {
         let own = self.own(scope);
         let is_in = |slug: &str, sources: &[Option<&BySlug>]| {
@@ -527,8 +528,9 @@ impl Catalog for Snapshot {
         }
         let channel = Mute::channel_of(target);
         let mut mutes = self.mutes(event.project.as_ref()?.id, now);
-        // The name of an address's own channel is unknown: it may be the muted one.
-        let is_muted = |mute: &&Mute| channel.is_empty() || mute.channel == channel;
+        // The name of an address's default channel is unknown, so it may be the muted one.
+        let names = |muted: &str| integration.channels.all().any(|name| Mute::channel_of(name) == muted);
+        let is_muted = |mute: &&Mute| mute.channel == channel || channel.is_empty() && !names(&mute.channel);
         mutes.find(|mute| mute.slug == integration.slug && is_muted(mute)).cloned()
     }
 }

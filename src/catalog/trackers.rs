@@ -12,7 +12,7 @@ const ANOTHER: (&str, &str) = (
     "Another issue tracker is already in use. Only one issue tracker service can be active at a time",
 );
 
-/// Whether an adapter is an issue tracker of the kind of which a project has one.
+/// Whether an adapter is an issue tracker of the kind of which a project has at most one.
 pub fn is_tracker(entry: &Entry) -> bool {
     entry.link.as_ref().is_some_and(|link| link.leads_to == Linked::Tracker)
 }
@@ -29,7 +29,7 @@ pub(super) fn another() -> FieldError {
     FieldError::new(field, problem)
 }
 
-/// Whether it is active by itself, and not as a default says.
+/// Whether the configuration is active itself, and not by a default.
 pub(super) fn is_own_active(configuration: &Configuration) -> bool {
     configuration.active && !configuration.inherits
 }
@@ -38,9 +38,9 @@ pub(super) fn is_own_active(configuration: &Configuration) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RivalTrackers {
     pub scope: ResolvedScope,
-    /// That of the file first.
+    /// The tracker from the file comes first.
     pub trackers: [&'static str; 2],
-    /// The one that references lead to.
+    /// The tracker that references lead to.
     pub counts: Option<&'static str>,
 }
 
@@ -56,7 +56,7 @@ impl Snapshot {
         is_refused.then(another)
     }
 
-    /// The other tracker of a project's own that is active. Defaults are none of its own.
+    /// The other active tracker that the project itself has. Defaults do not count.
     pub(super) fn own_rival(&self, scope: &ResolvedScope, entry: &Entry) -> Option<&'static str> {
         let is_of_project = matches!(scope, ResolvedScope::Project { .. });
         if !is_of_project || !is_tracker(entry) {
@@ -69,8 +69,8 @@ impl Snapshot {
         other_trackers(entry).map(|other| other.about.slug).find(is_active)
     }
 
-    /// The projects with two active trackers of their own, one at least from a file. The API refuses a second one, and
-    /// so do the files among themselves; but neither sees the other's when it is set first.
+    /// The projects with two active trackers of their own, one at least from a file. The API and the files each refuse
+    /// a second tracker, but neither sees a tracker that the other sets later.
     pub(super) fn rival_trackers(&self) -> Vec<RivalTrackers> {
         let mut found: Vec<RivalTrackers> = Vec::new();
         for (scope, configured) in self.all_configured() {

@@ -1,5 +1,5 @@
-//! Changes of what is configured: by the API, by `apply`, by a slash command. Each change reads the present row, computes
-//! the next one from it, and starts again if another change was written in between.
+//! Changes of the configuration: by the API, by `apply`, by a slash command. Each change reads the present row,
+//! computes the next one from it, and starts again if another change was written in between.
 
 use jiff::Timestamp;
 use tracing::warn;
@@ -23,10 +23,10 @@ use crate::store::registry::{
 /// How often a change starts again. In every round another change succeeded.
 const ROUNDS: usize = 50;
 
-/// Who changes what files define.
+/// The actor of changes by files.
 const PROVISIONING: &str = "provisioning files";
 
-/// The other trackers of a project, where an active one of its own is set. They were looked at in the snapshot of this
+/// The other trackers of a project, if its own tracker is being activated. They were read in the snapshot of this
 /// revision.
 fn rivals(change: Change<'_>, next: &Configuration, seen: i64) -> Option<Rivals> {
     let is_of_project = matches!(change.scope, ResolvedScope::Project { .. });
@@ -44,10 +44,10 @@ pub struct Actor(pub String);
 pub enum ChangeError {
     #[error("it was never configured")]
     NeverConfigured,
-    /// It comes from a file.
+    /// The integration comes from a file.
     #[error("it is configured in {0} and must be changed there")]
     Provisioned(String),
-    /// It changed after the time that the request names.
+    /// The integration changed after the time in the request.
     #[error("it was changed since then")]
     ChangedSince,
     #[error("the request can't be met")]
@@ -89,7 +89,8 @@ impl CachedCatalog {
         .await
     }
 
-    /// Why a tracker can't be set like this, if there is another one. What only inherits is not refused, as in GitLab.
+    /// Why a tracker can't be set like this, if there is another one. As in GitLab, a configuration that only inherits
+    /// is not refused.
     fn refused_tracker(&self, change: Change<'_>, next: &Configuration) -> Option<FieldError> {
         let refused = || self.read(|state| state.refused_tracker(change.scope, change.entry));
         if is_own_active(next) { refused() } else { None }
@@ -116,7 +117,7 @@ impl CachedCatalog {
         configuration: &Configuration,
     ) -> Result<(), ChangeError> {
         self.change(change, "integration.apply", |_| {
-            // The plan was made before. Another tracker may have been set since.
+            // The plan was made earlier, so another tracker may have been set since.
             let has_rival = || self.read(|state| state.own_rival(change.scope, change.entry).is_some());
             if is_own_active(configuration) && has_rival() {
                 return Err(ChangeError::Invalid(InvalidChange::Settings(vec![another()])));
@@ -217,7 +218,7 @@ impl CachedCatalog {
     /// # Errors
     /// The store does not take it.
     pub async fn name_project(&self, path: &str, now: Timestamp) -> Result<i64, ChangeError> {
-        // An event may have told the number a moment ago, on another node.
+        // An event on another node may have made the number known a moment ago.
         if let Some(known) = self.registry().project_by_path(path).await? {
             self.refresh().await?;
             return Ok(known.id);
@@ -228,8 +229,9 @@ impl CachedCatalog {
         Ok(id)
     }
 
-    /// Moves what was set for a path to the number of the project that has the path, which has become known. What the
-    /// number has already counts. It can be repeated: the path leaves the provisional row only after that.
+    /// Moves the configuration of a path to the project's number, which has become known. The number's existing
+    /// configuration takes precedence. The move can be repeated, because the provisional row loses the path only at the
+    /// end.
     pub(super) async fn adopt(
         &self,
         path: Option<&str>,
@@ -272,12 +274,12 @@ impl CachedCatalog {
                 .override_project(correction, audit("project.update", format!("project {id}")))
                 .await?;
         }
-        // Deliveries of the event that told the number find the integrations there.
+        // Deliveries of the event with the number find the integrations at the number.
         self.refresh().await
     }
 
-    /// What was set for a path, as it is moved to a project. A second active tracker is switched off: the project's own
-    /// counts.
+    /// A path's configuration, as it is moved to a project. A second active tracker is switched off, because the
+    /// project's own tracker counts.
     fn without_rival(&self, project: i64, slug: &str, moved: Configuration) -> Configuration {
         let scope = ResolvedScope::Project { id: Some(project), path: None };
         let rival = adapters::find(slug)
@@ -292,7 +294,7 @@ impl CachedCatalog {
         moved.switched_off()
     }
 
-    /// Corrects what is known of a project.
+    /// Corrects the known facts on a project.
     ///
     /// # Errors
     /// The store does not take it.
@@ -349,11 +351,11 @@ impl CachedCatalog {
         Ok(row)
     }
 
-    /// Notes in the store since when the files' integrations are as they are: some of them, so that a start with many files
-    /// is not held up. Returns whether there are more.
+    /// Writes the times of the files' integrations to the store. A call writes only some of them, so that a start with
+    /// many files is not delayed. Returns whether there are more.
     ///
     /// # Errors
-    /// The store does not take it. What is not noted is noted after the next reload or start.
+    /// The store does not take it. Missing times are written after the next reload or start.
     pub async fn note_files(&self) -> Result<bool, ChangeError> {
         const AT_ONCE: usize = 50;
         let some = self.write(|state| state.take_unnoted(AT_ONCE));
@@ -367,7 +369,7 @@ impl CachedCatalog {
                 fields: Vec::new(),
             };
             let owner = ScopeKey::File(file_notes::key(scope));
-            // Where another node has noted it meanwhile, that note counts.
+            // If another node wrote the row meanwhile, that row counts.
             let configuration = unnoted.configuration();
             self.registry().put_integration(owner, slug, configuration, (*made_from).into(), audit).await?;
         }

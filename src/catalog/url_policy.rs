@@ -1,5 +1,5 @@
-//! Addresses that can't be set: those that are never called, judged by how they are written, so that they are refused when
-//! they are set and not when the first message fails; and those at another host than the service's.
+//! Refuses addresses when they are set: those that are never called, as far as their text shows, so that the error
+//! comes before the first message fails, and those at another host than the service's.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::adapters::Entry;
 use crate::settings::{Field, FieldError, Kind};
 use crate::store::registry::Configuration;
 
-/// Why a URL is never called, judged by how it is written; in words that follow `is blocked:`.
+/// Why a URL is never called, as far as its text shows. The text follows `is blocked:`.
 type Blocks<'a> = dyn Fn(&Url) -> Option<&'static str> + Send + Sync + 'a;
 
 /// Hosts that the operator permits beside a service's own, by slug.
@@ -86,15 +86,15 @@ pub fn blocked_urls(entry: &Entry, given: &Configuration, policy: &UrlPolicy<'_>
     let own = own_settings(entry, given);
     let is_url = |field: &&Field| matches!(field.kind, Kind::Url | Kind::InternalUrl | Kind::SecretUrl);
     let blocked = entry.fields.iter().filter(is_url).filter_map(|field| {
-        // What is not a URL is reported elsewhere.
+        // An invalid URL is reported elsewhere.
         let url = Url::parse(own.get(field.name)?.as_text().trim()).ok()?;
         policy.judge(entry, field.name, &url)
     });
     blocked.collect()
 }
 
-/// Those of them that are refused when they are set. An address that is usually in the operator's own network is saved, and
-/// refused when it is called.
+/// The blocked addresses that are refused when they are set. An address that is usually in the operator's own network
+/// is saved, and refused when it is called.
 pub(super) fn refused_urls(
     entry: &Entry,
     given: &Configuration,
@@ -105,7 +105,7 @@ pub(super) fn refused_urls(
     blocked
 }
 
-/// Logs the others, which were saved.
+/// Logs the other blocked addresses, which were saved.
 pub(super) fn warn_of_blocked_urls(entry: &Entry, given: &Configuration, url_policy: &UrlPolicy<'_>) {
     for BlockedUrl { error: FieldError { field, problem }, rule } in blocked_urls(entry, given, url_policy) {
         warn!(

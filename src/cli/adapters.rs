@@ -29,7 +29,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// What an argument that names an adapter may be.
+/// The permitted values of an argument that names an adapter.
 pub(super) fn slugs() -> PossibleValuesParser {
     PossibleValuesParser::new(ADAPTERS.iter().map(|entry| entry.about.slug))
 }
@@ -70,7 +70,8 @@ fn list(entries: &[Entry]) -> String {
     text
 }
 
-/// By name: its own, with what it must have marked, and the shared ones. Those for one kind of event each are alike.
+/// The settings by name: the adapter's own, with required ones marked, and the shared ones. Similar settings for single
+/// kinds of event share a line.
 fn settings_of(entry: &Entry) -> String {
     let shared = common_fields(&entry.about);
     let is_channel = |name: &str| name.ends_with("_channel");
@@ -151,7 +152,7 @@ fn retries(deliveries: &Deliveries) -> String {
     format!("Events older than {} are not sent. {repeat}", duration(deliveries.about.max_age))
 }
 
-/// A block that loads as it stands; what is commented out loads too once the `#` is gone.
+/// A block that loads unchanged. The lines that are commented out load too after the `#` is removed.
 pub(super) fn example(entry: &Entry) -> String {
     let mut text = String::from("[[integration]]\n");
     for field in COMMON_KEYS.iter().filter(|field| ["project", "adapter"].contains(&field.name)) {
@@ -177,7 +178,7 @@ pub(super) fn example(entry: &Entry) -> String {
     text
 }
 
-/// The examples of the settings that are always required. For some services others are required with them.
+/// The examples of the settings that are always required. For some services, further settings are required with them.
 fn required(entry: &Entry) -> Properties {
     let required = entry.fields.iter().filter(|field| field.required);
     required.map(|field| (field.name.to_owned(), Value::Text(field.example.to_owned()))).collect()
@@ -187,7 +188,7 @@ fn is_of_one_kind(field: &CommonField) -> bool {
     field.group == Group::Flags || field.name.ends_with("_channel")
 }
 
-/// One channel setting for one kind of event shows how the others go; what is deprecated needs no example.
+/// One channel setting for one kind of event is an example for the others. Deprecated settings need no example.
 fn is_repeated_elsewhere(field: &CommonField) -> bool {
     let of_one_kind = is_of_one_kind(field) && field.name != "push_channel";
     of_one_kind || field.help.starts_with("Deprecated")
@@ -253,7 +254,7 @@ mod tests {
     fn every_example_loads_as_it_stands_and_with_all_of_it() {
         for entry in ADAPTERS {
             let text = example(entry);
-            // Without all of it, there may be warnings of what is missing.
+            // A block with only a part of the settings may give warnings about missing ones.
             let is_of_missing = |key: &str| text.contains(&format!("# {key} = "));
             let read = load(text.clone());
             let mut warned = read.warnings.iter().filter_map(|warning| warning.key.as_deref());

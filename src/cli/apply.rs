@@ -105,8 +105,8 @@ fn counted(steps: &[Step]) -> String {
     if counts.is_empty() { "nothing".to_owned() } else { counts.join(", ") }
 }
 
-/// Ends the holds that the files' integrations led to, as a save by the API does, even where their settings are unchanged: a
-/// person says that they are right. Returns how many ended.
+/// Ends the holds that the files' integrations led to, as a save by the API does. Holds end even if the settings are
+/// unchanged, because a person confirmed the settings. Returns the number of ended holds.
 async fn end_holds(
     store: &dyn Outbox,
     catalog: &CachedCatalog,
@@ -143,7 +143,7 @@ async fn carry_out(catalog: &CachedCatalog, step: &Step) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Why a change was refused, with all that is wrong with the settings.
+/// Why a change was refused, with all errors in the settings.
 fn reason(refusal: &ChangeError) -> String {
     match refusal {
         ChangeError::Invalid(InvalidChange::Settings(errors)) => {

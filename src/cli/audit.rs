@@ -77,7 +77,7 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-/// The changes that are wanted, newest first, from as many pages of the log as it takes.
+/// The changes that pass the filter, newest first. Reads as many pages of the log as needed.
 async fn changes(
     store: &dyn Store,
     args: &ListArgs,
@@ -99,7 +99,8 @@ async fn changes(
     Ok(found)
 }
 
-/// What the log calls an integration: by its scope's number and by its path, as an object of the API and as commands do.
+/// All names of an integration in the log: with its scope's number and with its path, in the API's form and in that of
+/// commands.
 fn objects(name: &Name, snapshot: &Snapshot) -> Vec<String> {
     let slug = name.entry.about.slug;
     let scopes = match name.resolved(snapshot) {

@@ -16,7 +16,7 @@ use crate::store::Config;
 use crate::store::seal::Keyring;
 use crate::store::sqlite::{Backup, CopyOrigin, Progress, Restored, Sqlite, Stage};
 
-/// How often it is said how far long work has come.
+/// How often the progress of long work is reported.
 const SAID_EVERY: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
@@ -99,7 +99,7 @@ pub(super) async fn restore(args: &RestoreArgs, options: &Options) -> anyhow::Re
 /// The store's file.
 ///
 /// # Errors
-/// The store is a database that has tools of its own.
+/// The store is a database server, which has its own tools.
 fn file_of<'a>(store: &'a Config, instead: &str) -> anyhow::Result<&'a Path> {
     if store.url.is_some() {
         bail!("the store is in PostgreSQL, which has its own tools for this: {instead}");
@@ -107,7 +107,7 @@ fn file_of<'a>(store: &'a Config, instead: &str) -> anyhow::Result<&'a Path> {
     Ok(&store.path)
 }
 
-/// Says on standard error how far the work has come, where it takes long.
+/// Reports the progress of long work on standard error.
 fn said_sometimes() -> impl FnMut(Progress) + Send + 'static {
     let mut last = Instant::now();
     move |progress| {

@@ -58,7 +58,7 @@ struct Part {
 enum PartState {
     Ok,
     Failed,
-    /// It is switched off, or can't be checked.
+    /// The part is switched off, or can't be checked.
     Skipped,
 }
 
@@ -207,7 +207,7 @@ async fn store(config: &store::Config, keys: Keyring, url_policy: &UrlPolicy<'_>
     let answers = async {
         let store = state::open_with(config, keys).await?;
         store.ping().await?;
-        // Reading everything also decrypts the secrets, which shows that their keys are there.
+        // Reading everything also decrypts the secrets, which shows that their keys exist.
         anyhow::Ok(store.changes(0).await?)
     };
     match answers.await {
@@ -255,7 +255,7 @@ fn stored(mut part: Part, known: Changes, url_policy: &UrlPolicy<'_>) -> Part {
     part
 }
 
-/// Whether a file can be created in this folder. It is tried, since permissions alone do not show that.
+/// Whether a file can be created in this folder. The check creates a file, because permissions alone do not show this.
 fn writable(folder: &Path) -> std::io::Result<()> {
     let probe = folder.join(format!(".forgebell-check-{}", std::process::id()));
     std::fs::OpenOptions::new().write(true).create_new(true).open(&probe)?;
@@ -324,7 +324,7 @@ fn mail_remedy(fault: &RelayFault) -> &'static str {
     }
 }
 
-/// What is open at the address on which the daemon listens.
+/// What other machines can reach at the address on which the daemon listens.
 fn exposure(config: &crate::api::Config) -> Vec<String> {
     let mut warnings = Vec::new();
     let listen = config.listen;
@@ -345,7 +345,7 @@ fn exposure(config: &crate::api::Config) -> Vec<String> {
     warnings
 }
 
-/// Whether an address belongs to a private network. One that stands for all addresses does not.
+/// Whether an address belongs to a private network. The unspecified address, which stands for all addresses, does not.
 fn is_private(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.is_private() || ip.is_link_local(),

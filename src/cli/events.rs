@@ -1,4 +1,4 @@
-//! `events`: lists what came with what became of it, and shows one event.
+//! `events`: lists received events with their results, and shows one event.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -88,10 +88,10 @@ pub(super) struct ShowArgs {
 }
 
 pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<ExitCode> {
-    // What would become of an event now takes all settings; a list takes the integrations' names.
+    // The comparison with current settings needs the whole configuration. A list needs only the integrations' names.
     let config = match &command {
         Command::List(ListArgs { integration: None, project: None, .. }) => options.config_for(&["store"])?,
-        // The key shows what is set beside the files. A user who may not read it still sees the events.
+        // The key is needed to read integrations from the store. A user who may not read the key still sees the events.
         Command::List(_) => {
             options.config_for(&["store", "secrets"]).or_else(|_| options.config_for(&["store"]))?
         }
@@ -106,7 +106,7 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
 }
 
 impl ListArgs {
-    /// The integration goes by each of these ids.
+    /// The filter of a list. `integrations` are all ids of the named integration.
     fn filter(&self, integrations: Vec<IntegrationId>) -> EventFilter {
         let of = self.project.clone().map_or(EventsOf::All, EventsOf::Within);
         EventFilter {
@@ -143,7 +143,7 @@ async fn list(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Complains of a name that is not known. It is asked where nothing was found.
+/// Refuses unknown names. It is called if nothing was found.
 async fn check_names(
     store: &dyn Store,
     config: &Config,
@@ -167,7 +167,7 @@ async fn check_names(
     Ok(())
 }
 
-/// Complains of a project or group that neither the log nor the catalog knows.
+/// Refuses a project or group that is neither in the log nor in the catalog.
 async fn check_project(store: &dyn Store, config: &Config, path: &str, now: Timestamp) -> anyhow::Result<()> {
     let of = EventsOf::Within(path.to_owned());
     if store.events(EventFilter { of, limit: 1, ..EventFilter::default() }).await?.is_empty() {
@@ -176,7 +176,7 @@ async fn check_project(store: &dyn Store, config: &Config, path: &str, now: Time
     Ok(())
 }
 
-/// Says that a list goes back further than the log is kept.
+/// Notes on standard error that a list goes back further than the log.
 fn say_what_is_gone(config: &Config, args: &ListArgs, now: Timestamp) {
     let kept_since = now.checked_sub(config.store.retention_settled).unwrap_or(Timestamp::MIN);
     if args.since.is_some_and(|since| since < kept_since) {
@@ -187,7 +187,7 @@ fn say_what_is_gone(config: &Config, args: &ListArgs, now: Timestamp) {
     }
 }
 
-/// With an integration, which goes by each of these ids, what it did stands in place of the event's result.
+/// The table of a list. If an integration is named, by all of its ids, its result is shown instead of the event's.
 fn table(records: &[EventRecord], integrations: &[IntegrationId], now: Timestamp) -> String {
     if records.is_empty() {
         return "no events\n".to_owned();
@@ -221,7 +221,7 @@ fn of_one(record: &EventRecord, ids: &[IntegrationId]) -> String {
     not.map(|not| not.why.clone()).unwrap_or_default()
 }
 
-/// Which events `explain` is asked of.
+/// The events that `explain` is called for.
 pub(super) struct Asked {
     pub(super) event: Option<EventId>,
     /// The minute in which they came.
@@ -229,7 +229,7 @@ pub(super) struct Asked {
     pub(super) project: Option<String>,
 }
 
-/// `explain` of events in the log: what each integration did, and what it would do now. Oldest first.
+/// `explain` for events in the log, oldest first: what each integration did, and what it would do now.
 pub(super) async fn explain(
     config: &Config,
     asked: Asked,
@@ -312,7 +312,7 @@ fn page(record: &EventRecord, today: &Now, now: Timestamp) -> String {
     text
 }
 
-/// What each integration did, and where that differs, what it would do now.
+/// What each integration did, and what it would do now if that differs.
 pub(super) fn comparison(record: &EventRecord, today: &Now) -> String {
     let mut text = String::new();
     if !record.is_complete() {

@@ -24,14 +24,14 @@ pub(super) struct EventsClient {
     credentials: Credentials,
 }
 
-/// What shows a daemon that it may take the events: both may be needed.
+/// The credentials for the daemon. Both may be needed.
 #[derive(Default)]
 pub(super) struct Credentials {
     pub(super) token: Option<Secret>,
     pub(super) signing_keys: Option<SigningKeys>,
 }
 
-/// What the daemon answered.
+/// The daemon's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Accepted,
@@ -71,7 +71,7 @@ impl EventsClient {
             headers,
             body,
             timeout: TIMEOUT,
-            // The operator names the address; the guard is for addresses that users set.
+            // The operator set the address, so the guard, which is for addresses of users, does not apply.
             egress: Egress::Operator,
             ..HttpRequest::new(Method::Post, self.url.clone())
         };

@@ -61,7 +61,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
         return events::explain(&config, asked, args.json, now).await;
     }
     let (snapshot, holds) = state::view(&config, now).await?;
-    // A store that can't be read was reported.
+    // An error of the store was reported before.
     let store = if state::is_there(&config.store) { state::open(&config.store).await.ok() } else { None };
     let mut code = ExitCode::SUCCESS;
     let mut explained = Vec::new();
@@ -98,7 +98,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     Ok(code)
 }
 
-/// What `--json` prints for one file.
+/// The output of `--json` for one file.
 #[derive(Serialize)]
 struct ExplainedFile {
     file: String,
@@ -186,7 +186,7 @@ fn lines(verdict: &Verdict) -> Vec<(&'static str, String)> {
     }
 }
 
-/// No integration is concerned: which names would have matched, and which there are.
+/// The text where no integration is concerned: the names that would match, and the existing ones.
 fn not_concerned(event: &Event, snapshot: &Snapshot) -> String {
     let mut text = String::new();
     let wanted = match (&event.group, &event.project) {

@@ -55,7 +55,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-/// Names the secrets that must be there before the file can be applied.
+/// Names the secrets that must be provided before the file can be applied.
 fn note_missing_secrets(written: &Written) {
     for (file, _) in &written.secrets {
         complain(&format!("note: the file names {file}, which was not written: put the secret there"));

@@ -1,4 +1,4 @@
-//! `integrations`: lists integrations with their state, shows one, tests one, and has what waits for one tried again.
+//! `integrations`: lists integrations with their state, shows one, tests one, and resumes waiting deliveries.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -125,7 +125,7 @@ fn kinds() -> PossibleValuesParser {
 }
 
 impl Name {
-    /// The scope with all that is known of it.
+    /// The scope with its known names.
     pub(super) fn resolved(&self, snapshot: &Snapshot) -> ResolvedScope {
         snapshot.directory().resolve(&self.scope)
     }
@@ -190,7 +190,7 @@ async fn list(config: &Config, args: &ListArgs, now: Timestamp) -> anyhow::Resul
     Ok(ExitCode::SUCCESS)
 }
 
-/// Adds what the store knows of the services that are asked whether they can be reached.
+/// Adds the known health of the services that are probed.
 async fn read_health(config: &Config, lines: &mut [Listed]) -> anyhow::Result<()> {
     let asked: Vec<_> = lines.iter_mut().map(|line| line.probed.take()).collect();
     if asked.iter().any(Option::is_some) && state::is_there(&config.store) {
@@ -254,7 +254,8 @@ fn table(lines: &[Listed], now: Timestamp) -> String {
     table.to_string()
 }
 
-/// `active`, `off` by a person's wish, `SWITCHED OFF` where nothing can be sent, `partly off` where an address is dead.
+/// `active`; `off` if a person switched it off; `SWITCHED OFF` if nothing can be sent; `partly off` if an address is
+/// dead.
 fn state_word(line: &Listed) -> &'static str {
     let resources::IntegrationBasic { head, tail } = &line.object;
     match (head.active, tail.switched_off.is_empty()) {
@@ -412,7 +413,7 @@ async fn tested(
     Ok(if test.success { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The kind that was asked for, else a push, a pipeline, or the first kind that the service takes.
+/// The requested kind, else a push, a pipeline, or the first kind that the service takes.
 fn sample_event(entry: &Entry, wanted: Option<&str>, project: Option<&Project>) -> anyhow::Result<Event> {
     let takes = entry.about.triggers;
     let usual = [Trigger::Push, Trigger::Pipeline].into_iter().chain(takes.iter());
@@ -428,8 +429,8 @@ fn sample_event(entry: &Entry, wanted: Option<&str>, project: Option<&Project>) 
     Ok(project.map_or_else(|| sample(found), |project| sample_in(found, project)))
 }
 
-/// The project that is tested, as the last event described it that the integration was notified of, else by its own name and
-/// address; a group's test has the sample's.
+/// The project of a test: as the last event that the integration got described it, else by its own name and address. A
+/// test of a group uses the sample's project.
 fn project(scope: &ResolvedScope, config: &Config, last: Option<Project>) -> Option<Project> {
     let ResolvedScope::Project { id, path } = scope else { return None };
     if let Some(last) = last.filter(|last| is_project(last, *id, path.as_deref())) {
@@ -447,7 +448,7 @@ fn project(scope: &ResolvedScope, config: &Config, last: Option<Project>) -> Opt
     })
 }
 
-/// Ends the holds that a success disproves. The daemon takes that from the store.
+/// Ends the holds that a success disproves. The daemon reads this from the store.
 async fn end_disproved(
     store: &dyn Store,
     entry: &Entry,

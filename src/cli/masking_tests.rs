@@ -1,5 +1,5 @@
-//! What is shown of a request does not depend on the secrets in it: they are masked by position. So it holds for every
-//! adapter, and for secrets of every length, that none is shown and that the rest stays readable.
+//! Secrets in a request are masked by position, so the shown text does not depend on them. These tests check, for every
+//! adapter and secrets of every length, that no secret is shown and that the rest stays readable.
 
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -32,7 +32,7 @@ fn with_secret(field: &Field, secret: &str, logs_in: bool) -> String {
     }
 }
 
-/// Everything that people may see of the request, by one way to show it each.
+/// Every form in which people may see the request.
 fn views(entry: &'static Entry, event: &Event, secret: &str, logs_in: bool) -> Option<Vec<String>> {
     let settings: Vec<_> = entry
         .fields

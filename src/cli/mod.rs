@@ -129,7 +129,7 @@ pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(usage) => {
-            // A closed pipe is no failure of `--help`.
+            // An error is ignored, because a closed pipe is no failure of `--help`.
             let _ = usage.print();
             return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
         }
@@ -201,7 +201,7 @@ fn say_json(value: &(impl serde::Serialize + ?Sized)) -> anyhow::Result<()> {
 fn complain(text: &str) {
     let mut err = std::io::stderr().lock();
     for line in text.lines() {
-        // Where standard error is closed, there is no other place to report to.
+        // An error is ignored: if standard error is closed, there is no other place to report to.
         let _ = writeln!(err, "forgebell: {line}");
     }
 }

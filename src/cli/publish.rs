@@ -100,7 +100,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     Ok(code)
 }
 
-/// Where events are sent to.
+/// The destination of the events.
 pub(super) enum To {
     Broker(Box<Publisher>),
     Http(Box<EventsClient>),
@@ -151,7 +151,7 @@ impl To {
     /// Sends one event.
     ///
     /// # Errors
-    /// There was no answer. A refusal is an answer, not an error.
+    /// There was no answer. A refusal counts as an answer.
     pub(super) async fn send(&self, message: &Message) -> anyhow::Result<Answer> {
         let Message { id, at, kind, project, routing_key, body, .. } = message;
         match (self, project) {

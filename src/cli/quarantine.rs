@@ -139,8 +139,8 @@ pub(super) async fn each(
     Ok(code)
 }
 
-/// Decodes one again. It is removed after it is in the inbox; a crash in between leaves it in both, with the same id, so
-/// that it is delivered once.
+/// Decodes a message again. The message is removed from quarantine after its event is in the inbox. A crash in between
+/// leaves it in both, with the same id, so that the event is delivered once.
 async fn retry<S: Inbox + Quarantine + ?Sized>(
     store: &S,
     number: i64,

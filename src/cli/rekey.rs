@@ -35,7 +35,7 @@ pub(super) async fn run(args: &Args, options: &Options) -> anyhow::Result<ExitCo
         |action| command_audit::entry(action, "all integrations".to_owned(), &["secrets"], daemon::now());
     let given_up =
         if args.give_up { store.drop_undecryptable(note("secrets.give_up")).await? } else { Vec::new() };
-    // Where the only key is lost, there may be no secret left that needs one.
+    // If the only key is lost, there may be no secret left that needs a key.
     let kept = |row: &StoredIntegration| !row.configuration.secrets.is_empty();
     let nothing_left = args.give_up && !store.changes(0).await?.integrations.iter().any(kept);
     let count = if nothing_left { 0 } else { store.rekey(note("secrets.rekey")).await? };

@@ -17,13 +17,13 @@ use super::options::Options;
 use crate::daemon::{self, ReloadRequest};
 use crate::log;
 
-/// What stopping may take beyond `delivery.shutdown_timeout`, for writing outcomes (four seconds at most), releasing leases
-/// and closing.
+/// The time for stopping in addition to `delivery.shutdown_timeout`: for writing outcomes (at most four seconds),
+/// releasing leases and closing.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
 
-/// How many connections the kernel keeps until they are accepted. Beyond that, a client's first packet is lost, and it tries
-/// again after a second: an attack that comes in bursts must not have that effect on others. The kernel's own limit
-/// (`net.core.somaxconn`) counts too.
+/// How many connections the kernel keeps until they are accepted. If there are more, a client's first packet is lost,
+/// and the client tries again after a second. A burst of an attacker must not do that to other clients. The kernel's
+/// own limit (`net.core.somaxconn`) applies too.
 const BACKLOG: u32 = 4096;
 
 #[derive(Debug, clap::Args)]
@@ -36,7 +36,7 @@ pub(super) struct Args {}
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A restarted daemon gets its port although connections of the former one linger.
+    // This lets a restarted daemon bind its port although connections of the former process linger.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
@@ -124,7 +124,7 @@ impl Signals {
         }
     }
 
-    /// Leaves reload signals for [`next`](Self::next).
+    /// Waits for a stop signal. Reload signals are left for [`next`](Self::next).
     async fn stop(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}

@@ -20,9 +20,9 @@ use crate::store::{Config, Registry, Store};
 
 use super::complain;
 
-/// By then a starting daemon has created its store, on a busy machine too.
+/// The time in which a starting daemon creates its store, even on a busy machine.
 const BEING_MADE: Duration = Duration::from_secs(10);
-/// After this wait a command says what it waits for.
+/// After this wait, a command prints what it waits for.
 const UNSAID: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -71,8 +71,8 @@ pub(super) fn is_there(config: &Config) -> bool {
     config.url.is_some() || config.path.exists()
 }
 
-/// Creates the key of a SQLite store where none is configured and the daemon has not created it yet. Where that fails, the
-/// error comes when a secret is encrypted.
+/// Creates the key of a SQLite store where none is configured and the daemon has not created it yet. If that fails, the
+/// error is reported when a secret is encrypted.
 pub(super) fn make_key(config: &Settings) {
     let keys = Keyring::new(&config.secrets);
     if config.store.url.is_none() && config.store.path.exists() && !keys.can_seal() {
@@ -91,7 +91,8 @@ pub(super) async fn catalog(config: &Settings) -> anyhow::Result<CachedCatalog> 
     Ok(catalog)
 }
 
-/// The tracker and the wiki of an event's project, as the daemon has them. For a message alone, they are no reason to fail.
+/// The tracker and the wiki of an event's project, as the daemon has them. An error is not fatal, because the message
+/// can be shown without them.
 pub(super) async fn links(config: &Settings, event: &Event) -> ProjectLinks {
     match view(config, daemon::now()).await {
         Ok((snapshot, _)) => snapshot.links(event),
@@ -104,8 +105,8 @@ pub(super) async fn links(config: &Settings, event: &Event) -> ProjectLinks {
     }
 }
 
-/// The integrations and the holds, as the daemon has them. Without a store, the files alone count; the same where the store
-/// can't be read, which is reported.
+/// The integrations and the holds, as the daemon has them. Without a store, only the files count. If the store can't be
+/// read, the error is reported and only the files count too.
 pub(super) async fn view(config: &Settings, now: Timestamp) -> anyhow::Result<(Snapshot, HoldSet)> {
     let provisioned = provisioned(config)?;
     if !is_there(&config.store) {

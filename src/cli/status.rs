@@ -1,4 +1,5 @@
-//! `status`: what is held, throttled, blocked or switched off, what was given up, and how the daemon's parts are.
+//! `status`: everything that is held, throttled, blocked or switched off, the dead letters, and the state of the
+//! daemon's parts.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -21,7 +22,7 @@ use crate::pipeline::standing::{Part, Standing};
 use crate::store::Overview;
 use crate::wire::{Transport as _, Wire};
 
-/// The exit code where something is wrong. 1 is for a command that could not find out.
+/// The exit code if there are problems. 1 means that the command failed.
 const PROBLEMS: u8 = 3;
 const WIDTH: usize = 100;
 
@@ -70,7 +71,7 @@ async fn store(config: &Config) -> (Part, Overview) {
     }
 }
 
-/// The daemon and what else is configured. Where the daemon answers, its own word about the broker counts.
+/// The daemon and the other configured parts. If the daemon answers, its own state of the broker is used.
 async fn others(config: &Config) -> anyhow::Result<Vec<Part>> {
     let wire = Arc::new(Wire::new(&config.wire)?);
     let (ready, relay, forge) = tokio::join!(
@@ -101,7 +102,7 @@ fn ok_or_reason(said: &str) -> Result<String, String> {
     if said == "ok" || said.starts_with("ok;") { Ok(said.to_owned()) } else { Err(said.to_owned()) }
 }
 
-/// What the daemon says of itself.
+/// The daemon's readiness.
 async fn readiness(config: &Config, wire: &Wire) -> Result<Json, String> {
     let near = near(config.http.listen);
     let nobody = |why: &dyn std::fmt::Display| format!("no daemon answers at {near} (http.listen): {why}");

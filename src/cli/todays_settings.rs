@@ -14,7 +14,7 @@ use crate::store::{EventRecord, Store};
 /// What would become of a logged event by the settings of now.
 pub(super) enum Now {
     Compared(Vec<ThenAndNow>),
-    /// Why that can't be said.
+    /// Why the result is unknown.
     Unknown(String),
 }
 
@@ -27,7 +27,7 @@ impl Now {
     }
 }
 
-/// Compares what became of a logged event with what would become of it now.
+/// Compares the past result of a logged event with the result under current settings.
 pub(super) async fn by_todays_settings(
     store: &dyn Store,
     config: &Config,

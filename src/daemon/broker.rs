@@ -1,7 +1,7 @@
 //! Takes events from the broker, and connects again where its settings change.
 //!
-//! With new settings, the connections of the former ones are closed first: the batch in hand is finished and acknowledged,
-//! and what is not acknowledged stays with the broker. So no two connections of this node take messages of one queue.
+//! With new settings, the former connections are closed first: the batch in hand is finished and acknowledged, and
+//! unacknowledged messages stay with the broker. So two connections of this node never read the same queue.
 
 use futures_util::future::{join_all, select_all};
 use tokio::sync::watch;
@@ -17,7 +17,7 @@ use crate::pipeline::live::Live;
 /// The states of the connections to the broker, one for each queue that is read. It is empty where no broker is configured.
 pub(super) type BrokerStates = Live<Vec<watch::Receiver<BrokerState>>>;
 
-/// The connections to the broker, by its present settings.
+/// The connections to the broker under the current settings.
 pub(super) struct Broker {
     dispatcher: Dispatcher,
     /// This node's name.
@@ -27,7 +27,7 @@ pub(super) struct Broker {
     tasks: TaskTracker,
 }
 
-/// The connections by one version of the settings.
+/// The connections under one version of the settings.
 struct Connections {
     sources: Vec<JoinHandle<()>>,
     stop: CancellationToken,
@@ -54,7 +54,7 @@ impl Broker {
         loop {
             let new_settings = async {
                 if self.settings.changed().await.is_err() {
-                    // No more settings come.
+                    // No more settings can come.
                     std::future::pending::<()>().await;
                 }
             };
@@ -81,7 +81,7 @@ impl Broker {
 }
 
 impl Connections {
-    /// Waits until one source ended by itself; for ever where there is none.
+    /// Waits until a source ended by itself; for ever if there is no source.
     async fn ended(&mut self) {
         if self.sources.is_empty() {
             return std::future::pending().await;
@@ -89,7 +89,7 @@ impl Connections {
         let _ = select_all(&mut self.sources).await;
     }
 
-    /// Finishes what is in hand, and closes.
+    /// Finishes events in hand, and closes the connections.
     async fn close(self) {
         self.stop.cancel();
         join_all(self.sources).await;

@@ -1,5 +1,5 @@
-//! Watches for steps of the wall clock. What waits in the store waits for moments of the wall clock, so after a step back it
-//! would wait for too long.
+//! Watches for steps of the wall clock. Rows in the store wait for moments of the wall clock, so after a step back they
+//! would wait too long.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// The clocks may differ by this much between two looks: time servers correct a clock slowly, and a busy machine looks late.
 const TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
 
-/// Limits waits, and makes the deliverer consider them anew.
+/// After a step, limits waits and makes the deliverer consider them again.
 pub(super) struct ClockWatch {
     pub(super) store: Arc<dyn Outbox>,
     pub(super) deliverer: DelivererHandle,

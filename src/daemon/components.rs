@@ -29,7 +29,7 @@ use crate::store::{Alerts, EventRecords, Inbox, Ledger, Outbox, Quarantine, Regi
 use crate::wire::Wire;
 use crate::{api, metrics, store};
 
-/// How long an answer of the mail relay or the forge is shown again.
+/// How long an answer of the mail relay or the forge is reused.
 const KEEP_ANSWERS: Duration = Duration::from_secs(30);
 
 /// The parts of the daemon that the HTTP server needs.
@@ -117,7 +117,7 @@ pub(super) fn http_state(config: &Config, components: Components) -> store::Resu
     })
 }
 
-/// What was found, when, and by which settings.
+/// The found parts, the time, and the settings that were used.
 struct KnownParts {
     at: Instant,
     wire: Arc<Wire>,
@@ -126,7 +126,7 @@ struct KnownParts {
 }
 
 impl KnownParts {
-    /// Whether it is recent enough, and of these settings.
+    /// Whether the answers are recent enough, and made under these settings.
     fn is_current(&self, wire: &Arc<Wire>, operator: &Arc<OperatorSettings>) -> bool {
         self.at.elapsed() < KEEP_ANSWERS
             && Arc::ptr_eq(&self.wire, wire)
@@ -134,8 +134,8 @@ impl KnownParts {
     }
 }
 
-/// What asks the mail relay and the forge. Their answers are kept for a moment, so that people who look often do not keep the
-/// relay busy, and a wrong password does not lock the account.
+/// A function that checks the mail relay and the forge. Answers are kept for a moment, so that frequent checks do not
+/// load the relay, and a wrong password does not lock the account.
 fn parts_asked(
     wire: Live<Wire>,
     tests: &TestSender,

@@ -39,16 +39,16 @@ pub(super) struct ConfigWatcher {
     pub(super) changes: watch::Receiver<u64>,
     /// Ends the reading of files.
     pub(super) shutdown: CancellationToken,
-    /// What became of the last reload; `None` before the first.
+    /// The result of the last reload; `None` before the first.
     pub(super) last: Live<Option<Part>>,
 }
 
-/// What follows a change of integrations.
+/// The actions after a change of integrations.
 #[async_trait]
 pub(super) trait OnChange: Send + Sync {
     async fn settings_changed(&self);
 
-    /// The operator's settings changed: what waits because of the former ones is tried again.
+    /// Called when the operator's settings changed: deliveries that wait because of the former ones are tried again.
     async fn operator_settings_changed(&self);
 }
 
@@ -112,7 +112,7 @@ impl ConfigWatcher {
         }
     }
 
-    /// Notes since when the files' integrations are as they are.
+    /// Writes the times of the files' integrations to the store.
     async fn note_files(&self, stop: &CancellationToken) {
         loop {
             match self.catalog.note_files().await {
@@ -126,7 +126,7 @@ impl ConfigWatcher {
         }
     }
 
-    /// Notes what became of a reload, for `/readyz` and `status`.
+    /// Notes the result of a reload, for `/readyz` and `status`.
     fn note(&self, answer: &Result<usize, Vec<provision::Problem>>) {
         if answer.is_err() && self.shutdown.is_cancelled() {
             return;
@@ -144,8 +144,8 @@ impl ConfigWatcher {
         self.last.set(Some(Part::new(LAST_RELOAD, found)));
     }
 
-    /// Reloads the provisioning files. With a mistake in them, the current integrations stay. A reload that the daemon's stop
-    /// ends is no failure: nothing is wrong with the files.
+    /// Reloads the provisioning files. If there is a mistake in them, the current integrations stay. A reload that ends
+    /// because the daemon stops does not count as a failure.
     async fn reload(
         &mut self,
         settings: Result<Option<Box<Config>>, String>,
@@ -184,8 +184,8 @@ impl ConfigWatcher {
         Ok(count)
     }
 
-    /// Reads the provisioning files as the new settings name them, before any of these is applied: a mistake in a file leaves
-    /// everything as it is.
+    /// Reads the provisioning files that the new settings name, before any setting is applied: if a file has a mistake,
+    /// nothing changes.
     async fn load(&self, settings: Option<&Config>) -> Result<Provisioned, Vec<provision::Problem>> {
         let (files, url_policy) = match settings {
             Some(new) => (&new.provision, Arc::new(super::url_policy(new))),

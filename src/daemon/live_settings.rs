@@ -41,7 +41,7 @@ pub(super) fn is_applied(key: &str) -> bool {
     APPLIED.iter().any(|applied| key.starts_with(applied))
 }
 
-/// What new settings are applied to.
+/// The parts of the daemon that new settings are applied to.
 pub(super) struct LiveSettings {
     /// The settings that the daemon started with.
     pub(super) started: Config,
@@ -53,13 +53,14 @@ pub(super) struct LiveSettings {
     pub(super) max_age: Live<BTreeMap<String, Duration>>,
     pub(super) http: Live<api::Config>,
     pub(super) catalog: Arc<CachedCatalog>,
-    /// The broker is connected again with what is sent.
+    /// The broker is connected again with the settings that are sent here.
     pub(super) broker: watch::Sender<amqp::Config>,
     pub(super) commands: Live<Option<Commands>>,
 }
 
 impl LiveSettings {
-    /// Applies what can be applied, or nothing. Returns whether any of that changed.
+    /// Applies the settings that can be applied to a running daemon, or none on an error. Returns whether any of them
+    /// changed.
     ///
     /// # Errors
     /// A setting can't be used: a file of certificates can't be read, or the log's filter is not one.
@@ -131,7 +132,7 @@ fn needs_restart(started: &Config, now: &Config) -> Vec<String> {
 
 #[cfg(test)]
 impl LiveSettings {
-    /// These options over the defaults, applied to nothing but the catalog.
+    /// Settings with these options over the defaults, which apply only to the catalog.
     pub(super) fn for_tests(options: &[String], catalog: &Arc<CachedCatalog>) -> Self {
         let config = Config::load(crate::config::Sources::for_tests(options)).unwrap();
         Self {

@@ -50,7 +50,7 @@ pub(super) async fn maintenance(
     }
 }
 
-/// What is held, and where it is read.
+/// The sources of the gauges for holds.
 pub(super) struct Held {
     pub(super) holds: Holds,
     pub(super) catalog: Arc<CachedCatalog>,
@@ -72,7 +72,7 @@ impl Held {
     }
 }
 
-/// Says in the log when more integrations are switched off than before, also at a start, and when none is any more.
+/// Logs when more integrations are switched off than before, also at a start, and when none is any more.
 #[derive(Default)]
 struct OffWatch {
     known: u64,
@@ -93,7 +93,7 @@ impl OffWatch {
     }
 }
 
-/// Says in the log when the store is no longer ready, and when it is again. Readiness is asked for by others, and not by all.
+/// Logs when the store is no longer ready, and when it is ready again. Not every operator monitors readiness.
 #[derive(Default)]
 struct StoreWatch {
     problem: Option<StoreError>,

@@ -2,7 +2,7 @@
 //!
 //! * [`run`] starts the parts against the direction of events (store, deliverer, dispatchers, HTTP server) and stops them
 //!   in the direction of events (sources, deliverer, HTTP server).
-//! * `setup` builds parts from the configuration, `components` what the HTTP server works with.
+//! * `setup` builds parts from the configuration, and `components` builds the state of the HTTP server.
 //! * `broker` takes events from the broker and connects again where its settings change.
 //! * `clock_watch` notices steps of the clock, `config_watcher` reloads integrations, `live_settings` applies new settings, `peers` passes on what other nodes write, `maintenance` removes old rows.
 //!
@@ -39,13 +39,13 @@ use crate::pipeline::amqp::{self, Commands};
 use crate::pipeline::attempt::Attempter;
 use crate::pipeline::bounded_quarantine::{BoundedQuarantine, Bounds};
 use crate::pipeline::condition::Condition;
-use crate::pipeline::deliver::{Deliverer, DelivererHandle, Deps, most_in_hand};
+use crate::pipeline::deliver::{Deliverer, DelivererHandle, Deps};
 use crate::pipeline::dispatch::{Dispatcher, FirstPauses, WhatIsKept};
 use crate::pipeline::events_in_hand::EventsInHand;
 use crate::pipeline::inbox_source::InboxSource;
 use crate::pipeline::live::Live;
 use crate::pipeline::test_send::TestSender;
-use crate::store::{EventLog, Inbox, Ledger, NodeId, Outbox, Quarantine, Store, Watches};
+use crate::store::{EventLog, Inbox, Ledger, NodeId, Outbox, Quarantine, Store};
 use crate::wire::Wire;
 use crate::wire::pace::Pace;
 use crate::{api, metrics, provision};
@@ -59,10 +59,10 @@ use peers::PeerEvents;
 pub(crate) use setup::test_sender;
 use setup::{attempter, delivery, open_catalog, open_holds, open_store, policy, status_poller};
 
-/// At a stop, what became of the events in hand has to be on disk within this time. The rest comes again.
+/// At a stop, the outcomes of events in hand must be on disk within this time. The other events come again.
 const FINISHED_WITHIN: Duration = Duration::from_secs(10);
 
-/// Which addresses integrations may have: what the wire never calls is blocked, and hosts are as the operator permits.
+/// The policy on integrations' addresses: addresses that are never called are blocked, and the operator permits hosts.
 pub fn url_policy(config: &Config) -> UrlPolicy<'static> {
     let wire = config.wire.clone();
     UrlPolicy::new(move |url| wire.blocks(url), config.service_hosts.clone())
@@ -79,7 +79,7 @@ pub type Reloads = mpsc::Receiver<ReloadRequest>;
 
 /// One request to reload. The answer is the number of integrations, or the mistakes in the files.
 pub struct ReloadRequest {
-    /// New settings, where they are to be applied too; or their mistakes, because of which nothing is reloaded.
+    /// New settings, if these are to be applied too; or their mistakes, because of which nothing is reloaded.
     pub settings: Result<Option<Box<Config>>, String>,
     pub answer: tokio::sync::oneshot::Sender<Result<usize, Vec<provision::Problem>>>,
 }
@@ -103,7 +103,7 @@ pub async fn run(
     store.release_leases(&node, clock.now()).await.context("cannot take over the store")?;
 
     let catalog = match open_catalog(&config, &store, &shutdown, clock.now()).await {
-        // A stop signal ended the reading of the files. Nothing that has to be ended was started yet.
+        // A stop signal ended the reading of the files. Nothing was started yet that would have to be stopped.
         Err(_) if shutdown.is_cancelled() => return Ok(()),
         opened => opened?,
     };
@@ -142,14 +142,14 @@ pub async fn run(
         start_sources(&config, dispatcher, inbox_source, broker_settings, &stop_sources, &tasks);
 
     let stop_rest = CancellationToken::new();
-    // Its announcements go to the inbox, so it stops with the sources.
+    // The poller writes announcements to the inbox, so it stops with the sources.
     tasks.spawn(poller.run(stop_sources.clone()));
     let peer_events = PeerEvents {
         deliverer: handle.clone(),
         arrived: Arc::clone(&arrived),
         catalog: Arc::clone(&catalog),
     };
-    // It ends with delivering, so that the other nodes need not wait for this one's last attempts.
+    // Signs of life end with delivering, so that other nodes need not wait for this one's last attempts.
     let mut forwarding = tasks.spawn(peers::forward(peers, peer_events, stop_delivering.clone()));
     let (ledger, stop) = (Arc::clone(&store) as Arc<dyn Ledger>, stop_rest.clone());
     let held = Held { holds: holds.clone(), catalog: Arc::clone(&catalog) };
@@ -240,7 +240,7 @@ fn live_settings(
     (live, of_broker)
 }
 
-/// What the deliverer works with.
+/// The components of the deliverer.
 fn deps(
     config: &Config,
     store: &Arc<dyn Store>,
@@ -256,7 +256,7 @@ fn deps(
         outbox: Arc::clone(store) as Arc<dyn Outbox>,
         event_log: Arc::clone(store) as Arc<dyn EventLog>,
         events_in_hand: EventsInHand::default(),
-        in_hand: most_in_hand(config.amqp.prefetch.into()),
+        prefetch: config.amqp.prefetch.into(),
         attempts,
         pace: Arc::clone(pace),
         condition: Condition::default(),
@@ -334,7 +334,6 @@ fn dispatcher(
         inbox: Arc::clone(store) as Arc<dyn Inbox>,
         quarantine: Arc::clone(junk),
         holds: attempts.holds,
-        watches: Arc::clone(store) as Arc<dyn Watches>,
         deliverer: deliverer.clone(),
         events_in_hand: EventsInHand::default(),
         condition: condition.clone(),

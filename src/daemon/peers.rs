@@ -34,7 +34,7 @@ pub(super) async fn forward(
             match notification {
                 Notification::Stored(destination) => events.deliverer.note_backlog(destination),
                 Notification::Arrived => events.arrived.notify_one(),
-                // In the order of the commits, since rows of the next notifications may refer to it.
+                // The refresh is awaited, because rows of the next notifications may refer to the change.
                 Notification::Configured => refresh(&events.catalog).await,
             }
         }

@@ -1,4 +1,4 @@
-//! Builds the daemon's parts from the configuration: the store, the catalog, what attempts need.
+//! Builds the daemon's parts from the configuration: the store, the catalog, and the components for attempts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,8 +100,8 @@ pub(super) async fn open_holds(
     Ok(Holds::new(store.holds(now).await.context("cannot read the holds")?))
 }
 
-/// How long ago the store's last attempt may have been, as its newest deliveries show; `None` where there are none. What it
-/// sent last is not known, so the rate limits begin where that leaves them.
+/// The time since the store's last possible attempt, by its newest deliveries; `None` where there are none. The
+/// messages of that time are unknown, so the rate limits start as if they were used up then.
 pub(super) async fn since_last_attempt(
     store: &dyn Ledger,
     now: Timestamp,
@@ -116,13 +116,13 @@ pub(super) async fn since_last_attempt(
     Ok(last.map(|last| Duration::try_from(now.duration_since(last)).unwrap_or_default()))
 }
 
-/// What a command makes tests with.
+/// The test sender of a command.
 pub(crate) fn test_sender(config: &Config, holds: &Holds) -> anyhow::Result<TestSender> {
     let wire = Wire::new(&config.wire).context("cannot set up the HTTP client")?;
     Ok(tests_through(config, Arc::new(wire), holds))
 }
 
-/// What attempts and tests are made with.
+/// The test sender over this transport. Attempts use its components too.
 pub(super) fn tests_through(config: &Config, transport: Arc<dyn Transport>, holds: &Holds) -> TestSender {
     TestSender {
         transport,
@@ -152,7 +152,7 @@ pub(super) fn attempter(
     }
 }
 
-/// What asks services after events, with the transport and the pace of attempts.
+/// The status poller, with the transport and the pace of attempts.
 pub(super) fn status_poller(
     config: &Config,
     attempts: &Attempter,

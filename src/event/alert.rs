@@ -23,7 +23,7 @@ pub struct Alert {
     pub status: SharedStr,
     #[serde(deserialize_with = "lenient")]
     pub started_at: SharedStr,
-    /// This and what follows are not in GitLab's event: alerts that come to the alert addresses have them.
+    /// This and the following fields are not in GitLab's event. Alerts that come to the alert addresses have them.
     #[serde(deserialize_with = "lenient")]
     pub description: SharedStr,
     #[serde(deserialize_with = "lenient")]

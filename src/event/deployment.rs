@@ -66,7 +66,7 @@ impl Deployment {
         Some(Decision { is_approved, approver: self.approver.as_ref(), comment: &self.approval.comment })
     }
 
-    /// Who did what this event is about.
+    /// The user who caused the event.
     pub(super) fn actor(&self) -> Option<&User> {
         match self.decision() {
             Some(decision) => decision.approver,

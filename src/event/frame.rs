@@ -1,7 +1,7 @@
 //! Reads a payload in one pass: its [`Frame`], which most kinds share, and the [`Body`] of its kind.
 //!
-//! The forge writes a payload's kind first, so the reader of the body is known before anything else is read. A payload in
-//! another order is read twice, and one that can't be read once more, so that the error names its field.
+//! The forge writes a payload's kind first, so the reader of the body is known before anything else is read. A payload
+//! in another order is read twice. A payload that can't be read is read once more, so that the error names the field.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::read::{excerpt, lenient, number_or_none, object_or_null, parse};
 use super::{Decoded, KIND_MAX_CHARS, Project, SharedStr, Undecodable};
 
-/// What most kinds share.
+/// The fields that most kinds share.
 #[derive(Default, Deserialize)]
 pub(super) struct Frame {
     #[serde(default, deserialize_with = "lenient")]
@@ -38,7 +38,7 @@ impl Frame {
     }
 }
 
-/// What the payload of one kind says. It does not see the fields of the [`Frame`].
+/// The content of one kind of payload. Its reader does not see the fields of the [`Frame`].
 pub(super) trait Body: DeserializeOwned {
     /// The event.
     ///
@@ -53,9 +53,9 @@ type FrameAndBody = (Frame, Result<Decoded, String>);
 /// Reads payloads of one kind.
 #[derive(Clone, Copy)]
 pub(super) struct Reader {
-    /// Both at once; `None` where something can't be read.
+    /// Reads frame and body at once; `None` where something can't be read.
     whole: fn(&str) -> Option<FrameAndBody>,
-    /// The body alone.
+    /// Reads the body alone.
     body: fn(&str, &Frame) -> Result<Decoded, String>,
 }
 
@@ -142,7 +142,7 @@ const FRAME_FIELDS: [&str; 5] = ["object_kind", "event_name", "event_type", "pro
 struct Shared<'f, A> {
     map: A,
     frame: &'f mut Frame,
-    /// Which of [`FRAME_FIELDS`] were there.
+    /// Which of [`FRAME_FIELDS`] were present.
     seen: [bool; FRAME_FIELDS.len()],
 }
 

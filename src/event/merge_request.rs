@@ -19,7 +19,7 @@ pub struct MergeRequest {
     pub state: SharedStr,
     /// `open`, `close`, `reopen`, `update`, `merge`, `approved`, `unapproved`, `approval`, `unapproval`.
     pub action: Option<SharedStr>,
-    /// The project of the source branch; another one for a fork's.
+    /// The project of the source branch. It differs from the event's project for a fork.
     pub source_project_id: Option<i64>,
     pub source_branch: SharedStr,
     pub target_branch: SharedStr,
@@ -34,13 +34,13 @@ pub struct MergeRequest {
     pub labels: Option<Vec<Label>>,
     /// The user in whose session it happened; see `by_system`.
     pub user: Option<User>,
-    /// What GitLab did by itself; `None` where the user did it.
+    /// The action that GitLab did by itself; `None` where the user did it.
     pub by_system: Option<SystemAction>,
     /// Whether this event changed the title or the description.
     pub text_changed: bool,
     /// Whether it is a draft now, where this event changed that.
     pub draft_changed: Option<bool>,
-    /// What else this event changed.
+    /// The other changes of this event.
     pub changed: Changed,
     /// The reviewers before and after, where this event changed them.
     pub reviewers_changed: Option<ReviewersChanged>,
@@ -81,7 +81,7 @@ impl<T: Default + DeserializeOwned + PartialEq> Replaced<T> {
 }
 
 impl MergeRequest {
-    /// What happened to it; nothing where the payload does not say, or says it in a word that is not known.
+    /// What happened to the merge request. Empty where the payload does not say so, or uses an unknown word.
     pub fn actions(&self) -> Vec<MergeRequestAction> {
         match self.action.as_deref().unwrap_or_default() {
             "update" => self.updates(),
@@ -173,10 +173,10 @@ pub(super) struct Raw {
     object_attributes: Attributes,
     #[serde(default)]
     labels: Option<Vec<Label>>,
-    /// People beside the attributes; none where they are listed in a form that is not known.
+    /// People listed beside the attributes; none where they are listed in an unknown form.
     #[serde(default, deserialize_with = "or_default")]
     assignees: Vec<User>,
-    /// Releases before 13.4 know one assignee.
+    /// Releases before 13.4 have one assignee.
     #[serde(default, deserialize_with = "or_default")]
     assignee: Option<User>,
     #[serde(default, deserialize_with = "or_default")]
@@ -185,7 +185,7 @@ pub(super) struct Raw {
     changes: Changes,
 }
 
-/// Of most changes, one in an unknown form is as good as none.
+/// A change in an unknown form is read as no change, for most changes.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Changes {

@@ -28,9 +28,9 @@ actions! {
     Close = "close",
     Reopen = "reopen",
     Merge = "merge",
-    /// The last approval that it needed, or all of them where it needs none.
+    /// The last required approval, or any approval where none is required.
     Approved = "approved",
-    /// It had all approvals, and lost one.
+    /// The merge request had all approvals, and lost one.
     Unapproved = "unapproved",
     /// One of several approvals.
     Approval = "approval",
@@ -54,7 +54,7 @@ impl MergeRequestAction {
         Self::ALL.into_iter().find(|action| action.name() == name)
     }
 
-    /// Whether GitLab's chat integrations tell it.
+    /// Whether GitLab's chat integrations notify of this action.
     pub const fn is_told_by_gitlab(self) -> bool {
         self as u32 <= Self::Reviewers as u32
     }

@@ -30,7 +30,7 @@ mod read;
 mod release;
 mod sample;
 mod shared_str;
-mod size;
+pub(crate) mod size;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -91,7 +91,8 @@ triggers! {
     ArchiveTrace { name: "archive_trace", flag: "archive_trace_events", on_by_default: false }
     Subgroup { name: "subgroup", flag: "subgroup_events", on_by_default: true }
     Project { name: "project", flag: "project_events", on_by_default: true }
-    /// GitLab tells webhooks of these and no integration. So these flags, and no others, are additions to GitLab's.
+    /// GitLab sends these events to webhooks and to no integration. So these flags, and only these, are additions to
+    /// GitLab's.
     Release { name: "release", flag: "release_events", on_by_default: false }
     FeatureFlag { name: "feature_flag", flag: "feature_flag_events", on_by_default: false }
     Milestone { name: "milestone", flag: "milestone_events", on_by_default: false }
@@ -128,8 +129,8 @@ impl std::fmt::Display for EventId {
 /// The longest full path of a project or group, in bytes. GitLab nests groups at most twenty levels deep.
 pub const PATH_MAX_BYTES: usize = 1024;
 
-/// The longest subject, in characters. Longer ones are cut: events whose subjects begin alike are then delivered in order
-/// among each other too.
+/// The longest subject, in characters. Longer ones are cut. Events whose cut subjects are equal are then delivered in
+/// order too.
 const SUBJECT_MAX_CHARS: usize = 1024;
 
 /// Every kind of event: see [`Event::kind`].
@@ -173,7 +174,7 @@ pub struct Event {
     pub project: Option<Project>,
     /// The group whose integrations are notified, for group mentions.
     pub group: Option<GroupRef>,
-    /// What the event is about, within its project (`merge_request:1`, `ref:refs/heads/main`). Events with the same
+    /// The object of the event within its project (`merge_request:1`, `ref:refs/heads/main`). Events with the same
     /// subject are delivered in order.
     pub subject: String,
     /// When the forge sent it: the broker's timestamp, or the time of arrival. Never a date from the payload, which
@@ -229,7 +230,7 @@ pub enum Undecodable {
     Malformed { kind: String, why: String },
 }
 
-/// What the reader of one kind returns to [`Event::decode`].
+/// The result of the reader of one kind, for [`Event::decode`].
 struct Decoded {
     trigger: Option<Trigger>,
     subject: String,
@@ -271,8 +272,9 @@ impl Event {
         })
     }
 
-    /// The same event, with the project's id removed from the JSON, so that its path alone identifies the project. The
-    /// JSON is otherwise the same, except for the order of its keys. `None` where the path alone does not identify it.
+    /// The event with the project's id removed from the JSON, so that only the path identifies the project. The JSON is
+    /// otherwise unchanged, except for the order of its keys. `None` where the path alone does not identify the
+    /// project.
     #[must_use]
     pub fn without_project_id(&self) -> Option<Self> {
         let mut json: Value = serde_json::from_slice(&self.raw).ok()?;
@@ -292,7 +294,7 @@ impl Event {
         self.payload.kind()
     }
 
-    /// Who did it, where the payload says so.
+    /// The user who caused the event, if the payload names one.
     pub fn user(&self) -> Option<&User> {
         self.payload.user()
     }
@@ -343,7 +345,7 @@ impl Payload {
     }
 }
 
-/// A path names integrations and rows: one that is cut would name others.
+/// Refuses a path that is too long. It must not be cut, because a cut path would name other integrations and rows.
 fn check_path(path: &str) -> Result<(), String> {
     if path.len() <= PATH_MAX_BYTES {
         return Ok(());

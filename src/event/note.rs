@@ -16,23 +16,23 @@ pub struct Note {
     pub action: Option<SharedStr>,
     pub on: Noteable,
     pub confidential: bool,
-    /// GitLab wrote it, as a record of what the user did (`added 1 commit`).
+    /// Whether GitLab wrote the comment, as a record of the user's action (`added 1 commit`).
     pub by_system: bool,
     pub labels: Option<Vec<Label>>,
-    /// The comment's author, also where another person edited it.
+    /// The comment's author, even if another person edited the comment.
     pub user: Option<User>,
-    /// Whether a person who is not named edited the comment.
+    /// Whether another person, whose name is not in the payload, edited the comment.
     edited_by_another: bool,
 }
 
 impl Note {
-    /// Who did what this event is about.
+    /// The user who caused the event.
     pub(super) fn actor(&self) -> Option<&User> {
         self.user.as_ref().filter(|_| !self.edited_by_another)
     }
 }
 
-/// What was commented on.
+/// The object of the comment.
 #[derive(Clone, Debug)]
 pub enum Noteable {
     Commit(Box<Commit>),

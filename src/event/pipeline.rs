@@ -90,7 +90,7 @@ impl Pipeline {
             ("security_orchestration_policy" | "pipeline_execution_policy_schedule", _) => {
                 "a security policy"
             }
-            // Old payloads do not say it, and GitLab's own messages say this.
+            // Old payloads do not name it. GitLab's own messages then say `API`.
             ("" | "api" | "trigger", "") => return "API".to_owned(),
             (_, _) => return user,
         };
@@ -111,14 +111,14 @@ impl Pipeline {
         self.status == "success" && self.detailed_status == "passed with warnings"
     }
 
-    /// The failed jobs that count against the pipeline, without those of which a later run with the same name succeeded.
+    /// The failed jobs that count against the pipeline, without those whose later run with the same name succeeded.
     /// Each name is listed once, the last to fail first.
     pub fn failed_builds(&self) -> Vec<&Build> {
         self.failed(false)
     }
 
-    /// The failed jobs that were allowed to fail, listed as [`Self::failed_builds`] lists the others. Where an old payload
-    /// does not say it, the failed jobs of a pipeline that passed were.
+    /// The failed jobs that were allowed to fail, listed like [`Self::failed_builds`]. If an old payload lacks this
+    /// information, the failed jobs of a passed pipeline count as allowed to fail.
     pub fn allowed_failures(&self) -> Vec<&Build> {
         self.failed(true)
     }
@@ -151,7 +151,7 @@ pub struct Build {
     pub name: SharedStr,
     #[serde(deserialize_with = "lenient")]
     pub status: SharedStr,
-    /// Old payloads do not say it.
+    /// Absent in old payloads.
     pub allow_failure: Option<bool>,
 }
 

@@ -32,7 +32,7 @@ pub struct Project {
 }
 
 impl Project {
-    /// A project of which only the id is known.
+    /// A project with only a known id.
     pub fn only_id(id: i64) -> Self {
         Self { id, ..Self::default() }
     }
@@ -63,7 +63,7 @@ pub(super) const ID_PLACES: [(&str, &str); 5] = [
     ("/object_attributes/target", "id"),
 ];
 
-/// Where releases before GitLab 10 describe the project, in whole or in part.
+/// The places where releases before GitLab 10 describe the project, completely or partly.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct OldPlaces {
@@ -87,8 +87,8 @@ struct OldAttributes {
 }
 
 impl OldAttributes {
-    /// The project's page, read from the object's: `…/group/project/issues/23`. It is good enough to be linked to, but
-    /// nothing is decided by it.
+    /// The project's page, read from the object's: `…/group/project/issues/23`. It is used only for links, and never
+    /// for a decision.
     fn project_url(&self) -> &str {
         let pages = ["/issues/", "/merge_requests/"];
         let above = pages.into_iter().find_map(|page| Some(self.url.rsplit_once(page)?.0));
@@ -106,7 +106,8 @@ struct OldRepository {
 }
 
 /// The project of a payload that has no `project` object, or no id in it (`known`), and perhaps an id beside it (0
-/// where not). What can't be read in these places is not there: the payload's own reader checks the payload.
+/// where not). Values in these places that can't be read are ignored, because the payload's own reader checks the
+/// payload.
 pub(super) fn in_old_places(known: Option<Project>, id: i64, json: &str) -> Option<Project> {
     let places: OldPlaces = serde_json::from_str(json).unwrap_or_default();
     let attributes = places.object_attributes;
@@ -146,7 +147,7 @@ pub struct User {
 }
 
 impl User {
-    /// `Full Name (username)`, or the one of the two that is known; empty where neither is.
+    /// `Full Name (username)`, or only the one that is known; empty where neither is known.
     pub fn display(&self) -> String {
         match (self.name.trim(), self.username.trim()) {
             ("", username) => username.to_owned(),

@@ -19,7 +19,7 @@ pub struct Push {
     pub user: User,
     /// At most the newest 20, oldest first.
     pub commits: Vec<Commit>,
-    /// As the forge says it, where it does; see [`Push::commit_count`] and [`Push::brings_no_commits`].
+    /// The number in the payload, if any; see [`Push::commit_count`] and [`Push::brings_no_commits`].
     total_commits_count: Option<u64>,
     /// One diff for the whole push, where the publisher included it.
     pub diff: Option<SharedStr>,
@@ -70,8 +70,8 @@ impl Push {
         Some(said.max(self.commits.len() as u64)).filter(|count| *count > 0)
     }
 
-    /// Whether the forge says that no commits were pushed. Where it does not say how many, a ref that points elsewhere
-    /// now has commits that may be new.
+    /// Whether the forge says that no commits were pushed. `false` where it does not give a number and the ref changed,
+    /// because its commits may be new.
     pub fn brings_no_commits(&self) -> bool {
         let is_said = self.total_commits_count.is_some();
         self.commit_count().is_none() && (is_said || self.before == self.after)

@@ -32,7 +32,8 @@ where
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Reads a number, also one in quotes: what stands between a forge and us writes such. `null` and an empty text are none.
+/// Reads a number, even in quotes, because programs between a forge and Forgebell write such numbers. `null` and an
+/// empty text are read as none.
 pub(super) fn number_or_none<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -46,7 +47,7 @@ where
     Option::<T>::deserialize(value).map_err(serde::de::Error::custom)
 }
 
-/// [`number_or_none`], where none is 0.
+/// [`number_or_none`] with 0 for none.
 pub(super) fn number<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -55,7 +56,7 @@ where
     Ok(number_or_none(deserializer)?.unwrap_or_default())
 }
 
-/// Reads what has the expected form; the default is read from all else.
+/// Reads a value of the expected form. Any other value is read as the default.
 pub(super) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,

@@ -45,7 +45,7 @@ pub struct AssetLink {
 }
 
 impl Release {
-    /// What people attached to it. The archives of its source code, which every release has, are not among them.
+    /// The assets that people attached, without the source code archives that every release has.
     pub fn assets(&self) -> &[AssetLink] {
         &self.assets.links
     }

@@ -1,4 +1,4 @@
-//! One realistic event per trigger: what a test delivery sends, and what the adapters' contract tests use.
+//! One realistic event per trigger, for test deliveries and for the adapters' contract tests.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -24,16 +24,16 @@ const NUMBER: i64 = 42;
 const BRANCH: &str = "main";
 
 /// The sample event for one trigger, as if it had happened in this project: with its name, path, number and default branch,
-/// and with links to its pages. What is not known of the project stays as in [`sample`]; pictures are left out.
+/// and with links to its pages. Unknown facts of the project stay as in [`sample`]. Pictures are left out.
 pub fn sample_in(trigger: Trigger, project: &Project) -> Event {
     let known = sample(trigger);
     let Ok(mut json) = serde_json::from_slice::<Value>(&known.raw) else { return known };
     Placement::of(project).put(&mut json);
-    // A path that no event can have is not put into one.
+    // If the path is not valid in an event, the sample stays unchanged.
     Event::decode(known.id.clone(), OCCURRED_AT, json.to_string().into()).unwrap_or(known)
 }
 
-/// What a sample is changed to.
+/// The values that a sample is changed to.
 struct Placement<'a> {
     project: &'a Project,
     path: &'a str,

@@ -1,4 +1,4 @@
-//! Texts that share the bytes which they came in.
+//! Texts that share the bytes of their payload.
 
 use std::borrow::{Borrow, Cow};
 use std::cell::RefCell;
@@ -8,8 +8,8 @@ use bytestring::ByteString;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A text of a payload. Read by [`reading`], it is a part of the payload's own bytes and costs no memory of its own, unless
-/// it has escapes. A copy of it shares its bytes too, so what outlives the event keeps a `String`.
+/// A text of a payload. If [`reading`] reads it, it shares the payload's bytes and needs no memory of its own, unless
+/// it has escapes. Copies share the bytes too, so a value that outlives the event must keep a `String`.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SharedStr(ByteString);
 
@@ -20,7 +20,7 @@ thread_local! {
 
 /// Reads something from a text: each [`SharedStr`] in it without escapes becomes a part of the text.
 pub(super) fn reading<T>(source: &ByteString, read: impl FnOnce() -> T) -> T {
-    /// The text that was read before, put back also after a panic.
+    /// The text that was read before. It is restored even after a panic.
     struct Before(Option<ByteString>);
 
     impl Drop for Before {
@@ -38,7 +38,7 @@ impl SharedStr {
         &self.0
     }
 
-    /// A part of the text that is being read, or a copy where it is no part of it.
+    /// A part of the text that is being read, or a copy if `text` is not a part of it.
     fn of(text: &str) -> Self {
         let shared = SOURCE.with_borrow(|source| {
             let source = source.as_ref()?;

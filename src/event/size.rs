@@ -1,19 +1,19 @@
 //! Bounds the memory that a payload takes once it is decoded.
 //!
-//! An object of two bytes in a list, `{}`, becomes a commit or a job of some hundred bytes, and a digit some dozens. A body
-//! of 10 MB made of these would take up to a gigabyte. No payload of a GitLab comes near the bounds: its longest lists are
-//! the jobs of a pipeline, and the changed files of a push.
+//! A list's object of two bytes, `{}`, becomes a commit or a job of some hundred bytes, and a digit becomes some dozens
+//! of bytes. A body of 10 MB made of these would take up to a gigabyte. No payload of a GitLab comes near the bounds:
+//! its longest lists are the jobs of a pipeline, and the changed files of a push.
 
 /// The most objects and lists within lists.
 pub(super) const MAX_ITEMS: usize = 50_000;
 /// The most values of any kind.
 pub(super) const MAX_VALUES: usize = 1_000_000;
-/// A shorter payload can't have as many.
+/// A shorter payload can't have more items than the bounds.
 const MIN_BYTES: usize = 2 * MAX_ITEMS;
 
 /// Whether a payload has more than [`MAX_VALUES`] values, or more than [`MAX_ITEMS`] objects and lists within lists. Reads
 /// the text once, and allocates nothing.
-pub(super) fn has_too_many_values(json: &[u8]) -> bool {
+pub(crate) fn has_too_many_values(json: &[u8]) -> bool {
     if json.len() < MIN_BYTES {
         return false;
     }

@@ -5,7 +5,7 @@ use super::Trigger;
 /// Declares [`Trigger`]: a row for each trigger, in the order in which GitLab's documentation lists the flags.
 macro_rules! triggers {
     ($($(#[$about:meta])* $trigger:ident { name: $name:literal, flag: $flag:literal, on_by_default: $on:literal })*) => {
-        /// What selects an event: each trigger is one `…_events` flag of an integration and one `…_channel` setting.
+        /// Selects an event: each trigger is one `…_events` flag of an integration and one `…_channel` setting.
         ///
         /// Confidential issues, notes and mentions have a trigger of their own, and *only* that one: an integration that
         /// takes issues does not get confidential issues unless that flag is set too.
@@ -88,13 +88,13 @@ impl Triggers {
         Trigger::ALL.into_iter().filter(|t| t.on_by_default()).collect()
     }
 
-    /// These and those.
+    /// The union of both sets.
     #[must_use]
     pub const fn and(self, those: Self) -> Self {
         Self(self.0 | those.0)
     }
 
-    /// These, but for those.
+    /// This set without the members of the other.
     #[must_use]
     pub const fn without(self, those: Self) -> Self {
         Self(self.0 & !those.0)

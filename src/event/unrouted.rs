@@ -1,6 +1,6 @@
-//! Kinds that no message is composed of. Most go to no integration (in GitLab, only webhooks and system hooks get them): they
-//! are read only as far as needed to recognise and count them; then they are dropped on purpose. Those with a trigger are
-//! forwarded as raw JSON.
+//! Kinds for which no message is composed. Most go to no integration (in GitLab, only webhooks and system hooks get
+//! them): they are read only as far as needed to recognise and count them; then they are dropped on purpose. Those with
+//! a trigger are forwarded as raw JSON.
 //!
 //! Their names: <https://docs.gitlab.com/administration/system_hooks/> and
 //! <https://docs.gitlab.com/user/project/integrations/webhook_events/>.
@@ -58,12 +58,12 @@ pub struct GroupChange {
     pub group_id: Option<i64>,
     #[serde(deserialize_with = "lenient")]
     pub full_path: SharedStr,
-    /// The same of the group that it lies in.
+    /// The forge's number of the parent group.
     #[serde(deserialize_with = "number_or_none")]
     pub parent_group_id: Option<i64>,
     #[serde(deserialize_with = "lenient")]
     pub parent_full_path: SharedStr,
-    /// Of a project.
+    /// The path of a project.
     #[serde(deserialize_with = "lenient")]
     path_with_namespace: SharedStr,
 }
@@ -94,7 +94,7 @@ impl GroupChange {
     }
 }
 
-/// Kinds of which only the name is read.
+/// Kinds whose name is the only part that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unrouted {
     /// `user_create`, `user_failed_login` …: a person's account.
@@ -181,7 +181,7 @@ impl Body for ArchiveTrace {
     }
 }
 
-/// A payload of which only the kind is read.
+/// A payload whose kind is the only part that is read.
 #[derive(Deserialize)]
 pub(super) struct KindAlone {}
 

@@ -1,8 +1,9 @@
 //! Integrations: the use of one adapter by a project, a group or the instance, and the rules that select its events.
 //!
 //! An [`Integration`] has its enabled events ([`Triggers`]), its filters ([`Filters`]), its channels ([`Channels`]) and
-//! its adapter's settings. [`rules::wants`] decides whether it takes an event; it is pure and returns the reason of a no
-//! as a value. [`ProjectFacts`] is what the rules need to know of a project in addition to the event.
+//! its adapter's settings. [`rules::wants`] decides whether it takes an event. The function is pure and returns the
+//! reason of a refusal as a value. [`ProjectFacts`] has the facts on a project that the rules need and an event may not
+//! contain.
 //!
 //! This module must not know any adapter: what an adapter supports is passed in as data ([`Rules`]).
 
@@ -128,7 +129,7 @@ impl fmt::Display for Scope {
     }
 }
 
-/// What the rules must know of a project and an event may not contain.
+/// Facts on a project that the rules need and an event may not contain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProjectFacts {
     pub default_branch: Option<String>,
@@ -136,7 +137,7 @@ pub struct ProjectFacts {
     pub protected_branches: Option<Vec<String>>,
 }
 
-/// What an integration filters by. `None` means that its adapter does not offer the filter.
+/// The filters of an integration. `None` means that its adapter does not offer the filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filters {
     pub branches_to_be_notified: Option<BranchFilter>,
@@ -146,12 +147,12 @@ pub struct Filters {
     pub merge_request_actions: MergeRequestActions,
 }
 
-/// `merge_request_actions`: what is notified of merge requests.
+/// `merge_request_actions`: the actions of merge requests that are notified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MergeRequestActions(pub Vec<MergeRequestAction>);
 
 impl Default for MergeRequestActions {
-    /// What GitLab tells.
+    /// The actions that GitLab notifies of.
     fn default() -> Self {
         Self(MergeRequestAction::ALL.into_iter().filter(|action| action.is_told_by_gitlab()).collect())
     }
@@ -181,7 +182,7 @@ impl fmt::Display for MergeRequestActions {
     }
 }
 
-/// How much messages say: `detail` and `max_commits`.
+/// How detailed messages are: `detail` and `max_commits`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
     pub detail: Detail,
@@ -206,7 +207,7 @@ pub enum BranchFilter {
     Default,
     Protected,
     DefaultAndProtected,
-    /// A value that GitLab stores and then matches with nothing.
+    /// A value that GitLab accepts, but that matches no branch.
     Unknown(String),
 }
 
@@ -242,8 +243,8 @@ pub struct LabelFilter {
 }
 
 impl LabelFilter {
-    /// Reads `~backend, ~team one`: every `~` is dropped, commas separate, spaces around are trimmed. A blank setting is
-    /// no filter. A list that names no label (`~`, `,`) is one that no label matches, as in GitLab.
+    /// Reads `~backend, ~team one`: every `~` is dropped, commas separate, spaces around are trimmed. A blank setting
+    /// is no filter. A list that names no label (`~`, `,`) is a filter that nothing passes, as in GitLab.
     pub fn from_setting(list: &str, behavior: LabelBehavior) -> Self {
         let titles = list.replace('~', "");
         let titles = titles.split(',').map(str::trim).filter(|title| !title.is_empty());
@@ -293,6 +294,11 @@ impl Channels {
         own(trigger).or(sibling).unwrap_or(&self.default)
     }
 
+    /// The names of all channels. A name may come several times.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        self.per_trigger.values().chain([&self.default]).flatten().map(String::as_str)
+    }
+
     /// Reads a comma-separated list in order: entries are trimmed, blank and repeated ones are left out.
     pub fn parse_list(list: &str) -> Vec<String> {
         let mut channels: Vec<String> = Vec::new();
@@ -315,8 +321,8 @@ pub struct Rules {
 /// A group of adapters that select events by the same rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// Notifies people in a channel: updates are not notified, of pipelines only the ended ones are, and pipelines of tags
-    /// pass the branch filter.
+    /// Notifies people in a channel. Updates and unfinished pipelines are not notified, and pipelines of tags pass the
+    /// branch filter.
     Chat,
     /// Mails every push.
     PushMail,

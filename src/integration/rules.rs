@@ -1,4 +1,4 @@
-//! Which events an integration wants, after GitLab's rules.
+//! Decides which events an integration wants, by GitLab's rules.
 //!
 //! [`wants`] checks in this order: whether the event concerns the integration (active, scope, supported, flag), whether
 //! this family of adapters notifies the action, the labels, and the branch. The first failed check is returned as a

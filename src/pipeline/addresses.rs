@@ -15,14 +15,14 @@ use crate::store::DestinationKey;
 pub struct Addresses {
     /// The oldest first.
     pub dead: Vec<DeadAddress>,
-    /// Whether nothing that it hears of could be sent anywhere.
+    /// Whether every address for the events that the integration takes is dead.
     pub all_dead: bool,
 }
 
 /// An address that the service reported as dead.
 #[derive(Debug, PartialEq, Eq)]
 pub struct DeadAddress {
-    /// The channels or other targets that it serves; the address's own is empty.
+    /// The channels or other targets behind the address. The name of the address's default target is empty.
     pub targets: Vec<String>,
     /// What the service answered.
     pub reason: String,
@@ -50,7 +50,7 @@ impl Addresses {
     }
 }
 
-/// The targets of the kinds of event that an integration hears of, by their destination.
+/// The targets of the kinds of event that an integration takes, by destination.
 pub(super) fn targets(integration: &Integration) -> BTreeMap<DestinationKey, BTreeSet<String>> {
     let mut found: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
     let Some(entry) = adapters::find(integration.slug) else { return found };

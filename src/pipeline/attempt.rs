@@ -1,7 +1,7 @@
 //! One attempt: call → send → read, and on to the next call for services that want several.
 //!
-//! It works with the settings as they are now, not as they were when the delivery was written: a wrong webhook that was
-//! corrected meanwhile is healed, and no secret needs to lie in a queue row.
+//! An attempt uses the settings of now, not those of the time when the delivery was written. So a delivery succeeds
+//! after a wrong webhook is corrected, and no row in the queue needs to contain a secret.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use crate::store::merge_requests::MergeRequests;
 use crate::store::{Delivery, NewWatch};
 use crate::wire::{SendError, Transport};
 
-/// What attempts are made with.
+/// The components for attempts.
 #[derive(Clone)]
 pub struct Attempter {
     pub catalog: Arc<dyn Catalog>,
@@ -39,14 +39,14 @@ pub struct Attempter {
     pub merge_requests: Arc<dyn MergeRequests>,
     pub holds: Holds,
     pub clock: Clock,
-    /// How old news may be, by slug, where it is not as the adapter says.
+    /// How old an event may be, by slug, where the operator's setting replaces the adapter's `max_age`.
     pub max_age: Live<BTreeMap<String, Duration>>,
     pub operator: Live<OperatorSettings>,
     /// The pause between the trigger of a build and the first question after it.
     pub first_build_pause: Duration,
 }
 
-/// A delivery whose integration was found to be there and willing.
+/// The integration of a delivery, found to exist and to be usable, with its adapter.
 pub(super) struct Prepared {
     pub(super) integration: Arc<Integration>,
     pub(super) entry: &'static Entry,
@@ -66,18 +66,19 @@ pub struct Report {
     pub watch: Option<Box<NewWatch>>,
 }
 
-/// How long a delivery waits whose integration's settings are not valid. A reload that corrects them makes it due earlier
-/// where nothing else does.
+/// How long a delivery waits when its integration's settings are not valid. A reload that corrects the settings makes
+/// the delivery due earlier.
 const UNUSABLE_WAIT: Duration = Duration::from_secs(30);
 
 impl Report {
-    /// The attempt ended in a panic of ours.
+    /// The report of an attempt that panicked.
     pub(super) fn of_a_bug() -> Self {
         let why = "a bug of ours: the attempt ended in a panic".to_owned();
         Self::unsent(Outcome::Failed(Failure::Rejected(why)))
     }
 
-    /// The event was readable when it was dispatched: another version of us wrote it, and may yet be the one that sends it.
+    /// The report where the stored event can't be decoded. It could be decoded at dispatch, so another version of
+    /// Forgebell wrote it and may still send it.
     fn unreadable(error: &Undecodable) -> Self {
         let why =
             format!("this version of forgebell cannot read the event, which another one wrote: {error}");
@@ -90,7 +91,8 @@ impl Report {
 }
 
 impl Attempter {
-    /// Finds the delivery's integration; a report where it does not exist any more.
+    /// Finds the delivery's integration. The error is the report where no attempt can be made, for example because the
+    /// integration was removed.
     pub(super) fn prepare(&self, delivery: &Delivery) -> Result<Prepared, Report> {
         let cancelled = |why: String| Report::unsent(Outcome::Cancelled(why));
         let Some(integration) = self.catalog.integration(&delivery.integration) else {
@@ -171,12 +173,12 @@ fn is_repeat(delivery: &Delivery) -> bool {
 }
 
 impl Prepared {
-    /// Whether a repeat of an attempt that the service may have taken does no harm.
+    /// Whether an attempt may be repeated although the service may have accepted the first one.
     pub(super) fn may_repeat(&self) -> bool {
         self.entry.deliver.as_ref().is_none_or(|deliver| deliver.about.retry_ambiguous)
     }
 
-    /// Whether the store must know that an attempt was made, before anything is sent.
+    /// Whether the attempt must be marked as started in the store before anything is sent.
     pub(super) fn is_marked(&self) -> bool {
         !self.may_repeat() || self.looks_first()
     }
@@ -185,7 +187,8 @@ impl Prepared {
         self.entry.deliver.as_ref().is_some_and(|deliver| deliver.looks_first)
     }
 
-    /// What an attempt takes. Where only a repeat looks first, the others make one call.
+    /// The pace of the attempt. An adapter that looks first does so only in a repeat, so a first attempt makes one
+    /// call.
     pub(super) fn pace(&self, delivery: &Delivery) -> Option<Arc<Pace>> {
         let pace = self.entry.pace(&self.integration.settings, &delivery.target)?;
         if self.looks_first() && !is_repeat(delivery) {
@@ -212,7 +215,7 @@ pub struct Outgoing<'a> {
     pub open_request: Option<i64>,
     /// See [`Notification::may_have_been_sent`].
     pub may_have_been_sent: bool,
-    /// The message says of itself that it is a test, in every form that a person may see.
+    /// Whether the message must say that it is a test, in every form that a person may see.
     pub test: bool,
 }
 
@@ -244,7 +247,7 @@ impl Outgoing<'_> {
     /// The call that an attempt begins with: what `send --dry-run` prints.
     ///
     /// # Errors
-    /// The outcome, where nothing need be sent to know it.
+    /// The outcome, where it is known without sending anything.
     pub fn build_call(self) -> Result<Call<Sent>, Outcome> {
         let Self { entry, integration, event, target, id, now, operator, .. } = self;
         let Self { links, open_request, may_have_been_sent, test, .. } = self;
@@ -271,7 +274,7 @@ impl Outgoing<'_> {
         })
     }
 
-    /// How many calls it makes at most.
+    /// The most calls that the chain may make.
     fn calls(self) -> u32 {
         self.entry.deliver.as_ref().map_or(0, |deliver| deliver.about.calls)
     }
@@ -284,28 +287,28 @@ pub(super) struct Ran<T> {
     pub(super) status: Option<u16>,
     /// From the first byte sent to the last answer read.
     pub(super) took: Duration,
-    /// The answer that ended a chain well, without the request's own secrets.
+    /// The answer that ended a chain successfully, without the secrets of the request.
     pub(super) answer: Option<Said>,
 }
 
 /// What a service answered, for people.
 pub(super) struct Said {
     pub(super) words: String,
-    /// Whether the words may quote what was sent. Masking takes longer than all else that is done with an answer, and most
-    /// services answer nothing or `ok`.
+    /// Whether the words may quote the request and must be masked. Masking is the most expensive step of reading an
+    /// answer, and most services answer nothing or `ok`.
     pub(super) may_quote: bool,
 }
 
-/// What a chain of calls came to.
+/// The result of a chain of calls.
 pub(super) enum End<T> {
     Done(T),
     Skipped(String),
-    /// What another service answered made the call needless.
+    /// The answer of another service made the call unnecessary.
     NotNeeded(String),
     Failed(Failure),
 }
 
-/// Sends a call and those that its answers ask for, `at_most` in all: the only runner of calls, for every type of result.
+/// Sends a call and the calls that its answers ask for, `at_most` in all. All calls run through this function.
 pub(super) async fn run<T>(transport: &dyn Transport, mut call: Call<T>, at_most: u32) -> Ran<T> {
     let started = Instant::now();
     let (mut status, mut said): (_, Option<Said>) = (None, None);
@@ -346,7 +349,7 @@ pub(super) async fn run<T>(transport: &dyn Transport, mut call: Call<T>, at_most
                 Answer::Next(next) => call = next,
             }
         }
-        // A reader that asks for more than its adapter declares goes round in circles.
+        // A reader that asks for more calls than its adapter declares probably loops.
         End::Failed(Failure::Rejected(format!("still not done after {at_most} calls")))
     };
     let answer = said.filter(|_| matches!(end, End::Done(_)));
@@ -389,9 +392,9 @@ fn failure_of(error: SendError) -> Failure {
     }
 }
 
-/// The same on every attempt and every node, another one after a resend, and no other notification's.
+/// The id of a notification. It is the same for every attempt on every node, unique, and changes with a resend.
 pub fn notification_id(delivery: &Delivery) -> String {
-    // A resend makes the delivery fresh, and nothing else does. Stores keep milliseconds.
+    // Only a resend changes `fresh_since`. Stores keep milliseconds.
     let since = delivery.fresh_since.as_millisecond().to_be_bytes();
     let parts = [delivery.event.as_str(), &delivery.integration.0, &delivery.target];
     Digest::of(parts.map(str::as_bytes).into_iter().chain([since.as_slice()])).hex(16)

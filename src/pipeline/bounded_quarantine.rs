@@ -1,14 +1,14 @@
-//! The quarantine within its bounds: so many messages, and so many bytes.
+//! Bounds the quarantine by a number of messages and a number of bytes.
 //!
-//! What comes first is kept, and what comes when it is full is counted and said, but not kept. The first messages of a
-//! kind show what is wrong; the thousandth adds nothing, and the disk is for events. A token that reaches only a part of
-//! the instance may fill a tenth, so that its junk takes no room from what others send.
+//! When the quarantine is full, further messages are counted and logged, but not kept. The first messages of a kind
+//! show what is wrong; the thousandth adds nothing, and the disk is for events. A token that reaches only a part of the
+//! instance may fill a tenth of the quarantine, so that it leaves room for other senders.
 //!
-//! An event from the inbox was accepted, so it is kept even then.
+//! A message from the inbox was accepted, so it is kept even when the quarantine is full.
 //!
-//! [`Bounds`] decides, without IO. [`BoundedQuarantine`] knows the use from the store, reads it again every minute (people
-//! delete, sweeps remove, other nodes add), and adds up in between. So several nodes may exceed the bounds by what they
-//! put in within a minute.
+//! [`Bounds`] decides, without IO. [`BoundedQuarantine`] reads the use from the store every minute (people delete,
+//! sweeps remove, other nodes add), and adds its own messages in between. So several nodes may exceed the bounds by the
+//! messages of one minute.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::store::{self, NewQuarantined, Quarantine, QuarantineUse};
 
 /// How often the use is read from the store.
 const READ_EVERY: SignedDuration = SignedDuration::from_mins(1);
-/// How often the log says that something was not kept.
+/// How often the log says that messages were not kept.
 const SAY_EVERY: SignedDuration = SignedDuration::from_secs(10);
 /// A token that reaches a part of the instance may fill this part of the quarantine.
 const SHARE: u64 = 10;
@@ -41,7 +41,7 @@ struct Amount {
     bytes: u64,
 }
 
-/// The same, in all and for each sender that has a share.
+/// How much is in quarantine, in all and for each sender that has a share.
 #[derive(Clone, Debug, Default)]
 struct Use {
     all: Amount,
@@ -132,7 +132,7 @@ pub struct BoundedQuarantine {
 struct State {
     /// The use, and when it was read from the store.
     known: Option<(Use, Timestamp)>,
-    /// What was not kept since the log said so last.
+    /// The number of messages that were not kept since the last line in the log.
     unsaid: u64,
     said_at: Option<Timestamp>,
 }
@@ -142,7 +142,7 @@ impl BoundedQuarantine {
         Self { store, bounds, state: Mutex::default() }
     }
 
-    /// Keeps what there is room for, in one transaction. Returns how many were kept.
+    /// Keeps the messages that there is room for, in one transaction. Returns their number.
     ///
     /// # Errors
     /// The store does not take them. They may be given again.
@@ -172,8 +172,8 @@ impl BoundedQuarantine {
         Ok(count)
     }
 
-    /// Keeps messages of which the sender was told that they are accepted, whether there is room or not: to drop them now
-    /// would lose them.
+    /// Keeps messages even where there is no room: their sender was told that they are accepted, so they must not be
+    /// lost.
     ///
     /// # Errors
     /// The store does not take them. They may be given again.

@@ -1,4 +1,4 @@
-//! The build that an event triggers, and that [`super::status_poller`] then asks for. Pure.
+//! Finds the build that an event triggers. [`super::status_poller`] then asks for it. Pure.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::adapters;
-use crate::event::{Event, Payload, Project, RefChange};
+use crate::event::{Event, Payload, Project, RefChange, RefType};
 use crate::integration::Integration;
 use crate::pipeline::after;
 use crate::store::{NewWatch, Watch, WatchKind};
@@ -46,7 +46,7 @@ pub(super) fn watch_of(
     })
 }
 
-/// What is built.
+/// The commit and ref that are built.
 struct Built<'a> {
     sha: &'a str,
     ref_name: Cow<'a, str>,
@@ -58,13 +58,19 @@ fn built(event: &Event) -> Option<Built<'_>> {
     match &event.payload {
         Payload::Push(push) if push.skips_builds || push.change() == RefChange::Removed => None,
         Payload::Push(push) => {
-            Some(Built { sha: &push.after, ref_name: push.short_ref().into(), of_fork: None })
+            let ref_name = match push.ref_type() {
+                RefType::Branch => push.short_ref(),
+                // A branch may have the same name.
+                RefType::Tag => &push.full_ref,
+            };
+            Some(Built { sha: &push.after, ref_name: ref_name.into(), of_fork: None })
         }
         Payload::MergeRequest(request) => {
             let project = event.project.as_ref().map(|project| project.id);
             let sha = &request.last_commit.as_ref()?.id;
             let branch = request.source_branch.as_str();
-            // A fork's branch may have the name of one of the project's own. The project has its commits on this ref.
+            // A fork's branch may have the same name as a branch of the project. The project has the fork's commits on
+            // this ref.
             let hidden = || format!("refs/merge-requests/{}/head", request.iid).into();
             let is_of_fork = request.source_project_id.is_some_and(|source| Some(source) != project);
             Some(if is_of_fork {
@@ -80,12 +86,12 @@ fn built(event: &Event) -> Option<Built<'_>> {
 /// The key of the fork's branch in [`NewWatch::project_json`].
 const BRANCH_OF_FORK: &str = "forgebell_branch_of_fork";
 
-/// The branch or tag that a service knows the build by. Services know a fork's build by the branch in the fork.
+/// The branch or tag by which a service knows the build. Services know a fork's build by the branch in the fork.
 pub(super) fn built_branch(watch: &Watch) -> Cow<'_, str> {
     let is_hidden = watch.ref_name.starts_with("refs/merge-requests/");
     let project = is_hidden.then(|| serde_json::from_slice::<Value>(&watch.project_json).ok()).flatten();
     let branch = project.and_then(|project| Some(project.get(BRANCH_OF_FORK)?.as_str()?.to_owned()));
-    branch.map_or(Cow::Borrowed(&watch.ref_name), Cow::Owned)
+    branch.map_or(Cow::Borrowed(watch.short_ref()), Cow::Owned)
 }
 
 /// The `project` object of a watch as it was in the event.
@@ -97,7 +103,7 @@ pub(super) fn project_of(watch: &Watch) -> Option<Value> {
     Some(project)
 }
 
-/// The event's own `project` object, or the same made of what is known; with the branch of a fork.
+/// The event's `project` object, or one made from the known fields of the project, with the branch of a fork added.
 fn project_json(event: &Event, project: &Project, of_fork: Option<&str>) -> Bytes {
     let whole: Option<Value> = serde_json::from_slice(&event.raw).ok();
     let own = whole.and_then(|mut whole| whole.get_mut("project").map(Value::take));
@@ -131,6 +137,16 @@ mod tests {
         json["object_attributes"]["source_branch"] = json!("main");
         json["object_attributes"]["source_project_id"] = json!(source_project_id);
         json["object_attributes"]["last_commit"]["id"] = json!("CAFE");
+        watch_of_event(&json)
+    }
+
+    fn watch_of_push(full_ref: &str) -> Watch {
+        let mut json: Value = serde_json::from_slice(&sample(Trigger::Push).raw).expect("JSON");
+        json["ref"] = json!(full_ref);
+        watch_of_event(&json)
+    }
+
+    fn watch_of_event(json: &Value) -> Watch {
         let id = EventId::new("1").expect("an id");
         let event = Event::decode(id, Timestamp::UNIX_EPOCH, json.to_string().into()).expect("an event");
         let integration = Integration { slug: "drone-ci", ..Integration::example(Family::Hook) };
@@ -158,6 +174,13 @@ mod tests {
         let watch = watch_of_merge_request(42);
         assert_eq!((watch.ref_name.as_str(), watch.sha.as_str()), ("main", "cafe"));
         assert_eq!(built_branch(&watch), "main");
+    }
+
+    #[test]
+    fn a_tag_is_not_the_branch_of_the_same_name_and_the_service_knows_it_by_its_name() {
+        let (tag, branch) = (watch_of_push("refs/tags/v1"), watch_of_push("refs/heads/v1"));
+        assert_eq!((tag.ref_name.as_str(), branch.ref_name.as_str()), ("refs/tags/v1", "v1"));
+        assert_eq!((&*built_branch(&tag), &*built_branch(&branch)), ("v1", "v1"));
     }
 
     #[test]

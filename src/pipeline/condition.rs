@@ -1,4 +1,4 @@
-//! What keeps the pipeline from its work, for `/readyz`: dispatch and the writer of outcomes report here, people read it.
+//! The problems that stop the pipeline, for `/readyz`. Dispatch and the writer of outcomes report them here.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,17 +11,17 @@ pub struct Condition(Arc<Mutex<Problems>>);
 struct Problems {
     /// Why events of a source can't be stored, by source.
     dispatch: BTreeMap<&'static str, String>,
-    /// Outcomes of attempts that are not written: a remark, or the reason why nothing starts.
+    /// Set while outcomes of attempts are not written: `Ok` is a remark, `Err` is the reason why no attempt starts.
     outcomes: Option<Result<String, String>>,
-    /// The number of events that were set aside since the start, because the store does not take a value of them.
+    /// The number of events that were set aside since the start, because the store refused a value in them.
     refused: u64,
 }
 
 impl Condition {
-    /// `None` while the pipeline works and nothing has to be said. `Some` is a remark for people: it works.
+    /// `None` while the pipeline works. `Some` is a remark for people; the pipeline works nevertheless.
     ///
     /// # Errors
-    /// The reason why it does not work.
+    /// The reason why the pipeline does not work.
     pub fn check(&self) -> Result<Option<String>, String> {
         let Problems { dispatch, outcomes, refused } = &*self.lock();
         let stuck = dispatch.iter().map(|(source, why)| format!("events from {source} wait: {why}"));
@@ -40,7 +40,7 @@ impl Condition {
         Ok((!remarks.is_empty()).then(|| format!("ok; {}", remarks.join("; "))))
     }
 
-    /// Events of a source can't be stored, or (`None`) they can again.
+    /// Notes why events of a source can't be stored; `None` when they can be stored again.
     pub(super) fn dispatch(&self, source: &'static str, problem: Option<String>) {
         let mut problems = self.lock();
         match problem {
@@ -49,12 +49,13 @@ impl Condition {
         }
     }
 
-    /// Outcomes are not written: a remark while attempts go on, an error where they do not, `None` when all are written.
+    /// Notes that outcomes are not written: a remark while attempts go on, an error when no attempt starts, `None` when
+    /// all outcomes are written.
     pub(super) fn outcomes(&self, said: Result<Option<String>, String>) {
         self.lock().outcomes = said.transpose();
     }
 
-    /// An event was set aside, because the store does not take it.
+    /// Counts an event that was set aside because the store refused it.
     pub(super) fn refused(&self) {
         self.lock().refused += 1;
     }

@@ -1,7 +1,7 @@
-//! The ids of the events that are in hand: taken from a source, and not yet on disk with what became of them.
+//! The ids of the events in hand: those that were taken from a source and whose outcome is not on disk yet.
 //!
-//! All sources share one registry, so that a repeat is known by whichever way it comes. The repeat keeps its own receipt, and is
-//! acknowledged when the first one is finished.
+//! All sources share one registry, so that a repeat is recognised from any source. The repeat keeps its own receipt,
+//! and is acknowledged when the first copy is finished.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,22 +13,22 @@ use super::source::Receipt;
 use crate::event::{Event, EventId};
 use crate::store::Origin;
 
-/// A message, and the source that is told when it is finished.
+/// A message, and the channel that tells its source when the message is finished.
 #[derive(Clone, Debug)]
 pub struct Ticket {
     pub receipt: Receipt,
     pub finished: mpsc::UnboundedSender<Finished>,
 }
 
-/// What became of a message.
+/// A message that is finished.
 #[derive(Clone, Debug)]
 pub struct Finished {
     pub receipt: Receipt,
-    /// Where the store does not take what became of the event.
+    /// Set where the store refused the event's outcome.
     pub refused: Option<RefusedEvent>,
 }
 
-/// An event of which the store does not take a value.
+/// An event with a value that the store refuses.
 #[derive(Clone, Debug)]
 pub struct RefusedEvent {
     pub event: Arc<Event>,
@@ -45,12 +45,13 @@ pub struct EventsInHand(Arc<Mutex<HashMap<EventId, Tickets>>>);
 #[derive(Debug, Default)]
 struct Tickets {
     tickets: Vec<Ticket>,
-    /// A dispatcher or the deliverer has the event, and writes what becomes of it.
+    /// Whether a dispatcher or the deliverer has the event and writes its outcome.
     is_worked: bool,
 }
 
 impl EventsInHand {
-    /// Takes an event in hand. `false` where it is in hand already: then the message is finished together with it.
+    /// Takes an event in hand. `false` where the event is in hand already: then the message is finished together with
+    /// the event.
     pub(super) fn enter(&self, id: &EventId, ticket: Ticket) -> bool {
         let mut events = self.lock();
         let event = events.entry(id.clone()).or_default();
@@ -58,8 +59,9 @@ impl EventsInHand {
         !std::mem::replace(&mut event.is_worked, true)
     }
 
-    /// The event is not worked any more, and it is not on disk: its source was told to stop, and brings it again over
-    /// the next connection. What other sources brought of it is finished with the next copy, whichever way that comes.
+    /// Notes that nothing works on the event any more although it is not on disk: its source was told to stop, and
+    /// brings the event again over the next connection. Copies from other sources are finished with the next copy from
+    /// any source.
     pub(super) fn give_up(&self, id: &EventId, source: &mpsc::UnboundedSender<Finished>) {
         let mut events = self.lock();
         let Some(event) = events.get_mut(id) else { return };
@@ -70,11 +72,11 @@ impl EventsInHand {
         }
     }
 
-    /// The event is on disk, or the store does not take it. Its messages are finished.
+    /// Finishes the messages of an event that is on disk or that the store refused.
     pub(super) fn leave(&self, id: &EventId, refused: Option<&RefusedEvent>) {
         let Tickets { tickets, .. } = self.lock().remove(id).unwrap_or_default();
         for Ticket { receipt, finished } in tickets {
-            // A source that has stopped does not acknowledge any more.
+            // An error is ignored: a stopped source does not acknowledge any more.
             let _ = finished.send(Finished { receipt, refused: refused.cloned() });
         }
     }

@@ -1,4 +1,4 @@
-//! What an attempt would leave out of what dispatch decided, for `explain`.
+//! For `explain`: which of the planned deliveries an attempt would not send.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::integration::Integration;
 use crate::store::Result;
 use crate::store::merge_requests::MergeRequests;
 
-/// Leaves out what an attempt would not send, because an open merge request starts the build.
+/// Removes deliveries that an attempt would not send because an open merge request starts the build.
 ///
 /// # Errors
 /// The store does not answer.
@@ -27,7 +27,7 @@ pub async fn heed(
         let Some(entry) = adapters::find(integration.slug) else { continue };
         if let Verdict::Sends { deliveries, left_out } = verdict
             && !deliveries.is_empty()
-            // Where the forge can be asked, its word counts.
+            // Where the forge can be asked, its answer decides.
             && !operator.forge.can_be_asked()
             && let Some(iid) = open_request(entry, event, store, now).await?
         {

@@ -1,14 +1,15 @@
-//! A batch of which the store does not take a value: it is halved until the value is found, and the rest is written.
+//! Halves a batch in which the store refuses a value until the item is found, and writes the others.
 
 use std::ops::Range;
 
 use super::store_calls::NotWritten;
 
-/// What became of a part of a batch. A part that the store refuses has one item.
+/// The result of writing a part of a batch. A refused part has one item.
 pub(super) type Part<T> = (Range<usize>, Result<T, NotWritten>);
 
-/// Writes the items of a batch in their order, in one call if the store takes that. An item that the store refuses costs
-/// about two calls for each doubling of the batch. After another failure no more is written. Returns all parts in order.
+/// Writes the items of a batch in order, in one call if the store accepts that. An item that the store refuses costs
+/// about two calls for each doubling of the batch. After any other failure, the rest is not written. Returns all parts
+/// in order.
 pub(super) async fn write<T, F>(items: usize, mut call: impl FnMut(Range<usize>) -> F) -> Vec<Part<T>>
 where
     F: Future<Output = Result<T, NotWritten>>,
@@ -36,7 +37,8 @@ where
 mod tests {
     use super::*;
 
-    /// A store that refuses some numbers: what it has after a batch of so many, what it refused, and the calls that it took.
+    /// Writes a batch of so many numbers to a store that refuses some. Returns the numbers in the store, the refused
+    /// ones, and the number of calls.
     async fn written(items: usize, refused: &[usize]) -> (Vec<usize>, Vec<usize>, usize) {
         let (mut stored, mut calls) = (Vec::new(), 0);
         let parts = write(items, |part| {

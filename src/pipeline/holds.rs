@@ -1,11 +1,11 @@
-//! Holds: what must wait, and until when.
+//! Holds: which deliveries must wait, and until when.
 //!
-//! A [`HoldSet`] contains the holds by their keys, and the strikes of what has failed and is not held yet. It computes, as a
-//! pure function, what follows from an attempt for other deliveries: a [`HoldChange`].
+//! A [`HoldSet`] contains the holds by their keys, and the strikes against keys that failed and are not held yet. As a
+//! pure function, it computes the effect of an attempt on other deliveries: a [`HoldChange`].
 //!
 //! [`Holds`] shares one set between dispatch, the deliverer, the API and `explain`. The store keeps the holds: changes are
-//! written with the settlement that they follow from, or by [`Holds::end`]. [`Holds::sync`] reads the store's holds at each
-//! poll, since other nodes and people's commands change them too.
+//! written with the settlement that they follow from, or by [`Holds::end`]. [`Holds::sync`] takes over the store's
+//! holds at each poll, because other nodes and people's commands change them too.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,17 +20,18 @@ use crate::call::{Bucket, Failure, Pace};
 use crate::integration::{Fingerprint, Integration, IntegrationId};
 use crate::store::{Delivery, DeliveryLine, DestinationKey, Hold, HoldCause, HoldKey, Outbox, Result};
 
-/// Until the settings are corrected. [`after`] limits it.
+/// The length of a hold that lasts until the settings are corrected. [`after`] limits the resulting time.
 const FOR_EVER: Duration = Duration::MAX;
 /// How long strikes are remembered after their hold ended.
 const STRIKES_KEPT: SignedDuration = SignedDuration::from_hours(24);
-/// A hold that ends within this time ends by itself, whatever the store contains: the store's times are in milliseconds.
+/// A hold that ends within this time is left to end by itself when the store no longer has it: the store rounds times
+/// to milliseconds.
 const ABOUT_TO_END: SignedDuration = SignedDuration::from_secs(1);
 
-/// The holds, by what they hold.
+/// The holds by their keys.
 #[derive(Clone, Debug, Default)]
 pub struct HoldSet {
-    /// Holds that are over are included, because their strikes still count.
+    /// Ended holds are included, because their strikes still count.
     by_key: HashMap<HoldKey, Hold>,
 }
 
@@ -38,11 +39,11 @@ pub struct HoldSet {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HoldChange {
     pub end: Vec<HoldKey>,
-    /// A strike that is no hold yet begins and ends at the same moment.
+    /// The holds that begin. A strike that leads to no hold yet begins and ends at the same moment.
     pub begin: Vec<Hold>,
 }
 
-/// What holds need to know of an attempt.
+/// An attempt, as input for [`HoldSet::change`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempted<'a> {
     pub(super) delivery: &'a Delivery,
@@ -54,7 +55,7 @@ pub(super) struct Attempted<'a> {
     pub(super) reason: &'a str,
 }
 
-/// A question that its service throttled.
+/// A status question that its service throttled.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Throttled<'a> {
     pub(super) integration: &'a Integration,
@@ -81,7 +82,7 @@ fn bucket_key(bucket: &Bucket) -> HoldKey {
 }
 
 impl HoldChange {
-    /// The part that the store keeps. A strike that is no hold yet is kept in memory only.
+    /// The part that the store keeps. A strike that leads to no hold yet is kept in memory only.
     pub(super) fn stored(self, now: Timestamp) -> (Vec<HoldKey>, Vec<Hold>) {
         let Self { end, mut begin } = self;
         begin.retain(|hold| hold.until > now);
@@ -96,22 +97,22 @@ impl FromIterator<Hold> for HoldSet {
 }
 
 impl HoldSet {
-    /// The hold on this key, where it is not over.
+    /// The hold on this key, unless it has ended.
     pub fn active(&self, key: &HoldKey, now: Timestamp) -> Option<&Hold> {
         self.by_key.get(key).filter(|hold| hold.until > now)
     }
 
-    /// The holds, for a set of a command's own.
+    /// All holds, to build another set in a command.
     pub fn current(&self) -> Vec<Hold> {
         self.by_key.values().cloned().collect()
     }
 
-    /// All holds that are not over, in no order.
+    /// All holds that have not ended, in no order.
     pub fn active_all(&self, now: Timestamp) -> impl Iterator<Item = &Hold> {
         self.by_key.values().filter(move |hold| hold.until > now)
     }
 
-    /// Why an address of this integration is switched off, if it is. Other settings switch it on again.
+    /// Why an address of this integration is switched off, if so. A change of the settings switches it on again.
     pub fn switched_off(&self, integration: &Integration, destination: &DestinationKey) -> Option<&str> {
         if self.by_key.is_empty() {
             return None; // the ordinary case: no key is allocated
@@ -144,9 +145,9 @@ impl HoldSet {
         makers.map(|(integration, _)| integration.clone()).collect()
     }
 
-    /// The hold that keeps a delivery longest. `pace` names the rate limits that its attempts take from; where it is not
-    /// known, their holds are left out. Of a destination and a bucket that are held until the same moment, the answer is
-    /// the bucket: it is the wider reason.
+    /// The hold that delays a delivery longest. `pace` names the rate limits of its attempts; without it, their holds
+    /// are ignored. If a destination and a bucket are held until the same moment, the answer is the bucket, because it
+    /// affects more.
     pub fn longest(&self, line: &DeliveryLine, pace: Option<&Pace>, now: Timestamp) -> Option<&Hold> {
         let destination: DestinationKey = line.destination.as_str().into();
         let mut keys = vec![
@@ -179,8 +180,8 @@ impl HoldSet {
         self.by_key.get(key).is_some_and(|hold| !hold.cause.ends_by_time_alone())
     }
 
-    /// How often in a row it was found before what an attempt ended with now. Several attempts that were under way when it
-    /// was found are one finding, and what was found under other settings counts for nothing.
+    /// The number of earlier strikes in a row for this kind of failure. Attempts that were under way together count as
+    /// one strike, and strikes under other settings do not count.
     pub(super) fn strikes_before(&self, failure: &Failure, of: &Attempted<'_>, now: Timestamp) -> u32 {
         if self.by_key.is_empty() {
             return 0;
@@ -190,7 +191,7 @@ impl HoldSet {
             Failure::Gone { .. } => address_of(&of.delivery.integration, &of.delivery.destination),
             _ => destination_of(of.delivery),
         };
-        // A login that is refused says nothing of a service that fails, nor the other way round.
+        // A refused login and a failing service are independent, so their strikes are not added.
         let refuses_login = matches!(failure, Failure::LoginRefused(_));
         let is_same = |hold: &Hold| {
             !matches!(key, HoldKey::Destination(_))
@@ -200,7 +201,7 @@ impl HoldSet {
         if hold.until > now { hold.strikes.saturating_sub(1) } else { hold.strikes }
     }
 
-    /// Since when the destination of an attempt fails, where it did before, and until when it is held because of that.
+    /// Since when the attempt's destination has been failing, if it failed before, and until when it is held for that.
     pub(super) fn outage(
         &self,
         of: &Attempted<'_>,
@@ -276,8 +277,8 @@ impl HoldSet {
         change
     }
 
-    /// The destination works, whatever it answered to this message: its strikes are forgotten, and its hold ends unless the
-    /// service asked for it.
+    /// The destination works, although it may have rejected this message. Its strikes are forgotten, and its hold ends
+    /// unless the service asked for the hold.
     fn destination_answers(&self, of: &Attempted<'_>, now: Timestamp, change: &mut HoldChange) {
         let key = destination_of(of.delivery);
         let Some(hold) = self.by_key.get(&key) else { return };
@@ -289,8 +290,9 @@ impl HoldSet {
         }
     }
 
-    /// One more strike against a key, and a hold until then. Nothing, where it is held already: the attempt was under way
-    /// when the hold began, and is the same finding. Only a service that asks for a longer rest gets it.
+    /// One more strike against a key, with a hold until `until`. `None` where the key is held already: the attempt was
+    /// under way when the hold began, so its failure is the same strike. The hold gets longer only if the service asks
+    /// for that.
     fn strike(
         &self,
         key: HoldKey,
@@ -314,8 +316,8 @@ impl HoldSet {
         Some(Hold { key, cause, reason, since, until, strikes, made_under: made_under(of.integration) })
     }
 
-    /// The holds of a destination whose service throttled a question, and of what it shares with others where that is
-    /// meant. A longer hold stays as it is.
+    /// The holds after a service throttled a question: on the destination and, if `shared`, on its shared buckets. A
+    /// longer hold is not changed.
     pub(super) fn throttled(&self, pace: &Pace, shared: bool, hold: &Throttled<'_>) -> HoldChange {
         let destination = HoldKey::Destination(Arc::clone(&pace.destination.key.0));
         let buckets = pace.shared.iter().filter(|_| shared).map(bucket_key);
@@ -351,7 +353,7 @@ impl HoldSet {
         if known.is_some_and(|hold| hold.cause == HoldCause::SwitchedOff) {
             return;
         }
-        // What is found before the wait for the next confirmation is over confirms nothing more.
+        // A failure before the end of the wait is no further confirmation.
         let same = known.filter(|hold| hold.until > now);
         let counted = Hold {
             key,
@@ -394,7 +396,7 @@ pub struct Holds(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Whether there is a hold or a strike. Ordinarily there is none, and no lock is taken.
+    /// Whether there is a hold or a strike. Usually there is none, and then no lock is taken.
     any: AtomicBool,
     memory: RwLock<Memory>,
 }
@@ -407,7 +409,7 @@ struct Memory {
 }
 
 impl Holds {
-    /// The holds that the store has.
+    /// A set with the store's holds.
     pub fn new(holds: impl IntoIterator<Item = Hold>) -> Self {
         let shared = Self::default();
         shared.write(|memory| memory.set = Arc::new(holds.into_iter().collect()));
@@ -454,7 +456,7 @@ impl Holds {
         if self.0.any.load(Ordering::Acquire) { find(&self.read().set) } else { None }
     }
 
-    /// Applies what follows from an attempt. The changes that the store keeps count as unwritten until [`Holds::written`] is
+    /// Applies a change after an attempt. Changes that the store keeps count as unwritten until [`Holds::written`] is
     /// called.
     pub(super) fn apply(&self, change: &HoldChange, now: Timestamp) {
         if *change == HoldChange::default() {
@@ -469,7 +471,7 @@ impl Holds {
         });
     }
 
-    /// These changes are in the store.
+    /// Notes that the changes of these keys are in the store.
     pub(super) fn written<'a>(&self, keys: impl IntoIterator<Item = &'a HoldKey>) {
         self.write(|memory| {
             for key in keys {
@@ -515,8 +517,8 @@ impl Holds {
         })
     }
 
-    /// Ends holds in memory and in the store, after a success disproved them or a person asked for a retry. `written` ends
-    /// when all outcomes are written that were decided before it began.
+    /// Ends holds in memory and in the store, after a success disproved them or a person asked for a retry. The future
+    /// `written` completes when all outcomes are written that were decided before it was first polled.
     ///
     /// # Errors
     /// The store is unavailable. The holds are back when the deliverer reads the store's next.
@@ -538,8 +540,8 @@ impl Holds {
                 }
             });
         };
-        // What waits because of them is put off for hours, and the store makes it due. So nothing may be put off after that:
-        // memory forgets them first, and what was decided until then is written.
+        // Deliveries may wait for hours because of the holds, and the store makes them due. No delivery may be put off
+        // after that. So the holds are removed from memory first, and then all earlier decisions are written.
         forget();
         written.await;
         outbox.end_holds(&keys, now).await?;

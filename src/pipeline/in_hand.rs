@@ -1,17 +1,36 @@
 //! Events whose deliveries are attempted before a row is written. Pure.
 //!
-//! An event stays here until each of its deliveries has a fate: an attempt ended it, or it is to be an open row. Then it is to be
-//! kept, and its message may be acknowledged. An event is *spilled* when it is to be kept before that: its unfinished deliveries
-//! become open rows, leased to this node, and go on in memory.
+//! An event stays here until each of its deliveries is decided: an attempt settled it, or it must become an open row.
+//! Then the event is kept (written to the store), and its message may be acknowledged. An event is *spilled* when it is
+//! kept earlier: its undecided deliveries become open rows, leased to this node, and go on in memory.
 //!
-//! Within a lane, rows get into the store in event order: where an event is kept with open rows, the earlier events of these lanes
-//! are spilled with it.
+//! Within a lane, rows are written in event order: if an event is kept with open rows, the earlier events of these
+//! lanes are spilled too.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
 use crate::store::{DeliveryId, DestinationKey, Fate, Kept, Lane, Lease, NewState, Settled, ShareKey};
+
+/// How much may be in hand before the oldest events become rows. The bounds let a source go on.
+///
+/// A source brings no further event when its unacknowledged messages reach its prefetch. An acknowledgement covers
+/// every earlier message, so one unfinished event blocks the acknowledgement of all later ones.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// The most events in hand.
+    unfinished: usize,
+    /// The most later events that may have left while the oldest event is still in hand.
+    overtaken: usize,
+}
+
+impl Bounds {
+    /// The bounds for sources of this prefetch.
+    pub(super) fn of(prefetch: usize) -> Self {
+        Self { unfinished: (prefetch / 4 * 3).max(1), overtaken: (prefetch / 2).max(1) }
+    }
+}
 
 /// The events in hand, by their numbers in the order of the hand-over.
 #[derive(Debug, Default)]
@@ -28,12 +47,12 @@ struct Held {
     kept: Kept,
     /// When it was handed over.
     since: Timestamp,
-    /// Deliveries without a fate.
+    /// Deliveries that are not decided.
     unfinished: Vec<DeliveryId>,
 }
 
 impl InHand {
-    /// Takes an event in hand, none of whose deliveries has a fate.
+    /// Takes an event in hand. None of its deliveries is decided.
     pub(super) fn take(&mut self, kept: Kept, now: Timestamp) {
         self.next += 1;
         let number = self.next;
@@ -53,7 +72,7 @@ impl InHand {
         self.deliveries.contains_key(&id)
     }
 
-    /// A delivery in hand is bound for another destination.
+    /// Changes the destination of a delivery in hand.
     pub(super) fn redirect(&mut self, id: DeliveryId, destination: &DestinationKey, share: &ShareKey) {
         let held = self.deliveries.get(&id).and_then(|number| self.events.get_mut(number));
         let mut deliveries = held.into_iter().flat_map(|held| &mut held.kept.deliveries);
@@ -63,18 +82,18 @@ impl InHand {
         }
     }
 
-    /// An attempt of a delivery in hand ended. Returns the events that are to be kept now.
+    /// Notes the outcome of a delivery in hand. Returns the events that are to be kept now.
     pub(super) fn settle(&mut self, settled: Box<Settled>, lease: &Lease) -> Vec<Kept> {
         let (id, waits) = (settled.delivery, matches!(settled.state, NewState::Waiting(_)));
         self.decide(id, Fate::Attempted(settled), waits, lease)
     }
 
-    /// A delivery in hand is to be a row without a lease. Returns the events that are to be kept now.
+    /// Decides that a delivery in hand becomes a row without a lease. Returns the events that are to be kept now.
     pub(super) fn release(&mut self, id: DeliveryId, lease: &Lease) -> Vec<Kept> {
         self.decide(id, Fate::Open, true, lease)
     }
 
-    /// A delivery that is to wait as a row must be one before later rows of its lane are, so its event is kept at once.
+    /// A delivery that will wait as a row must be written before later rows of its lane, so its event is kept at once.
     fn decide(&mut self, id: DeliveryId, fate: Fate, waits: bool, lease: &Lease) -> Vec<Kept> {
         let Some(number) = self.deliveries.get(&id).copied() else { return Vec::new() };
         let Some(held) = self.events.get_mut(&number) else { return Vec::new() };
@@ -88,7 +107,7 @@ impl InHand {
         if held.unfinished.is_empty() { self.remove(number, lease).into_iter().collect() } else { Vec::new() }
     }
 
-    /// The event of this delivery is to be kept now.
+    /// Spills the event of this delivery.
     pub(super) fn spill_event_of(&mut self, id: DeliveryId, lease: &Lease) -> Vec<Kept> {
         match self.deliveries.get(&id).copied() {
             Some(number) => self.spill(number, lease),
@@ -96,7 +115,7 @@ impl InHand {
         }
     }
 
-    /// Events that were handed over before this moment are to be kept now.
+    /// Spills the events that were handed over before this moment.
     pub(super) fn spill_before(&mut self, moment: Timestamp, lease: &Lease) -> Vec<Kept> {
         let mut kept = Vec::new();
         while let Some((number, _)) = self.events.first_key_value().filter(|(_, held)| held.since <= moment) {
@@ -105,18 +124,33 @@ impl InHand {
         kept
     }
 
-    /// The oldest events are to be kept now, so that at most this many are left.
-    pub(super) fn spill_down_to(&mut self, most: usize, lease: &Lease) -> Vec<Kept> {
+    /// Spills the oldest events until the others are within these bounds.
+    pub(super) fn spill_beyond(&mut self, bounds: Bounds, lease: &Lease) -> Vec<Kept> {
         let mut kept = Vec::new();
-        while self.events.len() > most
-            && let Some((number, _)) = self.events.first_key_value()
+        while let Some((number, _)) = self.events.first_key_value()
+            && (self.events.len() > bounds.unfinished || self.left_after(*number) > bounds.overtaken)
         {
             kept.extend(self.spill(*number, lease));
         }
         kept
     }
 
-    /// Events with deliveries in one of these lanes are to be kept now.
+    /// Spills all events.
+    pub(super) fn spill_all(&mut self, lease: &Lease) -> Vec<Kept> {
+        let mut kept = Vec::new();
+        while let Some((number, _)) = self.events.first_key_value() {
+            kept.extend(self.spill(*number, lease));
+        }
+        kept
+    }
+
+    /// How many later events than the oldest one in hand, which has this number, are not in hand any more.
+    fn left_after(&self, oldest: u64) -> usize {
+        let handed_over = usize::try_from(self.next - oldest).unwrap_or(usize::MAX);
+        (handed_over + 1).saturating_sub(self.events.len())
+    }
+
+    /// Spills the events that have deliveries in these lanes.
     pub(super) fn spill_lanes(&mut self, lanes: &[Lane], lease: &Lease) -> Vec<Kept> {
         let numbers: BTreeSet<u64> =
             lanes.iter().filter_map(|lane| self.lanes.get(lane)).flatten().copied().collect();
@@ -128,7 +162,7 @@ impl InHand {
         self.events.first_key_value().map(|(_, held)| held.since)
     }
 
-    /// Takes an event out, and before it the earlier ones whose rows must be written first.
+    /// Takes an event out, after the earlier events whose rows must be written first.
     fn spill(&mut self, number: u64, lease: &Lease) -> Vec<Kept> {
         let mut numbers = BTreeSet::from([number]);
         let mut unseen = vec![number];

@@ -1,6 +1,6 @@
 //! The store's inbox as a source: for forges without a broker.
 //!
-//! Events leave the inbox with the commit that says what became of them, so there is nothing to acknowledge.
+//! Events leave the inbox in the commit that writes their outcome, so there is nothing to acknowledge.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::store::{Inbox, Origin, Portion, StoreError, StoredEvent};
 /// How often the inbox is read without a wake-up: a wake-up may have been lost in a restart.
 const READ_EVERY: Duration = Duration::from_secs(1);
 
-/// The most JSON of one batch, in bytes. A batch is in memory until it is dispatched.
+/// The most bytes of JSON in one batch. A batch is in memory until it is dispatched.
 const BATCH_BYTES: usize = 16 << 20;
 
 /// What a read of the inbox brought: events with their numbers.
@@ -31,9 +31,11 @@ pub struct InboxSource {
     arrived: Arc<Notify>,
     /// The start of this process. Events that arrived before may have been in hand then.
     started: Timestamp,
-    /// The number of the last event that was read. Events up to it stay in the inbox until what became of them is on disk.
+    /// The number of the last event that was read. The events up to this one stay in the inbox until their outcomes are
+    /// on disk.
     last_read: i64,
-    /// A read that was not waited for: it goes on with the next call, so that frequent acknowledgements can't starve it.
+    /// A read whose caller stopped waiting. The next call continues it, so that frequent acknowledgements can't starve
+    /// reading.
     reading: Option<BoxFuture<'static, Read>>,
 }
 

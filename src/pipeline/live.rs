@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::call::{Request, Response};
 use crate::wire::{SendError, Transport, Wire};
 
-/// A value that can be replaced. Clones share it. A reader keeps the value that it got.
+/// A value that can be replaced. Clones share the value. A reader keeps the value that it got.
 #[derive(Debug)]
 pub struct Live<T>(Arc<RwLock<Arc<T>>>);
 
@@ -44,7 +44,7 @@ impl<T> From<T> for Live<T> {
     }
 }
 
-/// Sends through the client of the present settings. A request under way ends with the client that it began with.
+/// Sends through the client of the current settings. A request under way ends with the client that it began with.
 #[async_trait]
 impl Transport for Live<Wire> {
     async fn send(&self, request: &Request) -> Result<Response, SendError> {

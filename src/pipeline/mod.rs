@@ -4,24 +4,26 @@
 //!
 //! - [`source::Source`] brings batches of inbound bytes and takes acknowledgements: [`amqp`] from a broker,
 //!   [`inbox_source`] from the store's inbox. Everything behind them is common.
-//! - [`dispatch`] decodes and matches a batch, and acknowledges a message when what became of it is committed. What it cannot decode
-//!   it puts in quarantine, which has bounds ([`bounded_quarantine`]). It hands events to the deliverer before their deliveries are
-//!   rows, or writes the rows first. [`events_in_hand`] has the ids of the former.
-//! - [`deliver`] owns what is in flight, and `in_hand` what is no row yet. The `scheduler` decides, purely, which delivery is next, in which order and at
-//!   which pace. All writes to the store go through the `outbox_writer`, in order.
+//! - [`dispatch`] decodes and matches a batch, and acknowledges a message when its outcome is committed. It puts
+//!   messages that it cannot decode in quarantine, which has bounds ([`bounded_quarantine`]). It hands events to the
+//!   deliverer before their deliveries are rows, or writes the rows first. [`events_in_hand`] has the ids of the events
+//!   without rows.
+//! - [`deliver`] owns the deliveries in flight, and `in_hand` the events without rows. The `scheduler` decides, purely,
+//!   which delivery is next, in which order and at which pace. All writes to the store go through the `outbox_writer`,
+//!   in order.
 //! - [`attempt`] makes one attempt: message, call, send, read.
-//! - [`retry`] decides, purely, what follows from it, and [`holds`] remembers what must wait because of it.
-//! - [`status_poller`] asks build services what became of the builds that deliveries triggered, and trackers whether they
-//!   can be reached.
+//! - [`retry`] decides, purely, what follows from the outcome, and [`holds`] remembers what must wait because of that.
+//! - [`status_poller`] asks build services for the results of the builds that deliveries triggered, and asks trackers
+//!   whether they can be reached.
 //! - [`test_send`] makes an attempt or a probe as a test, and reports everything that went over the wire.
-//! - [`standing`] says what is wrong now, purely; [`addresses`] which addresses are dead; [`parts`] asks the broker, the mail relay and
-//!   the forge whether they answer.
+//! - [`standing`] lists the current problems, purely, and [`addresses`] the dead addresses. [`parts`] asks the broker,
+//!   the mail relay and the forge whether they answer.
 //! - [`live`] has values that a reload of the settings replaces.
-//! - [`explain`] says what dispatch would do, [`reasons`] has the words for why not, [`then_and_now`] compares what became of
-//!   an event with that, [`trace`] shows what went over the wire, and [`quarantine`] tries again what
-//!   could not be decoded.
+//! - [`explain`] corrects what dispatch would do by what an attempt would leave out, [`reasons`] has the texts for why
+//!   nothing is sent, and [`then_and_now`] compares the past result of an event with the result under current settings.
+//!   [`trace`] shows requests and answers, and [`quarantine`] decodes quarantined messages again.
 //!
-//! Deliberately absent: SQL, HTTP, and retries by sleeping. What waits is a row with a due time.
+//! Deliberately absent: SQL, HTTP, and retries by sleeping. A waiting delivery is a row with a due time.
 
 pub mod addresses;
 pub mod amqp;
@@ -86,7 +88,7 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// `[delivery]`: how deliveries are worked.
+/// `[delivery]`: how deliveries are processed.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -95,8 +97,9 @@ pub struct Config {
     /// The number of deliveries in memory; others wait in the store. A delivery of a large event counts once for each
     /// 16 KiB.
     pub buffer: usize,
-    /// How long a delivery is leased to the node that has it in hand, unless the lease is prolonged. It ends leases that no
-    /// node knows of; a node that fails is replaced sooner (see [`crate::store::postgres`]).
+    /// How long a delivery is leased to the node that has it in hand, unless the lease is prolonged. The limit frees
+    /// rows whose lease no node remembers. The rows of a failed node are taken over sooner (see
+    /// [`crate::store::postgres`]).
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub lease: Duration,
     /// When the daemon is told to stop, attempts in flight have this time to end. Then the outcomes are written.

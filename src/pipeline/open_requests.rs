@@ -1,11 +1,11 @@
-//! GitLab's rule that a push starts no build where an open merge request has the pushed branch, for services that have it
-//! ([`Deliver::HEEDS_OPEN_REQUESTS`](crate::adapters::contract::Deliver::HEEDS_OPEN_REQUESTS)).
+//! GitLab's rule that a push starts no build where an open merge request has the pushed branch. It applies to some
+//! services ([`Deliver::HEEDS_OPEN_REQUESTS`](crate::adapters::contract::Deliver::HEEDS_OPEN_REQUESTS)).
 //!
 //! A push does not say which merge requests are open. Where the operator configured the forge's API, the adapter asks it.
-//! Otherwise, and where the forge can't tell, it is known from the merge requests' events: dispatch remembers those of
-//! every project with such a service, also where no integration takes the event ([`seen`]). An attempt asks what was
-//! remembered ([`open_request`]). What is unknown, or was said longer ago than [`REMEMBERED`], means that the build is
-//! started: two builds of one commit are better than none.
+//! Otherwise, and where the forge can't tell, the merge requests' events decide: dispatch remembers them for every
+//! project with such a service, even if no integration takes the event ([`seen`]). An attempt asks the store for them
+//! ([`open_request`]). If nothing is known, or only something older than [`REMEMBERED`], the build is started: two
+//! builds of one commit are better than none.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::integration::Integration;
 use crate::store::Result;
 use crate::store::merge_requests::{MergeRequestState, MergeRequests, REMEMBERED, SeenMergeRequest};
 
-/// What an event says of a merge request, where an active integration among these heeds it.
+/// The state of a merge request in an event, if one of these integrations is active and follows the rule.
 pub(super) fn seen<'a>(
     event: &Event,
     mut concerned: impl Iterator<Item = &'a Arc<Integration>>,
@@ -43,8 +43,7 @@ fn heeds(integration: &Integration) -> bool {
     adapters::find(integration.slug).is_some_and(Entry::heeds_open_requests)
 }
 
-/// The merge request whose own event starts the build in place of this push; `None` where events said of none that it
-/// is open.
+/// The open merge request whose own event starts the build instead of this push; `None` where no event showed one.
 ///
 /// # Errors
 /// The store does not answer.

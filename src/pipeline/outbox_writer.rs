@@ -1,11 +1,11 @@
-//! What the deliverer has to say to the store, said in order and in batches.
+//! Writes the deliverer's commands to the store, in order and in batches.
 //!
-//! Settlements go first, then rows that are given back, then claims: so that a claim never brings a later row of a lane
-//! whose earlier row has only just begun to wait. While the store is away, what was said waits here, in order; the
-//! deliverer goes on with what it has in memory and then stands still, because nothing new can be claimed or enqueued.
+//! Settlements are written first, then released leases, then claims. So a claim never brings a later row of a lane
+//! whose earlier row has just begun to wait. While the store is unavailable, commands wait here, in order. The
+//! deliverer goes on with the rows in memory and then stops, because nothing new can be claimed or enqueued.
 //!
-//! An outcome that the store does not take, though it is there, is kept in memory ([`Unwritten`]) and tried again. Its lease
-//! is renewed, and its row is not handed to the deliverer again: the attempt was made, so it must not be made anew.
+//! An outcome that an available store refuses is kept in memory ([`Unwritten`]) and tried again. Its lease is renewed,
+//! and its row is not handed to the deliverer again, because the attempt was made and must not be repeated.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -30,71 +30,71 @@ use crate::store::{
     LoggedEvent, NewDelivery, NodeId, Outbox, Portion, Redirected, StoreError,
 };
 
-/// Something to do to the store.
+/// Something to write to the store or to read from it.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// Write what became of events that were in hand.
+    /// Write events in hand with their outcomes.
     Keep(Vec<Kept>),
     /// Write events that lead to no delivery.
     Log(Vec<LoggedEvent>),
-    /// The row is bound for another destination.
+    /// Write the row's new destination.
     Redirect(Redirected),
     Settle(Box<Settlement>),
-    /// Mark the row as started before its attempt, and tell whether the attempt may be made.
+    /// Mark the row as started before its attempt, and answer whether the attempt may be made.
     Start(DeliveryId, oneshot::Sender<Marked>),
     Release(DeliveryId),
     Claim(DestinationKey),
-    /// Prolong the leases of what is in memory.
+    /// Prolong the leases of the rows in memory.
     Renew(Vec<DeliveryId>),
-    /// Find destinations whose rows wait, and what is held.
+    /// Find destinations whose rows wait, and the holds.
     PollDue,
-    /// Asks to be told when all is written that was sent before.
+    /// Answer when everything is written that was sent before.
     Flush(oneshot::Sender<()>),
 }
 
 /// Whether an attempt that must not be repeated may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Marked {
-    /// The mark is on disk.
+    /// Yes: the mark is on disk.
     Started,
-    /// Another node has the row by now.
+    /// No: another node has leased the row.
     Lost,
-    /// The store is broken.
+    /// No: the store is broken.
     Unknown,
 }
 
-/// What the store answered.
+/// An answer of the store, for the deliverer.
 #[derive(Debug)]
 pub(super) enum Event {
     Claimed(Vec<Claimed>),
-    /// These claims did not come about.
+    /// The claims for these destinations failed.
     NotClaimed(Vec<DestinationKey>),
     Waiting(Vec<(DestinationKey, Timestamp)>),
-    /// These outcomes of rows are on disk, and with them the changes of these holds.
+    /// These outcomes of rows are on disk, with the changes of these holds.
     Written {
         outcomes: Vec<(DestinationKey, Lane, DeliveryId)>,
         holds: Vec<HoldKey>,
     },
-    /// What became of these events is on disk.
+    /// The outcomes of these events are on disk.
     Kept(Vec<KeptEvent>),
-    /// Events of the log, of so many bytes, were written, or lost.
+    /// Events of the log with so many bytes were written or lost.
     Logged(usize),
-    /// These outcomes are not written: what they stop must not start.
+    /// Outcomes are not written, so nothing may start for these lanes and destinations.
     Unwritten(Stopped),
     /// All holds that have not ended.
     Holds(Vec<Hold>),
-    /// Leases were prolonged, asked for at this moment; these rows are leased to other nodes by now.
+    /// Leases were prolonged; the request was made at this moment. The lost rows are leased to other nodes by now.
     Renewed {
         asked: Timestamp,
         lost: Vec<DeliveryId>,
     },
     /// Leases were not prolonged.
     NotRenewed,
-    /// What the store answered about destinations and holds was told, where it answered.
+    /// The poll has ended. If the store answered, its answers were sent before.
     Polled,
 }
 
-/// An event of which the store has what became of it.
+/// An event whose outcome is in the store, or was refused.
 #[derive(Debug)]
 pub(super) struct KeptEvent {
     pub(super) id: EventId,
@@ -102,7 +102,7 @@ pub(super) struct KeptEvent {
     pub(super) outcomes: Vec<(DestinationKey, Lane, DeliveryId)>,
     /// The holds that changed with them.
     pub(super) holds: Vec<HoldKey>,
-    /// Where the store does not take it.
+    /// Set where the store refused the event.
     pub(super) refused: Option<RefusedEvent>,
 }
 
@@ -116,30 +116,30 @@ pub(super) struct OutboxWriter {
     pub(super) clock: Clock,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
     pub(super) events: mpsc::UnboundedSender<Event>,
-    /// Attempts under way at once: the bound of what may be unwritten follows from it.
+    /// The most attempts under way at once. The bound for unwritten outcomes follows from it.
     pub(super) concurrency: usize,
     pub(super) condition: Condition,
-    /// The store said that it is broken: until then, nothing is claimed or polled.
+    /// Set when the store is broken: until then, nothing is claimed or polled.
     pub(super) broken_until: Option<Instant>,
-    /// The outcomes that the store does not take.
+    /// The outcomes that the store refused.
     pub(super) unwritten: Unwritten,
-    /// Events in hand whose outcomes the store does not take yet.
+    /// Events in hand whose outcomes the store refused so far.
     pub(super) unkept: Unkept,
-    /// What is done when those are written: it may be of their rows.
+    /// Commands that wait until `unkept` is written, because they may concern rows of these events.
     pub(super) held_back: Batch,
-    /// A store that is away is not called again.
+    /// Cancelled when an unavailable store must not be called again.
     pub(super) give_up: CancellationToken,
 }
 
-/// Destinations found in one look.
+/// The most destinations that one poll finds.
 const DUE_LIMIT: usize = 10_000;
 /// The pause between attempts to write the last outcomes at the end.
 const LAST_PAUSE: Duration = Duration::from_secs(1);
-/// Why something is not written, where the store was away until the end.
+/// The reason for what is not written because the store was unavailable until the end.
 const AWAY: &str = "the store is away";
-/// Commands taken at once.
+/// The most commands taken at once.
 const AT_ONCE: usize = 1024;
-/// Destinations claimed for in one call: what it brings is read into memory whole.
+/// The most destinations in one claim. The whole answer of a claim is read into memory.
 const CLAIMS_AT_ONCE: usize = 32;
 
 /// Commands of one batch, sorted.
@@ -158,7 +158,7 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// These commands, behind those that are here.
+    /// Adds commands behind those of the batch.
     fn and(mut self, commands: impl IntoIterator<Item = Command>) -> Self {
         for command in commands {
             match command {
@@ -179,7 +179,7 @@ impl Batch {
 }
 
 impl OutboxWriter {
-    /// Writes what comes until every sender is gone. Returns whether everything was written.
+    /// Writes commands until every sender is gone. Returns whether everything was written.
     pub(super) async fn run(mut self) -> bool {
         let mut commands = Vec::with_capacity(AT_ONCE);
         while self.commands.recv_many(&mut commands, AT_ONCE).await > 0 {
@@ -188,7 +188,7 @@ impl OutboxWriter {
         self.write_the_last().await
     }
 
-    /// Tries what is unwritten at the end, until it is written or the writer is to give up.
+    /// At the end, tries the unwritten outcomes again until they are written or the writer must give up.
     async fn write_the_last(&mut self) -> bool {
         let give_up = self.give_up.clone();
         while !self.has_written_all() {
@@ -270,8 +270,8 @@ impl OutboxWriter {
         }
     }
 
-    /// What became of events is not written, so what was decided after it waits. Settlements and marks of their rows, written
-    /// now, would find no row, and the row would be inserted as open afterwards.
+    /// Holds later commands back while the outcomes of events are unwritten. A settlement or mark of a row that is not
+    /// inserted yet would have no effect, and the row would be inserted as open afterwards.
     fn hold_back(&mut self, batch: Batch) {
         let Batch { redirect, settle, start, release, claim, renew, poll_due, flushes, log, .. } = batch;
         let before = self.unwritten.len();
@@ -295,7 +295,7 @@ impl OutboxWriter {
         self.held_back = Batch { log, redirect, start, release, flushes, ..Batch::default() };
     }
 
-    /// Writes what became of events in hand, behind those that the store did not take.
+    /// Writes events in hand with their outcomes, behind those that the store refused.
     async fn keep(&mut self, new: Vec<Kept>) {
         if self.is_broken() {
             let why = std::mem::take(&mut self.unkept.why);
@@ -332,13 +332,14 @@ impl OutboxWriter {
         }
         if was_unkept && self.unkept.is_empty() {
             info!("what became of events is written again");
-            // Where outcomes are unwritten, that is said when they are tried next, which is now.
+            // Other unwritten outcomes are tried next, and reported then.
             self.condition.outcomes(Ok(None));
         }
         let _ = self.events.send(Event::Kept(kept));
     }
 
-    /// The log is for people to read: what a store does not take of it is lost, and no message waits for it.
+    /// Writes the event log. The log is only for people: events that the store refuses are lost, and no message waits
+    /// for the log.
     async fn log(&mut self, events: Vec<LoggedEvent>) {
         let count = events.len();
         let bytes = events.iter().map(logged_bytes).sum();
@@ -348,8 +349,8 @@ impl OutboxWriter {
         let _ = self.events.send(Event::Logged(bytes));
     }
 
-    /// Writes outcomes, behind those that are unwritten and due. While the store is broken, new ones wait with the others, so
-    /// that their holds begin and end in order.
+    /// Writes outcomes, behind the unwritten ones that are due. While the store is broken, new outcomes wait behind the
+    /// unwritten ones, so that holds begin and end in order.
     async fn settle(&mut self, new: Vec<Settlement>) {
         let (now, before) = (Instant::now(), self.unwritten.len());
         let is_due = self.unwritten.is_due(now);
@@ -368,7 +369,7 @@ impl OutboxWriter {
         }
     }
 
-    /// Writes outcomes in halves, so that one that the store refuses keeps no other back.
+    /// Writes outcomes in halves, so that a refused outcome does not stop the others.
     async fn try_to_settle(&mut self, outcomes: Vec<Settlement>) {
         let settle = |part: Range<usize>| {
             let part = &outcomes[part];
@@ -403,7 +404,7 @@ impl OutboxWriter {
         }
     }
 
-    /// Writes an outcome without the details, one of which the store does not take. Where that is refused too, it is kept.
+    /// Writes a refused outcome without its details. If that is refused too, the outcome is kept.
     async fn settle_plainly(&mut self, outcome: Settlement, why: &str) {
         error!(
             delivery = outcome.settled.delivery.0,
@@ -425,7 +426,7 @@ impl OutboxWriter {
         let _ = self.events.send(Event::Written { outcomes: outcomes.collect(), holds });
     }
 
-    /// Tells the deliverer and people what is unwritten. `before` is the number that was unwritten before.
+    /// Reports the unwritten outcomes to the deliverer and to people. `before` is their number before the change.
     fn report_unwritten(&mut self, before: usize) {
         let (count, most) = (self.unwritten.len(), bound(self.concurrency));
         let _ = self.events.send(Event::Unwritten(self.unwritten.stopped()));
@@ -480,7 +481,7 @@ impl OutboxWriter {
         }
     }
 
-    /// Calls until it is done. `false` where the store says that it is broken, or where the writer is to give up.
+    /// Calls the store until the call succeeds. `false` where the store is broken, or where the writer must give up.
     async fn insist<F>(&self, what: &str, call: impl FnMut() -> F) -> bool
     where
         F: Future<Output = Result<(), StoreError>>,
@@ -502,11 +503,12 @@ impl OutboxWriter {
                 Event::NotClaimed(destinations)
             }
         };
-        // The deliverer is gone only when the whole is stopping; its leases are given back then.
+        // An error is ignored: the deliverer is gone only at shutdown, and its leases are released then.
         let _ = self.events.send(event);
     }
 
-    /// What was claimed, without rows whose attempt was made: they stay leased to this node until the outcome is written.
+    /// The claimed rows without those whose attempt was made. Those rows stay leased to this node until the outcome is
+    /// written.
     fn without_unwritten(&self, mut claimed: Vec<Claimed>) -> Vec<Claimed> {
         if !self.unwritten.is_empty() {
             for claimed in &mut claimed {
@@ -516,7 +518,7 @@ impl OutboxWriter {
         claimed
     }
 
-    /// Not insisted on: the next renewal comes before the leases lapse.
+    /// Prolongs leases. One failure does no harm: the next renewal comes before the leases lapse.
     async fn renew(&mut self, mut rows: Vec<DeliveryId>) {
         let asked = self.clock.now();
         rows.extend(self.unwritten.rows());
@@ -544,7 +546,7 @@ impl OutboxWriter {
         }
     }
 
-    /// What was asked for in vain is asked for again, later of a broken store.
+    /// Logs a failed call that will be made again. A broken store is called again later.
     fn failed(&mut self, error: &StoreError, what: &str) {
         store_calls::log(error, what);
         if store_calls::is_broken(error) {
@@ -561,14 +563,14 @@ impl OutboxWriter {
     }
 }
 
-/// What an event counts that waits to be written to the event log: its bytes, or at least so many that their number is
-/// bounded too.
+/// The bytes that an event counts while it waits for the event log. A minimum for each event bounds the number of
+/// events too.
 pub(super) fn logged_bytes(logged: &LoggedEvent) -> usize {
     const LEAST: usize = 4096;
     logged.event.raw.len().max(LEAST)
 }
 
-/// What the deliverer is told of an event, when the store has it or, for this reason, does not take it.
+/// The message to the deliverer about an event that the store has, or refused for this reason.
 fn kept_event(kept: &Kept, refused: Option<&str>) -> KeptEvent {
     let mut event = KeptEvent {
         id: kept.event.id.clone(),

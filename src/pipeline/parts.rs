@@ -1,5 +1,5 @@
-//! Asks what the daemon works with whether it answers: the mail relay, the forge's API, the broker. Each question has a time
-//! limit, changes nothing, and is left out where the part is not configured.
+//! Checks whether the daemon's external parts answer: the mail relay, the forge's API, the broker. Each check has a
+//! time limit and changes nothing. A part that is not configured is not checked.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::call::{Egress, HttpRequest, Method, Request, Response};
 use crate::wire::Transport;
 use crate::wire::smtp::{self, RelayFound, Tls};
 
-/// The longest that a person waits for a part.
+/// The longest time that a person waits for a part.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// The names of the parts.
@@ -29,7 +29,7 @@ pub async fn mail_relay(config: &smtp::Config, sender: &str) -> Option<Part> {
     Some(Part::new(MAIL_RELAY, found))
 }
 
-/// What the relay offers, in a line.
+/// What the relay offers, in one line.
 pub fn relay_in_words(found: &RelayFound, sender: &str) -> String {
     let RelayFound { relay, encryption, is_verified, is_logged_in } = found;
     let certificate =
@@ -59,7 +59,7 @@ async fn ask_forge(config: &ForgeConfig, transport: &dyn Transport) -> Result<St
     let request = HttpRequest {
         headers,
         timeout: LIMIT,
-        // The operator names the address; the guard is for addresses that users set.
+        // The operator set the address, so the guard, which is for addresses of users, does not apply.
         egress: Egress::Operator,
         ..HttpRequest::new(Method::Get, url)
     };

@@ -1,4 +1,4 @@
-//! Decodes quarantined messages again: a newer version of Forgebell may be able to.
+//! Decodes quarantined messages again, because a newer version of Forgebell may understand them.
 
 use jiff::Timestamp;
 
@@ -44,7 +44,7 @@ pub fn audit_entry(action: &'static str, number: i64, who: &str, now: Timestamp)
     AuditEntry::whole(now, who, action, format!("quarantined message {number}"))
 }
 
-/// The sender's id, or else one that is the same at each retry of this message.
+/// The sender's id, or an id that is the same at each retry of this message.
 fn id(item: &Quarantined) -> EventId {
     let own = || EventId::new(&format!("quarantine-{}-{}", item.number, item.received_at.as_millisecond()));
     item.id.clone().or_else(own).expect("two numbers are printable and short")

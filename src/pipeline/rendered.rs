@@ -1,4 +1,4 @@
-//! What a delivery sends, made again for people: the request that begins it, with the integration's present settings.
+//! Renders the first request of a delivery again for people, with the integration's current settings.
 
 use jiff::Timestamp;
 use serde_json::Value as Json;
@@ -11,7 +11,7 @@ use crate::catalog::Catalog;
 use crate::event::Event;
 use crate::store::{DeliveryDetail, JSON_GONE};
 
-/// The first request of a delivery, secrets masked. It is made anew, so it shows what a retry would send.
+/// The first request of a delivery, with secrets masked. It is rendered now, so it shows what a retry would send.
 ///
 /// # Errors
 /// Why nothing would be sent, in words without secrets.
@@ -33,7 +33,7 @@ pub fn rendered(
         integration: &integration,
         event: &event,
         target: &line.target,
-        // An attempt has another one, by which a service may know a repeat.
+        // Attempts use another id, by which a service may recognise a repeat. This one must not be confused with it.
         id: &format!("delivery-{}", line.id),
         now,
         operator,

@@ -1,4 +1,5 @@
-//! Which integrations a person's `resume`, or a save of settings, is about, and how many holds it can end. Pure.
+//! Finds the integrations that a person's `resume` or a save of settings concerns, and counts the holds that it can
+//! end. Pure.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +10,7 @@ use crate::catalog::{ResolvedScope, Snapshot};
 use crate::integration::IntegrationId;
 use crate::store::Hold;
 
-/// The integrations that go by the settings of a scope: its own, and those that follow it as a default and have holds.
+/// The integrations that use the settings of a scope: the scope's own, and those that inherit them and have holds.
 pub fn of_these_settings(
     snapshot: &Snapshot,
     holds: &HoldSet,

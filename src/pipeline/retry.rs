@@ -1,12 +1,12 @@
-//! What follows from an attempt, as pure functions.
+//! Decides what follows from an attempt. Pure.
 //!
 //! [`decide`] turns an [`Outcome`] into a [`Decision`]: the state of the row, whether the attempt counts, whether the
 //! destination or the route is held and for how long, whether the integration is switched off.
 //!
 //! The schedule grows exponentially from `initial` to `max`, with full jitter (anywhere between nothing and the
 //! scheduled wait), so that many deliveries which failed together do not come back together. A wait that the service
-//! named is a floor. The schedule is computed by the `backoff` crate. That crate is unmaintained; nothing outside of
-//! [`scheduled`] knows it, so that it can be replaced here alone.
+//! named is a floor. The `backoff` crate computes the schedule. The crate is unmaintained, so only [`scheduled`] uses
+//! it, where it can be replaced.
 
 use std::fmt;
 use std::time::Duration;
@@ -27,30 +27,32 @@ pub struct Config {
     /// The wait after the first failure.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub initial: Duration,
-    /// By how much each wait is longer than the one before.
+    /// The factor between a wait and the next one.
     pub multiplier: f64,
-    /// No wait is longer.
+    /// The longest wait of the schedule.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub max: Duration,
-    /// Attempts in all, after which a delivery is given up.
+    /// The number of attempts after which a delivery is given up.
     pub attempts: u32,
 }
 
 /// The bounds of a wait that a service names: a mistake of the service must not stop its deliveries for days.
 const NAMED_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
-/// The first rest of a destination that keeps failing; it doubles from there.
+/// The first rest of a destination that keeps failing. Each further rest is twice as long.
 const BREAKER_INITIAL: Duration = Duration::from_secs(5);
 /// The first wait for corrected settings, and the longest.
 const MISCONFIGURED: (Duration, Duration) = (Duration::from_secs(15 * 60), Duration::from_secs(4 * 3600));
-/// The first wait for a dead address to be confirmed, as so many of the schedule's first waits (30 s), and the longest.
+/// The first wait before a dead address is confirmed, as a multiple of the schedule's first wait (30 s), and the
+/// longest.
 const GONE: (u32, Duration) = (6, Duration::from_secs(4 * 3600));
-/// The longest wait for a quota to be renewed: a month and a little. What a service names beyond that is an error.
+/// The longest wait for a quota to be renewed: a little over a month. If a service names a longer wait, that is an
+/// error of the service.
 const QUOTA_MAX: Duration = Duration::from_secs(32 * 24 * 3600);
 /// The longest wait after a service rejected a message for now.
 const TEMPORARILY_REJECTED_MAX: Duration = Duration::from_secs(3600);
 /// The first wait after an error that the operator must correct, and the longest.
 const OPERATOR_ERROR: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(15 * 60));
-/// The wait after the store did not answer which integrations are configured. Other deliveries are attempted meanwhile.
+/// The wait after the store failed to say which integrations are configured. Other deliveries are attempted meanwhile.
 const STORE_UNAVAILABLE: Duration = Duration::from_secs(5);
 /// The wait for an integration in files that only another node has read so far.
 const UNKNOWN_INTEGRATION: Duration = Duration::from_secs(20);
@@ -63,7 +65,7 @@ pub enum Outcome {
     Delivered(Sent),
     /// The service answered, and there was nothing to do.
     Skipped(String),
-    /// There is nothing to do, as is known without the service.
+    /// There is nothing to do. That was known without asking the service.
     NotNeeded(String),
     Failed(Failure),
     /// The event is older than the adapter's `max_age`.
@@ -72,7 +74,7 @@ pub enum Outcome {
     Cancelled(String),
     /// The integration is switched off because its address is dead. The delivery waits for new settings.
     SwitchedOff(String),
-    /// An earlier attempt began and its outcome was never written. It must not be repeated.
+    /// An earlier attempt began, and its outcome was never written. The attempt must not be repeated.
     MayHaveBeenSent,
     /// The store did not answer whether the integration is still configured.
     StoreUnavailable(String),
@@ -132,21 +134,22 @@ pub struct Context {
     pub now: Timestamp,
     /// Attempts counted before this one.
     pub attempts: u32,
-    /// Whether a message is sent again that the service may have accepted.
+    /// Whether a message may be sent again although the service may have accepted it.
     pub retry_ambiguous: bool,
     /// Failures in a row of the destination (for `Unavailable`, `Throttled`, `LoginRefused`), of the route (for
     /// `Misconfigured`) or of the integration (for `Gone`), before this one.
     pub strikes: u32,
-    /// Until when the destination is held already because it keeps failing. The attempt was under way when the hold began.
+    /// Set where the destination is held already because it keeps failing: the attempt was under way when the hold
+    /// began.
     pub held_until: Option<Timestamp>,
-    /// For how long the delivery has met with a destination that fails.
+    /// For how long the destination has been failing while this delivery waits.
     pub failing_for: Duration,
     /// A random number from 0 up to 1.
     pub jitter: f64,
 }
 
 impl Context {
-    /// Whether the service may have taken the message, and would act twice on a repeat.
+    /// Whether the service may have accepted the message, and would act twice on a repeat.
     pub fn must_not_repeat(&self, failure: &Failure) -> bool {
         !self.retry_ambiguous && failure.may_have_been_taken()
     }
@@ -161,29 +164,30 @@ pub struct Decision {
     pub effect: Effect,
 }
 
-/// What follows for other deliveries.
+/// The effect of an attempt on other deliveries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// The destination answers: all holds for failures end.
     Recovered,
-    /// One more strike against the destination, and a hold until `rest` where there were too many.
+    /// One more strike against the destination. `rest` is set where there were too many: a hold until then.
     Strike {
         rest: Option<Timestamp>,
     },
-    /// The service asked to wait with this destination, or refused its login; or, where `shared`, with all that share a
-    /// bucket with it.
+    /// The service throttled this destination or refused its login. If `shared`, all that share a bucket with the
+    /// destination are held too.
     HoldDestination {
         until: Timestamp,
         cause: HoldCause,
         shared: bool,
     },
-    /// The operator must change something. The destination is held until this moment, or until a daemon starts.
+    /// The operator must change something. The destination is held until this moment, or until the next start of a
+    /// daemon.
     BlockDestination(Timestamp),
     /// The integration's settings for this target are wrong. The route is held until this moment.
     HoldRoute(Timestamp),
     /// One more confirmation that the address is dead. `switch_off` is set where there were enough confirmations.
     CountGone {
-        /// The route is held until this moment. Results of attempts that were in flight count no further.
+        /// The route is held until this moment. Attempts that were in flight are not counted as further confirmations.
         until: Timestamp,
         switch_off: bool,
     },
@@ -212,10 +216,10 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The latest moments that anything may wait for from now on: no decision leads to later ones. What a store has beyond
-    /// them was written while the clock was ahead, or under other settings.
+    /// The latest moments until which a decision made now can let anything wait. Later moments in a store were written
+    /// while the clock was ahead, or under other settings.
     pub fn latest_waits(&self, now: Timestamp) -> LatestWaits {
-        // A random part comes to the wait that a throttling service names.
+        // A random part is added to the wait that a throttling service names.
         let named = NAMED_WAIT.1 + Duration::from_secs(1);
         let delivery = [self.retry.max, named, TEMPORARILY_REJECTED_MAX, MISCONFIGURED.1, GONE.1];
         let holds = [
@@ -241,9 +245,9 @@ pub fn decide(outcome: &Outcome, of: Context, policy: &Policy) -> Decision {
         Outcome::Delivered(Sent) => ended(NewState::Delivered, true, Effect::Recovered),
         Outcome::Skipped(_) => ended(NewState::Skipped, true, Effect::Recovered),
         Outcome::Expired => ended(NewState::Expired, false, Effect::None),
-        // The service did not answer, so it says nothing of the destination.
+        // The service was not asked, so the outcome says nothing about the destination.
         Outcome::NotNeeded(_) => ended(NewState::Skipped, false, Effect::None),
-        // Nothing was sent now, so it says nothing of the destination.
+        // Nothing was sent, so the outcome says nothing about the destination.
         Outcome::MayHaveBeenSent => ended(NewState::Failed, false, Effect::None),
         Outcome::Cancelled(_) => ended(NewState::Cancelled, false, Effect::None),
         Outcome::SwitchedOff(_) => waits(of.now, MISCONFIGURED.1),
@@ -266,8 +270,8 @@ fn decide_failure(failure: &Failure, of: Context, policy: &Policy) -> Decision {
     match failure {
         Failure::Rejected(_) => ended(NewState::Failed, true, Effect::Recovered),
         Failure::Gone { confirmations, .. } => {
-            // The whole route waits: some services call an address dead for a moment only, and a hundred answers in that
-            // moment confirm no more than one.
+            // The whole route waits. Some services report a dead address for a moment only, and a hundred answers
+            // within that moment confirm no more than one.
             let first = policy.retry.initial.saturating_mul(GONE.0);
             let until = after(of.now, doubling((first, GONE.1), of.strikes));
             let switch_off = of.strikes + 1 >= u32::from(*confirmations);
@@ -281,7 +285,7 @@ fn decide_failure(failure: &Failure, of: Context, policy: &Policy) -> Decision {
             let until = after(of.now, doubling(MISCONFIGURED, of.strikes));
             Decision { state: NewState::Waiting(until), counts: false, effect: Effect::HoldRoute(until) }
         }
-        // The row stays due: what ends a hold of a destination makes no rows due.
+        // The row stays due, because the end of a destination's hold does not change when rows are due.
         Failure::LoginRefused(_) => {
             let until = after(of.now, doubling(MISCONFIGURED, of.strikes));
             Decision {
@@ -334,13 +338,13 @@ fn decide_failure(failure: &Failure, of: Context, policy: &Policy) -> Decision {
     }
 }
 
-/// Below the breaker's threshold, the delivery waits by its own schedule. At and above it the destination's rest decides: the
-/// delivery stays due, so that one is tried when the rest ends, however often this one failed before, and the others
-/// follow when that attempt succeeds.
+/// Below the breaker's threshold, the delivery waits by its own schedule. At and above the threshold, the destination's
+/// rest decides. The delivery stays due, so that it is tried when the rest ends, however often it failed before. The
+/// others follow when that attempt succeeds.
 fn decide_unavailable(gives_up: bool, wait: Option<Duration>, of: Context, policy: &Policy) -> Decision {
     let rest = of.held_until.or_else(|| rest(of, policy, wait));
-    // Rests are shorter than the schedule's later waits. So an outage takes no more attempts of a delivery than the schedule
-    // would have made by now.
+    // Rests are shorter than the schedule's later waits. So during an outage, an attempt counts only if the schedule
+    // would have made as many attempts by now.
     let counts = gives_up || rest.is_none() || of.failing_for >= scheduled_before(&policy.retry, of.attempts);
     let effect = Effect::Strike { rest };
     if gives_up || (counts && of.attempts + 1 >= policy.retry.attempts) {
@@ -355,7 +359,8 @@ fn again(of: Context, policy: &Policy, wait: Option<Duration>) -> Duration {
     delay(&policy.retry, of.attempts, of.jitter).max(wait.map(named).unwrap_or_default())
 }
 
-/// The end of the destination's hold, where this strike is one too many. The wait that the service named is the minimum.
+/// The end of the destination's hold, if this strike reaches the threshold. The wait that the service named is the
+/// minimum.
 fn rest(of: Context, policy: &Policy, wait: Option<Duration>) -> Option<Timestamp> {
     let too_many = (of.strikes + 1).checked_sub(policy.breaker_threshold)?;
     let rest = doubling((BREAKER_INITIAL, policy.breaker_max), too_many);
@@ -364,8 +369,8 @@ fn rest(of: Context, policy: &Policy, wait: Option<Duration>) -> Option<Timestam
     Some(after(of.now, rest.max(wait.map(named).unwrap_or_default())))
 }
 
-/// What may be added to a wait that a service names, so that deliveries do not all start at its end: little, since the
-/// service has said when it is ready.
+/// The longest random addition to a wait that a service names, so that deliveries do not all start at its end. It is
+/// short, because the service has said when it is ready.
 fn spread(wait: Duration) -> Duration {
     (wait / 20).min(Duration::from_secs(1))
 }

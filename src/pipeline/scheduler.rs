@@ -1,14 +1,14 @@
-//! Whose turn it is: the deliverer's decisions, pure.
+//! Decides which delivery is next. Pure.
 //!
-//! The [`Scheduler`] keeps, per destination, the jobs that this node has leased (in memory, in order), whether more rows
-//! wait in the store, and until when the pace lets nothing start. It reads what is held from [`Holds`]. It answers three
-//! questions: which job is next, which destinations want a claim, and when to look again. It makes no call and knows no
+//! The [`Scheduler`] keeps for each destination: the jobs that this node has leased (in memory, in order), whether more
+//! rows wait in the store, and until when the pace allows no start. It reads the holds from [`Holds`]. It answers three
+//! questions: which job is next, which destinations want a claim, and when to look again. It makes no call and has no
 //! clock.
 //!
-//! Two rules keep order. Whatever the destinations, a job is not started while an earlier one of its lane is in memory,
-//! or ended and what became of it is not on disk: otherwise, after a crash, the earlier one would be sent again after
-//! the later one. And as long as rows of a destination wait in the store, newly handed jobs go back there, behind them;
-//! they come again with a claim, which knows the order of all rows.
+//! Two rules keep order. First, a job does not start while an earlier job of its lane, for any destination, is in
+//! memory or has an outcome that is not on disk. Otherwise the earlier message would be sent again after the later one
+//! if the daemon crashed. Second, while rows of a destination wait in the store, new jobs for it go back to the store,
+//! behind these rows. They come again with a claim, which knows the order of all rows.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
@@ -29,9 +29,9 @@ pub(super) struct Job {
     pub(super) event: JobEvent,
     /// When the event came to us, as far as this process knows.
     pub(super) entered: Timestamp,
-    /// Attempts that may be under way to its destination at once.
+    /// The most attempts under way to its destination at once.
     pub(super) concurrency: usize,
-    /// The catalogue is known to be as new as the row: what it says of the row's integration counts.
+    /// Whether the catalogue is known to be as new as the row. Then the catalogue decides about the row's integration.
     pub(super) catalog_is_fresh: bool,
     /// Its place in memory, free again when the job is dropped.
     pub(super) _permit: Option<OwnedSemaphorePermit>,
@@ -44,8 +44,8 @@ pub(super) enum JobEvent {
     Stored(Arc<StoredEvent>),
 }
 
-/// What fits into one place in memory, in bytes of an event's JSON: most events do. Larger ones take several places, so
-/// that a bound on places is one on memory.
+/// The bytes of an event's JSON that fit into one place in memory. Most events fit; larger ones take several places. So
+/// the bound on places bounds the memory.
 const PERMIT_BYTES: usize = 16 << 10;
 
 /// The places in memory that an event of so many bytes takes.
@@ -67,40 +67,41 @@ fn permits_of<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> usize {
     jobs.into_iter().map(|job| permits(job.bytes())).sum()
 }
 
-/// How a job left the scheduler's hands.
+/// How a job left the scheduler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum After {
-    /// It is over.
+    /// The delivery is settled.
     Settled,
-    /// It is a row in the store again, due then.
+    /// The delivery is a row in the store again, due at this moment.
     Waiting(Timestamp),
 }
 
 /// The scheduler's bounds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// Attempts under way at once.
+    /// The most attempts under way at once.
     pub(super) concurrency: usize,
-    /// Jobs kept in memory for one destination.
+    /// The most jobs in memory for one destination.
     pub(super) per_destination: usize,
-    /// Places in memory for all that waits there, as far as claims go.
+    /// Places in memory for all waiting jobs. It limits claims.
     pub(super) buffer: usize,
     /// What one claim brings for one destination.
     pub(super) portion: Portion,
 }
 
-/// A rest that is longer than this frees the memory: the jobs go back to the store.
+/// In a longer rest than this, the destination's jobs go back to the store, to free memory.
 pub(super) const SHORT_REST: jiff::SignedDuration = jiff::SignedDuration::from_secs(5);
 
 #[derive(Debug)]
 pub(super) struct Scheduler {
     bounds: Bounds,
-    /// What is held: nothing starts for it before its hold ends.
+    /// No job starts for a destination while it is held.
     holds: Holds,
     destinations: HashMap<DestinationKey, Destination>,
     /// The jobs by their lanes.
     lanes: Lanes,
-    /// What is queued or in flight: a row that the store hands out once more, because its lease lapsed, is not taken twice.
+    /// The deliveries that are queued or in flight. If the store hands out such a row again, because its lease lapsed,
+    /// the row is not taken twice.
     held: HashSet<DeliveryId>,
     /// Destinations that may have a job to start, in turn.
     ready: VecDeque<DestinationKey>,
@@ -108,7 +109,7 @@ pub(super) struct Scheduler {
     timers: BinaryHeap<Reverse<(Timestamp, DestinationKey)>>,
     /// Destinations that want a claim, in turn.
     claims: VecDeque<DestinationKey>,
-    /// Destinations whose claims were handed out and are not answered.
+    /// Destinations with a claim under way.
     claiming: HashSet<DestinationKey>,
     /// Places that the jobs in all queues take.
     queued: usize,
@@ -119,31 +120,31 @@ pub(super) struct Scheduler {
 
 #[derive(Debug, Default)]
 struct Destination {
-    /// Leased to us, in the order of their ids.
+    /// Jobs leased to this node, in the order of their ids.
     queue: VecDeque<Job>,
     /// Attempts under way.
     in_flight: usize,
-    /// Open rows that no node has leased wait in the store, or may.
+    /// Whether open rows without a lease wait in the store, or may wait there.
     more_in_store: bool,
     wants_claim: bool,
     claim: ClaimState,
-    /// The pace's word: nothing starts before.
+    /// Set by the pace: nothing starts before this moment.
     paced_until: Option<Timestamp>,
-    /// It is in `ready`.
+    /// Whether the destination is in `ready`.
     listed: bool,
-    /// The earliest timer that is set for it.
+    /// The earliest timer of the destination.
     timer: Option<Timestamp>,
 }
 
-/// Whether a claim is under way, and what happened meanwhile that its answer may not know.
+/// Whether a claim is under way, and the changes since it began that its answer may not contain.
 #[derive(Debug, Default)]
 enum ClaimState {
     #[default]
     None,
     UnderWay {
-        /// Rows went (back) to the store.
+        /// Rows were written or went back to the store.
         outdated: bool,
-        /// Lanes in which a row began to wait, or in which a newer row replaces the older ones: the rows of these lanes that
+        /// Lanes in which a row began to wait, or in which a newer row replaces older ones. Rows of these lanes that
         /// the claim brings must go back.
         waiting_lanes: Vec<Lane>,
     },
@@ -209,8 +210,8 @@ impl Scheduler {
         }
     }
 
-    /// Takes a job that dispatch wrote leased; gives it back where it must stand behind rows in the store. Queued jobs
-    /// that it replaces go back too: the store cancels them.
+    /// Queues a job that dispatch wrote with a lease. Returns the jobs that go back to the store: this one, if it must
+    /// wait behind rows in the store, and queued jobs that it replaces, which the store cancels.
     pub(super) fn enqueue(&mut self, job: Job, now: Timestamp) -> Vec<Job> {
         let mut back = self.replaced_by(&job.delivery);
         let key = Arc::clone(&job.delivery.destination);
@@ -234,15 +235,15 @@ impl Scheduler {
         back
     }
 
-    /// A row was written that stays in the store. Returns the queued jobs that it replaces, which go back: the store cancels
-    /// them.
+    /// Notes a new row that stays in the store. Returns the queued jobs that it replaces. They go back, and the store
+    /// cancels them.
     pub(super) fn note_written(&mut self, delivery: &Delivery, now: Timestamp) -> Vec<Job> {
         let replaced = self.replaced_by(delivery);
         self.note_backlog(&delivery.destination, now, now);
         replaced
     }
 
-    /// Takes the queued jobs out that this delivery replaces. Those that a claim under way brings go back too.
+    /// Takes out the queued jobs that this delivery replaces. Such rows from a claim under way will go back too.
     fn replaced_by(&mut self, newer: &Delivery) -> Vec<Job> {
         if !newer.replaces {
             return Vec::new();
@@ -256,7 +257,7 @@ impl Scheduler {
         self.take_from_lane(newer.lane, |job| job.delivery.id < newer.id)
     }
 
-    /// Rows of this destination wait in the store, and may be claimed from `at` on.
+    /// Notes that rows of this destination wait in the store, and may be claimed from `at` on.
     pub(super) fn note_backlog(&mut self, key: &DestinationKey, at: Timestamp, now: Timestamp) {
         let destination = self.destinations.entry(Arc::clone(key)).or_default();
         destination.mark_backlog();
@@ -268,7 +269,7 @@ impl Scheduler {
         self.reschedule(key, now);
     }
 
-    /// A hold of this destination began. Answers the jobs that go back to the store.
+    /// Notes that a hold of this destination began. Returns the jobs that go back to the store.
     pub(super) fn rest(&mut self, key: &DestinationKey, now: Timestamp) -> Vec<Job> {
         let until = self.resting_until(key, now);
         let destination = self.destinations.entry(Arc::clone(key)).or_default();
@@ -287,7 +288,7 @@ impl Scheduler {
         back
     }
 
-    /// The pace says that nothing may start for a longer time. Answers the jobs that go back to the store.
+    /// Notes that the pace lets nothing start for a longer time. Returns the jobs that go back to the store.
     pub(super) fn rest_by_pace(
         &mut self,
         key: &DestinationKey,
@@ -299,7 +300,7 @@ impl Scheduler {
         self.rest(key, now)
     }
 
-    /// The hold of this destination ended before its time.
+    /// Notes that the hold of this destination ended early.
     pub(super) fn resume(&mut self, key: &DestinationKey, now: Timestamp) {
         if let Some(destination) = self.destinations.get_mut(key) {
             destination.wants_claim = destination.more_in_store;
@@ -340,7 +341,7 @@ impl Scheduler {
         None
     }
 
-    /// The job was not started: the pace says when.
+    /// Queues a job again that the pace did not let start before `until`.
     pub(super) fn defer(&mut self, job: Job, until: Timestamp, now: Timestamp) {
         let key = Arc::clone(&job.delivery.destination);
         self.free_lane(&key, &job.delivery);
@@ -352,8 +353,8 @@ impl Scheduler {
         self.reschedule(&key, now);
     }
 
-    /// An attempt ended. Its lane stays busy until [`Scheduler::written`]. Answers the jobs that must go back to the store behind
-    /// it.
+    /// Notes the end of an attempt. Its lane stays busy until [`Scheduler::written`]. Returns the jobs that must go
+    /// back to the store behind it.
     pub(super) fn end(&mut self, delivery: &Delivery, how: After, now: Timestamp) -> Vec<Job> {
         self.in_flight = self.in_flight.saturating_sub(1);
         if let Some(destination) = self.destinations.get_mut(&delivery.destination) {
@@ -365,18 +366,18 @@ impl Scheduler {
         self.leave(delivery, how, now)
     }
 
-    /// What became of an attempt of this lane that ended is on disk.
+    /// Notes that the outcome of an attempt of this lane is on disk.
     pub(super) fn written(&mut self, key: &DestinationKey, lane: Lane, delivery: DeliveryId, now: Timestamp) {
         self.lanes.free(lane, delivery, key);
         self.reschedule(key, now);
     }
 
-    /// Deliveries that ended, whose outcomes later jobs wait for.
+    /// Takes the ended deliveries whose outcomes must be written before later jobs can start.
     pub(super) fn take_awaited(&mut self) -> Vec<DeliveryId> {
         std::mem::take(&mut self.awaited)
     }
 
-    /// A job that was not attempted leaves. Answers the jobs that must go back to the store behind it.
+    /// Removes a job that was not attempted. Returns the jobs that must go back to the store behind it.
     pub(super) fn finish(&mut self, delivery: &Delivery, how: After, now: Timestamp) -> Vec<Job> {
         self.free_lane(&delivery.destination, delivery);
         self.leave(delivery, how, now)
@@ -398,7 +399,8 @@ impl Scheduler {
         back
     }
 
-    /// A row of this lane waits in the store: later ones that claims under way bring, for whatever destination, go back.
+    /// Notes that a row of this lane waits in the store. Later rows of the lane from claims under way, for any
+    /// destination, go back.
     fn note_waiting_lane(&mut self, lane: Lane) {
         for key in self.claiming.iter().chain(&self.claims) {
             if let Some(destination) = self.destinations.get_mut(key)
@@ -409,12 +411,12 @@ impl Scheduler {
         }
     }
 
-    /// What is in memory, queued or in flight.
+    /// The deliveries in memory, queued or in flight.
     pub(super) fn rows(&self) -> Vec<DeliveryId> {
         self.held.iter().copied().collect()
     }
 
-    /// These rows are another's: those that are queued go, without a word to the store.
+    /// Removes queued rows that other nodes have leased, without releasing the leases in the store.
     pub(super) fn forget(&mut self, lost: &[DeliveryId], now: Timestamp) {
         if lost.is_empty() {
             return;
@@ -451,12 +453,13 @@ impl Scheduler {
     /// The destinations to claim for now, as far as there is room in memory; they count as being claimed until
     /// [`Scheduler::claimed`] or [`Scheduler::claim_failed`] says otherwise.
     pub(super) fn take_claims(&mut self) -> Vec<DestinationKey> {
-        // A place for each row, and what doesn't fit into those: the portion's bytes at the most, but for its last event.
+        // The most places that a claim takes: one for each row, and those for the portion's bytes. Only the last event
+        // may exceed them.
         let one_claim = self.bounds.portion.rows + self.bounds.portion.bytes / PERMIT_BYTES;
         let expected = self.queued + self.claiming.len() * one_claim;
         let room = self.bounds.buffer.saturating_sub(expected) / one_claim;
-        // Where nothing is under way there is always room for one: memory that others fill must not stop everything.
-        // But only up to a point: what the pace holds up must not be piled up without end.
+        // If no claim is under way, one is always allowed, so that a full buffer of waiting jobs does not stop all
+        // other destinations. A limit remains, because jobs that the pace delays must not accumulate without bound.
         let may_exceed = self.claiming.is_empty() && self.queued < 2 * self.bounds.buffer;
         let room = if may_exceed { room.max(1) } else { room };
         let taken: Vec<_> = self.claims.drain(..room.min(self.claims.len())).collect();
@@ -464,8 +467,8 @@ impl Scheduler {
         taken
     }
 
-    /// What a claim brought. Answers the jobs that go back: while the claim was under way, an earlier row of their lane
-    /// began to wait.
+    /// Takes the jobs that a claim brought. Returns those that go back, because an earlier row of their lane began to
+    /// wait during the claim.
     pub(super) fn claimed(
         &mut self,
         key: &DestinationKey,
@@ -496,13 +499,14 @@ impl Scheduler {
         }
         let destination = self.destinations.entry(Arc::clone(key)).or_default();
         destination.more_in_store = more || outdated || !back.is_empty();
-        // A full claim left more that is due; otherwise what is left is not due yet, and a timer or a look finds it.
+        // After a full claim, more rows are due. After another one, the rows left are not due yet, and a timer or a
+        // poll finds them.
         destination.wants_claim |= destination.more_in_store && (full || outdated);
         self.reschedule(key, now);
         back.into_iter().chain(replaced).collect()
     }
 
-    /// The claim did not come about; the next look asks again.
+    /// Notes that the claim failed. The next poll leads to another one.
     pub(super) fn claim_failed(&mut self, key: &DestinationKey) {
         self.claiming.remove(key);
         if let Some(destination) = self.destinations.get_mut(key) {
@@ -510,7 +514,7 @@ impl Scheduler {
         }
     }
 
-    /// Whether newly written rows of this destination had better stay in the store.
+    /// Whether new rows of this destination should stay in the store.
     pub(super) fn has_backlog(&self, key: &DestinationKey) -> bool {
         self.destinations.get(key).is_some_and(|destination| destination.more_in_store)
     }
@@ -552,7 +556,7 @@ impl Scheduler {
         }
     }
 
-    /// Sets a timer, unless an earlier one is set already (which will consider the rest).
+    /// Sets a timer, unless an earlier one is set: that one leads to the next timer.
     fn set_timer(&mut self, key: &DestinationKey, at: Timestamp) {
         let Some(destination) = self.destinations.get_mut(key) else { return };
         if destination.timer.is_none_or(|set| at < set) {
@@ -561,7 +565,7 @@ impl Scheduler {
         }
     }
 
-    /// Looks at one destination after something changed, and at those for which later jobs of its lanes are queued.
+    /// Considers a destination after a change, and the destinations of later jobs in the same lanes.
     fn reschedule(&mut self, key: &DestinationKey, now: Timestamp) {
         self.consider(key, now);
         for other in self.lanes.take_touched() {
@@ -569,7 +573,7 @@ impl Scheduler {
         }
     }
 
-    /// Lists a destination, claims for it, sets its timer, or forgets it.
+    /// Updates a destination: lists it as ready, requests a claim, sets its timer, or forgets the destination.
     fn consider(&mut self, key: &DestinationKey, now: Timestamp) {
         let held_until = self.holds.destination_until(key, now);
         let Some(destination) = self.destinations.get_mut(key) else { return };
@@ -579,7 +583,7 @@ impl Scheduler {
             return;
         }
         if let Some(until) = held_until.max(paced_until) {
-            // Nothing can start and nothing need be claimed: only a short rest that the pace asked for is worth filling up in.
+            // Nothing can start, so a claim is useful only in a short rest by the pace, to fill the queue.
             if held_until.is_none() && until <= now + SHORT_REST {
                 Self::schedule_claim(&mut self.claims, destination, key, self.bounds.portion.rows);
             }

@@ -16,11 +16,11 @@ pub struct Inbound {
     pub occurred_at: Timestamp,
     pub received_at: Timestamp,
     pub raw: Bytes,
-    /// Why the source does not hand over the message, of which `raw` is the beginning then. It goes to quarantine.
+    /// Why the source does not hand over the whole message. Then `raw` is its beginning, which goes to quarantine.
     pub refused: Option<String>,
     pub origin: Origin,
     pub receipt: Receipt,
-    /// The message may have been in hand before, in a former life of this process or on another node.
+    /// Whether the message may have been in hand before, in a former run of this process or on another node.
     pub again: bool,
 }
 
@@ -42,18 +42,17 @@ pub trait Source: Send {
     /// loses its connection connects again. Dropping the future loses no message.
     async fn next(&mut self, at_most: usize) -> Vec<Inbound>;
 
-    /// The most messages that it brings before one of them is acknowledged, where that changes while the source is
-    /// worked.
+    /// The most messages that the source brings before one is acknowledged. `None` where this number does not change.
     fn prefetch(&self) -> Option<usize> {
         None
     }
 
-    /// Acknowledges every message up to and including this receipt: the store has them. After a failure they come again, and
-    /// are recognised as repeats.
+    /// Acknowledges every message up to and including this receipt, because the store has their outcomes. If this
+    /// fails, the messages come again, and are recognised as repeats.
     async fn acknowledge(&mut self, last: Receipt);
 
-    /// Leaves what is not acknowledged to other consumers, because this node can't store it now. The next call of
-    /// [`Source::next`] asks for messages again. A source that has no other consumers does nothing.
+    /// Leaves unacknowledged messages to other consumers, because this node can't store them now. The next call of
+    /// [`Source::next`] asks for messages again. A source without other consumers does nothing.
     async fn stand_by(&mut self) {}
 
     /// Stops receiving, and closes the connection in order.

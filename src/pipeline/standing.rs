@@ -1,8 +1,8 @@
-//! What is wrong now: one answer for the API, the commands, the slash command and the gauges.
+//! Lists the current problems: one answer for the API, the commands, the slash command and the gauges.
 //!
 //! A [`Standing`] is a pure function of the catalog, the holds and the store's [`Overview`]. It lists what is held
 //! ([`Trouble`]) with its reason and the command that helps, the dead letters by cause ([`Given`]), and the [`Part`]s that
-//! the daemon works with. It changes nothing and sends nothing.
+//! the daemon works with. The computation changes nothing and sends nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,23 +15,23 @@ use crate::catalog::{Catalog as _, ResolvedScope, Snapshot};
 use crate::integration::{IntegrationId, Scope};
 use crate::store::{DeadLetters, Hold, HoldCause, HoldKey, Overview, WaitingGroup};
 
-/// A service's own throttle is ordinary. It counts as a problem from this length on.
+/// A throttle by a service is ordinary, unless it is at least this long. Then it counts as a problem.
 const LONG_THROTTLE: SignedDuration = SignedDuration::from_mins(10);
-/// Older dead letters are shown and do not count as a problem.
+/// Older dead letters are shown, but do not count as a problem.
 const FRESH: SignedDuration = SignedDuration::from_hours(24);
-/// A watch that is overdue for this long shows that no node asks.
+/// If a watch is overdue for this long, no node polls.
 const POLLER_LATE: SignedDuration = SignedDuration::from_mins(5);
 
-/// The cause of a [`Trouble`] that is no hold.
+/// The cause of a [`Trouble`] that is not a hold.
 pub const INVALID_SETTINGS: &str = "invalid_settings";
 
-/// What is wrong now.
+/// The current problems.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standing {
     pub at: Timestamp,
     pub troubles: Vec<Trouble>,
     pub dead_letters: Vec<Given>,
-    /// What the daemon works with, as far as it is configured.
+    /// The configured parts that the daemon works with.
     pub parts: Vec<Part>,
     /// Deliveries that wait.
     pub waiting: u64,
@@ -39,7 +39,7 @@ pub struct Standing {
     pub oldest_waiting: Option<Timestamp>,
 }
 
-/// Something that gets no deliveries now, with the integration that notices it.
+/// Something that gets no deliveries now, and the affected integration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trouble {
     /// As [`HoldKey::kind`], or `integration`.
@@ -47,7 +47,7 @@ pub struct Trouble {
     /// As [`HoldCause::name`], or [`INVALID_SETTINGS`].
     pub cause: &'static str,
     pub integration: Option<IntegrationId>,
-    /// Whose integration it is.
+    /// The owner of the integration.
     pub scope: Option<ResolvedScope>,
     /// The channels or other targets; empty where all of the integration's are meant.
     pub targets: Vec<String>,
@@ -56,7 +56,7 @@ pub struct Trouble {
     pub since: Timestamp,
     /// When the next attempt is made. `None` where a person has to do something first.
     pub until: Option<Timestamp>,
-    /// Deliveries that wait for its end.
+    /// The number of deliveries that wait for its end.
     pub waiting: u64,
     /// Whether it counts as a problem.
     pub is_problem: bool,
@@ -78,7 +78,7 @@ pub struct Given {
 pub struct Part {
     /// `store`, `broker`, `mail relay`, `forge API`, `poller`, `last reload`.
     pub name: &'static str,
-    /// What was found, or what is wrong.
+    /// What was found, or the problem.
     pub found: Result<String, String>,
 }
 
@@ -87,7 +87,7 @@ impl Part {
         Self { name, found }
     }
 
-    /// What asks build services; `None` where no build is asked for.
+    /// The state of the status poller; `None` where nothing is watched.
     pub fn poller(overview: &Overview, now: Timestamp) -> Option<Self> {
         let due = overview.first_watch_due?;
         let late = now.duration_since(due);
@@ -117,7 +117,7 @@ impl Standing {
         Self { at: now, troubles, dead_letters, parts, waiting, oldest_waiting }
     }
 
-    /// The same for a part of the instance: what concerns no integration there is left out, and so are the daemon's parts.
+    /// The problems of a part of the instance. Problems of integrations elsewhere and the daemon's parts are left out.
     #[must_use]
     pub fn within(
         snapshot: &Snapshot,
@@ -144,7 +144,7 @@ impl Standing {
     }
 }
 
-/// Whose integration an id names.
+/// The owner of the integration with this id.
 pub fn scope_of(snapshot: &Snapshot, id: &IntegrationId) -> ResolvedScope {
     let name = id.0.rsplit_once(':').map_or(&*id.0, |(name, _)| name);
     snapshot.directory().resolve(&Scope::from_canonical(name))
@@ -167,7 +167,7 @@ pub fn troubles(
     found
 }
 
-/// Why an integration that is switched on sends nothing.
+/// The reasons why an integration that is switched on sends nothing.
 pub const OFF_REASONS: [&str; 2] = [ADDRESS_GONE, INVALID_SETTINGS];
 const ADDRESS_GONE: &str = "address_gone";
 
@@ -265,11 +265,11 @@ fn trouble(
     }
 }
 
-/// What a person does about a hold.
+/// The command with which a person can end a hold.
 fn command(cause: HoldCause, integration: Option<&IntegrationId>) -> String {
     let Some(id) = integration else { return "forgebell check".to_owned() };
     match cause {
-        // The service itself asked for the wait: no command shortens it.
+        // The service asked for the wait, so no command shortens it.
         HoldCause::Throttled | HoldCause::Quota => {
             format!("forgebell deliveries list --state waiting --integration {id}")
         }

@@ -1,8 +1,8 @@
-//! Calls of the store that must succeed, and what the log says when they do not.
+//! Calls of the store that must succeed, and the log lines for failures.
 //!
-//! A store that is unavailable is called again, with growing pauses. One that is broken is called again after a longer
-//! pause, because the operator has to mend it first; that is logged as an error. A value that the store does not take is the
-//! caller's to set aside.
+//! An unavailable store is called again, with growing pauses. A broken store is called again after a longer pause and
+//! logged as an error, because the operator has to repair it first. If the store refuses a value, the caller must set
+//! the value aside.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,16 +14,16 @@ use crate::store::StoreError;
 
 /// The pauses between calls of a store that is unavailable: the first and the longest.
 const UNAVAILABLE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// The pause before a broken store is called again: the operator has to mend it first.
+/// The pause before a broken store is called again: the operator has to repair it first.
 pub(super) const BROKEN: Duration = Duration::from_secs(5);
 
-/// Why a call did not succeed, and is not made again.
+/// Why a call did not succeed and is not repeated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NotWritten {
     Stopped,
-    /// The store does not take a value of this call, and says why.
+    /// The store refused a value of this call, for this reason.
     Refused(String),
-    /// The store is broken, and says why.
+    /// The store is broken, for this reason.
     Broken(String),
 }
 
@@ -39,7 +39,7 @@ where
     call_and_report(what, stop, |_| {}, call).await
 }
 
-/// [`call`]. `trouble` hears why the store is unavailable each time that it is.
+/// [`call`]. `trouble` is called with the reason each time the store is unavailable.
 async fn call_and_report<T, F>(
     what: &str,
     stop: &CancellationToken,
@@ -69,8 +69,8 @@ where
     }
 }
 
-/// Calls the store until it answers, until told to stop, or until it refuses a value. A broken store may be mended
-/// meanwhile. `trouble` hears of each failure: `Some` with the reason, and `None` when the store answers again.
+/// Calls the store until it answers, until told to stop, or until it refuses a value. A broken store may be repaired
+/// meanwhile. `trouble` is called with `Some` reason for each failure, and with `None` when the store answers again.
 pub(super) async fn insist<T, F>(
     what: &str,
     stop: &CancellationToken,
@@ -102,7 +102,7 @@ where
     }
 }
 
-/// Logs that a call failed, as loud as it is bad.
+/// Logs a failed call, at a level that fits the error.
 pub fn log(error: &StoreError, what: &str) {
     match error {
         StoreError::Unavailable(_) => warn!(%error, "cannot {what}; trying again"),
@@ -134,7 +134,7 @@ mod tests {
         StoreError::Broken("no right".to_owned())
     }
 
-    /// What a call ends with whose answers are these, and the troubles that were reported.
+    /// The result of a call that gets these answers, and the reported troubles.
     async fn ended(
         answers: Vec<Result<u8, StoreError>>,
         stop: &CancellationToken,

@@ -1,6 +1,6 @@
-//! A test: the real attempt, by the same functions, with a message that says that it is a test; or, for services that are
-//! sent no events, a [`Probe`]. What went over the wire comes back with it, so that people can see why nothing
-//! arrives. The store keeps nothing of an attempt.
+//! Tests of an integration. A test is a real attempt by the same functions, with a message that says that it is a test,
+//! or a [`Probe`] for services that get no events. A test returns what went over the wire, so that people can see why
+//! nothing arrives. The store keeps nothing of a test's attempt.
 //!
 //! [`Probe`]: crate::adapters::contract::Probe
 
@@ -31,7 +31,7 @@ pub async fn last_project(ledger: &dyn Ledger, integration: &IntegrationId) -> O
     event.project.filter(|project| !project.path_with_namespace.is_empty())
 }
 
-/// Whether a project is the one of this number and path.
+/// Whether a project has this number and path.
 pub fn is_project(project: &Project, id: Option<i64>, path: Option<&str>) -> bool {
     id.is_some_and(|id| id > 0 && project.id == id)
         || path.is_some_and(|path| !path.is_empty() && project.path_with_namespace.eq_ignore_ascii_case(path))
@@ -62,7 +62,7 @@ pub struct ProbeReport {
     pub exchanges: Vec<Exchange>,
 }
 
-/// Makes tests, with what real attempts are made with.
+/// Makes tests with the same components as real attempts.
 #[derive(Clone)]
 pub struct TestSender {
     pub transport: Arc<dyn Transport>,
@@ -72,7 +72,7 @@ pub struct TestSender {
 }
 
 impl TestSender {
-    /// Sends an event to one target, as a test, if the pace of its destination allows that now.
+    /// Sends an event to one target as a test, if the pace of the destination allows it now.
     ///
     /// # Errors
     /// How long to wait.
@@ -108,7 +108,7 @@ impl TestSender {
         Ok(TestReport { report, exchanges: recorder.exchanges() })
     }
 
-    /// Asks the service whether it can be reached and takes the settings, if its pace allows that now.
+    /// Asks the service whether it can be reached and accepts the settings, if its pace allows it now.
     ///
     /// # Errors
     /// How long to wait.
@@ -147,7 +147,7 @@ impl TestSender {
     }
 }
 
-/// A transport that remembers.
+/// A transport that records requests and answers.
 struct Recorder<'a> {
     transport: &'a dyn Transport,
     exchanges: Mutex<Vec<Exchange>>,

@@ -1,4 +1,4 @@
-//! What became of an event then, beside what would become of it by the settings of now. Pure.
+//! Compares what integrations did with an event with what they would do under the current settings. Pure.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::store::{EventRecord, NewDelivery, State};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ThenAndNow {
     pub integration: IntegrationId,
-    /// `None` where the event did not concern it: it was not set up, or it was off. Of an event whose reasons were not kept,
-    /// also where it was not told.
+    /// `None` where the event did not concern the integration: it was not configured, or it was off. If the reasons of
+    /// the event were not kept, also where it was not notified.
     pub then: Option<Decided>,
-    /// `None` where the event does not concern it: it is not set up, or it is off.
+    /// `None` where the event does not concern the integration: it is not configured, or it is off.
     pub now: Option<Decided>,
 }
 
@@ -46,7 +46,7 @@ impl ThenAndNow {
     }
 }
 
-/// What the integrations did that the log names.
+/// What the integrations named in the log did.
 pub fn then(record: &EventRecord) -> BTreeMap<IntegrationId, Decided> {
     let mut decided: BTreeMap<IntegrationId, Decided> = BTreeMap::new();
     for not in &record.not_told {
@@ -63,20 +63,20 @@ pub fn then(record: &EventRecord) -> BTreeMap<IntegrationId, Decided> {
     decided
 }
 
-/// What the integrations would do, by the verdicts of now.
+/// What the integrations would do, by the current verdicts.
 pub fn now(verdicts: &[(Arc<Integration>, Verdict)]) -> BTreeMap<IntegrationId, Decided> {
     let mut decided: BTreeMap<IntegrationId, Decided> = BTreeMap::new();
     for (integration, verdict) in verdicts {
         let id = integration.id.clone();
         let found = match verdict {
-            // One that is switched off keeps what it would send until that ends.
+            // A switched-off integration keeps its deliveries until it is switched on again.
             Verdict::SwitchedOff { waits: deliveries, .. } => tells(deliveries, &[]),
             Verdict::Sends { deliveries, left_out } => tells(deliveries, left_out),
             Verdict::Not(why) => Decided::Not(why.to_string()),
             Verdict::Muted { target, mute } => Decided::Not(muted(target, mute)),
         };
         match (decided.get_mut(&id), found) {
-            // Of several mutes the first is named; what goes to other targets goes before them.
+            // Of several mutes, the first is named. Deliveries to other targets take precedence over mutes.
             (Some(Decided::Tells(_) | Decided::Not(_)), Decided::Not(_)) => {}
             (_, found) => drop(decided.insert(id, found)),
         }
@@ -93,7 +93,7 @@ fn tells(deliveries: &[NewDelivery], left_out: &[String]) -> Decided {
     Decided::Tells(targets)
 }
 
-/// Both, for every integration that either names, in the order of their names.
+/// Both results for every integration in either, ordered by name.
 pub fn compare(record: &EventRecord, verdicts: &[(Arc<Integration>, Verdict)]) -> Vec<ThenAndNow> {
     let (mut then, mut now) = (then(record), now(verdicts));
     let mut names: Vec<IntegrationId> = then.keys().chain(now.keys()).cloned().collect();
@@ -107,7 +107,7 @@ pub fn compare(record: &EventRecord, verdicts: &[(Arc<Integration>, Verdict)]) -
     names.into_iter().map(both).collect()
 }
 
-/// What became of an event, in a few words.
+/// The result of an event, in a few words.
 pub fn result(record: &EventRecord) -> String {
     if record.told.is_empty() {
         return match (record.not_told.len(), record.is_complete()) {

@@ -1,8 +1,8 @@
 //! Requests and answers as JSON, for people and scripts.
 //!
-//! A request is masked by position ([`masked`]): every part that may hold a credential, whatever it holds. So what is shown
-//! does not depend on the secrets, however short they are. Of an address, only the origin is shown. What another program
-//! answered is searched for the secrets that it may quote.
+//! A request is masked by position ([`masked`]): every part that may hold a credential is masked, whatever its content.
+//! So the shown text does not depend on the secrets, even if they are short. Only the origin of an address is shown. An
+//! answer is searched for the secrets that it may quote.
 
 use bytes::Bytes;
 use serde_json::{Value as Json, json};
@@ -27,7 +27,7 @@ pub fn masked(request: &Request) -> Request {
 fn masked_http(request: &HttpRequest) -> HttpRequest {
     let mut url = request.url.clone();
     let logs_in = !url.username().is_empty() || url.password().is_some();
-    // These fail only for addresses without a host, which no request has.
+    // These calls fail only for addresses without a host, which no request has.
     let _ = (url.set_username(""), url.set_password(None));
     url.set_path(Secret::MASK);
     url.set_query(None);
@@ -37,7 +37,7 @@ fn masked_http(request: &HttpRequest) -> HttpRequest {
     };
     let mut headers: Vec<_> =
         request.headers.iter().map(|(name, value)| (*name, shown(name, value))).collect();
-    // The client sends an address's login so.
+    // The client sends the login of an address in this header.
     if logs_in && !headers.iter().any(|(name, _)| *name == "authorization") {
         headers.push(("authorization", Secret::MASK.to_owned()));
     }
@@ -68,8 +68,8 @@ fn masked_body(request: &HttpRequest) -> Bytes {
     }
 }
 
-/// The secrets that an answer may quote: those of the settings, and those of the requests that led to it, among which are
-/// the operator's own.
+/// The secrets that an answer may quote: those of the settings, and those of the requests before it, which may be the
+/// operator's.
 pub fn quotable<'a>(settings: &Secrets, requests: impl IntoIterator<Item = &'a Request>) -> Secrets {
     let mut secrets = settings.clone();
     requests.into_iter().for_each(|request| secrets.extend(&secrets_of(request)));
@@ -104,7 +104,7 @@ pub fn answer_json(answer: &Result<Response, SendError>, secrets: &Secrets) -> J
     }
 }
 
-/// The lines of a body: as JSON where they are JSON, else as text.
+/// The lines of a body: each as JSON if it is JSON, else as text.
 fn lines(body: &[u8]) -> impl Iterator<Item = Json> {
     let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     lines.map(|line| {
@@ -112,7 +112,7 @@ fn lines(body: &[u8]) -> impl Iterator<Item = Json> {
     })
 }
 
-/// A request that is masked already.
+/// The JSON of a request that is masked already.
 fn http_json(request: &HttpRequest) -> Json {
     let headers = request.headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into()));
     let body = serde_json::from_slice(&request.body)

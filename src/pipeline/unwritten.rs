@@ -1,7 +1,8 @@
-//! Outcomes of attempts that the store does not take: kept in memory and tried again, never given back to be told anew.
+//! Outcomes of attempts that the store refused. They are kept in memory and written later; their rows are never
+//! released, because the messages would be sent again.
 //!
-//! [`Unwritten`] keeps them in the order of the attempts and says when to try again. [`Stopped`] is what the deliverer makes
-//! of it: nothing starts for their lanes and destinations, and nothing at all when there are too many.
+//! [`Unwritten`] keeps them in the order of the attempts and says when to try again. [`Stopped`] tells the deliverer
+//! what must not start: jobs of their lanes and destinations, and all jobs when there are too many.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,10 +14,10 @@ use crate::store::{AttemptRecord, Delivery, DeliveryId, DestinationKey, Kept, La
 /// The pauses between attempts to write them: the first and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
-/// The greatest bound of unwritten outcomes, whatever the concurrency. After a crash, their messages are sent again.
+/// The highest bound of unwritten outcomes at any concurrency. After a crash, their messages are sent again.
 const MOST: usize = 16;
 
-/// The outcome of an attempt, with what it stops while it is not written.
+/// The outcome of an attempt, with the lane and destination that wait until it is written.
 #[derive(Clone, Debug)]
 pub(super) struct Settlement {
     pub(super) settled: Settled,
@@ -30,8 +31,8 @@ impl Settlement {
         Self { settled, destination: delivery.destination.clone(), lane: delivery.lane }
     }
 
-    /// The same outcome without its details, which the store may not take: without holds, without the watch of a build,
-    /// and without the reason in words.
+    /// The same outcome without details that the store may refuse: the holds, the watch of a build, and the reason in
+    /// words.
     pub(super) fn plain(&self) -> Settled {
         let note = "the store did not take the details of this attempt".to_owned();
         Settled {
@@ -72,17 +73,17 @@ impl Unwritten {
         &self.why
     }
 
-    /// Whether the outcome of this row is among them.
+    /// Whether the outcome of this row is unwritten.
     pub(super) fn contains(&self, row: DeliveryId) -> bool {
         self.rows.contains(&row)
     }
 
-    /// Their rows, whose leases have to be renewed.
+    /// The rows of the outcomes. Their leases have to be renewed.
     pub(super) fn rows(&self) -> impl Iterator<Item = DeliveryId> + '_ {
         self.settlements.iter().map(|settlement| settlement.settled.delivery)
     }
 
-    /// Their destinations and lanes.
+    /// The destinations and lanes of the outcomes.
     pub(super) fn stopped(&self) -> Stopped {
         let mut stopped = Stopped { settlements: self.settlements.len(), ..Stopped::default() };
         for settlement in &self.settlements {
@@ -104,7 +105,7 @@ impl Unwritten {
         !self.is_empty() && now >= self.next
     }
 
-    /// Takes all of them out, to be written. Those that are still not taken must be kept again.
+    /// Takes all outcomes out, to be written. Outcomes that the store refuses again must be kept again.
     pub(super) fn take(&mut self, now: Instant) -> Vec<Settlement> {
         self.next = now + self.pause;
         self.pause = (self.pause * 2).min(PAUSE.1);
@@ -112,13 +113,13 @@ impl Unwritten {
         std::mem::take(&mut self.settlements)
     }
 
-    /// All of them are written.
+    /// Notes that all outcomes are written.
     pub(super) fn reset(&mut self, now: Instant) {
         (self.pause, self.next) = (PAUSE.0, now);
     }
 }
 
-/// Events in hand whose outcomes the store does not take, and why.
+/// Events in hand whose outcomes the store refused, and why.
 #[derive(Debug, Default)]
 pub(super) struct Unkept {
     pub(super) events: Vec<Kept>,
@@ -151,7 +152,7 @@ impl Stopped {
             && (self.destinations.contains(&delivery.destination) || self.lanes.contains(&delivery.lane.0))
     }
 
-    /// Whether so many outcomes are not written that no attempt may start.
+    /// Whether so many outcomes are unwritten that no attempt may start.
     pub(super) fn is_all(&self, concurrency: usize) -> bool {
         self.settlements >= bound(concurrency)
     }

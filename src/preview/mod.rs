@@ -1,4 +1,4 @@
-//! Draws messages about as their services show them.
+//! Draws messages roughly as their services show them.
 //!
 //! The requests are those that would be sent; a *drawer* makes HTML of one. [`drawn`] finds the drawer by what the
 //! request is, [`page()`] holds what stands around the drawings, `markup` reads the services' ways to mark text up. All of

@@ -69,7 +69,7 @@ pub fn page(shown: &[Shown]) -> String {
          <meta name=\"viewport\" content=\"width=device-width\">\n\
          <title>What Forgebell would send</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
          <h1>What Forgebell would send</h1>\n\
-         <p class=\"about\">Each message is the request that would go out, drawn about as its service draws it. \
+         <p class=\"about\">Each message is the request that would go out, drawn roughly as its service draws it. \
          Nothing was sent. Pictures are not fetched: initials stand in their place.</p>\n"
     );
     for event in shown {

@@ -20,7 +20,7 @@ use crate::store::registry::Configuration;
 
 /// One block, read.
 pub(super) struct BlockResult {
-    /// `None` where the block does not say whose it is or which adapter it uses.
+    /// `None` where the block does not name its scope or its adapter.
     pub(super) key: Option<BlockKey>,
     /// `None` where the block has an error.
     pub(super) integration: Option<ConfiguredAt>,
@@ -29,13 +29,13 @@ pub(super) struct BlockResult {
     pub(super) has_secret: bool,
 }
 
-/// What no two blocks may have in common, and where the block begins.
+/// The key that must be unique among blocks, and the line where the block begins.
 pub(super) struct BlockKey {
     pub(super) scope: Scope,
     pub(super) slug: &'static str,
     pub(super) label: String,
     pub(super) location: Location,
-    /// A project has at most one of these.
+    /// Whether the block is an active tracker. A project has at most one.
     pub(super) is_active_tracker: bool,
 }
 
@@ -236,7 +236,7 @@ fn warn_of_blocked_urls(
     }
 }
 
-/// A warning about a key; where the block does not have it, about the block, which begins in this line.
+/// A warning about a key, or, if the block does not have the key, about the block, which begins in this line.
 fn warning(
     FieldError { field, problem }: &FieldError,
     keys: &Keys,
@@ -276,8 +276,8 @@ fn warn_of_branches(keys: &Keys, problems: &mut BlockProblems<'_>) {
 
 const MENTIONS: [Trigger; 2] = [Trigger::GroupMention, Trigger::GroupConfidentialMention];
 
-/// Only groups receive their mentions. A project's flag for them is accepted, as GitLab accepts it, and has no effect. A
-/// group's other flags are for the projects in it.
+/// Only groups receive mentions of groups. A project's flag for mentions is accepted, as in GitLab, but has no effect.
+/// The other flags of a group are for the projects in it.
 fn warn_of_useless_flags(scope: &Scope, triggers: Triggers, keys: &Keys, problems: &mut BlockProblems<'_>) {
     if !matches!(scope, Scope::ProjectId(_) | Scope::ProjectPath(_)) {
         return;

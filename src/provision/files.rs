@@ -14,9 +14,9 @@ use super::{Config, Provisioned};
 use crate::adapters::ADAPTERS;
 use crate::catalog::UrlPolicy;
 
-/// What is no regular file, such as a device or a pipe, may have no end.
+/// The limit for a file that is not regular: a device or a pipe may have no end.
 const LARGEST_STREAM: u64 = 16 * 1024 * 1024;
-/// More than any token has.
+/// The largest secret. No token is longer.
 const LARGEST_SECRET: u64 = 64 * 1024;
 
 /// Reads the files that the configuration names, and the files with secrets that those name.
@@ -29,7 +29,7 @@ pub fn load(config: &Config, url_policy: &UrlPolicy<'_>) -> Result<Provisioned, 
     load_until(config, url_policy, &CancellationToken::new())
 }
 
-/// The same, and `stop` ends the reading between two blocks.
+/// As [`load`], but `stop` ends the reading between two blocks.
 ///
 /// # Errors
 /// All that is wrong with all of them, together with the warnings; or that it was stopped.

@@ -83,7 +83,7 @@ pub(super) struct Keys {
     pub(super) has_secret: bool,
 }
 
-/// What a key is.
+/// The meaning of a key.
 enum Meaning {
     Common,
     Own(&'static Field),
@@ -91,7 +91,7 @@ enum Meaning {
     FileOf(&'static Field),
     Shared(CommonField),
     Flag(Trigger),
-    /// One that no trigger answers to.
+    /// A flag without a trigger.
     OtherFlag(&'static str),
 }
 
@@ -213,7 +213,8 @@ fn meaning(adapter: &'static Adapter, shared: &[CommonField], key: &str) -> Opti
         .or_else(|| Trigger::from_flag(key).map(Meaning::Flag))
 }
 
-/// What was probably intended by an unknown key. Its value is not shown: it may be a secret under a misspelt name.
+/// Suggests the probable meaning of an unknown key. Its value is not shown, because it may be a secret under a misspelt
+/// name.
 fn suggestion(adapters: &[Adapter], adapter: &Adapter, shared: &[CommonField], key: &str) -> String {
     let slug = adapter.about.slug;
     let event =
@@ -255,7 +256,7 @@ fn secret_files(adapter: &Adapter) -> impl Iterator<Item = String> {
 struct NoSecret {
     problem: String,
     remedy: String,
-    /// The file itself is the problem, and not what is written here.
+    /// Whether the problem is the file with the secret, and not this block.
     is_missing: bool,
 }
 

@@ -81,12 +81,12 @@ pub struct Provisioned {
     pub groups: Vec<(String, Option<i64>)>,
     /// The numbers of projects, with their paths if the files contain both.
     pub numbers: Vec<(i64, Option<String>)>,
-    /// What is allowed but probably not intended.
+    /// Problems that are allowed but probably not intended.
     pub warnings: Vec<Problem>,
 }
 
 impl Provisioned {
-    /// A catalog of these alone.
+    /// A catalog that contains only these integrations.
     pub fn into_snapshot(self) -> Snapshot {
         let mut snapshot = Snapshot::default();
         snapshot.set_files(self.integrations, self.facts);

@@ -1,4 +1,4 @@
-//! What is wrong with the files: where, what, and what to write instead.
+//! Problems in the files: the place, the error, and the remedy.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -99,7 +99,7 @@ impl fmt::Display for Location {
     }
 }
 
-/// What is wrong with a value, and what to write instead.
+/// The error in a value, and the remedy.
 pub(super) struct InvalidValue {
     pub(super) problem: &'static str,
     pub(super) remedy: Cow<'static, str>,

@@ -1,4 +1,4 @@
-//! `[[project]]`: what the rules need to know of a project and events may not contain.
+//! `[[project]]`: facts on a project that the rules need and events may not contain.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ pub(super) struct ProjectBlock {
 }
 
 impl ProjectBlock {
-    /// The same as a person would set it through the API; `None` without the number that identifies rows.
+    /// The facts as a person's correction through the API; `None` without the number that identifies rows.
     pub(super) fn correction(&self) -> Option<ProjectCorrection> {
         Some(ProjectCorrection {
             id: self.id?,

@@ -1,4 +1,4 @@
-//! From texts to integrations, or to all that is wrong with them. No IO: files and secrets are given.
+//! Reads texts as integrations, or returns all their errors. No IO: files and secrets are given.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
@@ -28,7 +28,7 @@ pub fn read(files: &[(PathBuf, String)], read_secret: ReadSecret<'_>) -> Result<
     read_all(context, files).finish(Vec::new())
 }
 
-/// The same for any table of adapters, before the decision whether the result can be used.
+/// As [`read`], for any table of adapters, and before the decision whether the result can be used.
 pub(super) fn read_all(context: ReadContext<'_>, files: &[(PathBuf, String)]) -> Reading {
     let mut reading = Reading::default();
     for (path, text) in files {
@@ -38,7 +38,7 @@ pub(super) fn read_all(context: ReadContext<'_>, files: &[(PathBuf, String)]) ->
     reading
 }
 
-/// What has been read so far.
+/// The parts that have been read so far.
 #[derive(Default)]
 pub(super) struct Reading {
     integrations: Vec<ConfiguredAt>,
@@ -56,7 +56,7 @@ impl Reading {
         self.with_secrets.contains(file)
     }
 
-    /// All or nothing: with half of a configuration, events would be dropped in silence.
+    /// Returns all or nothing: with half of a configuration, events would be dropped silently.
     pub(super) fn finish(self, more: Vec<Problem>) -> Result<Provisioned, Vec<Problem>> {
         let Self { integrations, projects, groups, mut problems, .. } = self;
         problems.extend(more);
@@ -87,7 +87,7 @@ impl Reading {
         self.extend(of_parts);
     }
 
-    /// Reads a file as one document, so that its mistakes of grammar are those of the whole.
+    /// Reads a file as one document, so that mistakes of grammar are reported for the whole file.
     fn whole(&mut self, context: ReadContext<'_>, source: &Source<'_>) {
         match source.parse() {
             Ok(document) => _ = self.document(context, source, document.get_ref()),

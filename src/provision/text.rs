@@ -14,7 +14,7 @@ use crate::settings::Value;
 pub(super) struct Source<'a> {
     pub(super) path: &'a Path,
     text: &'a str,
-    /// How many lines stand before the text in its file.
+    /// The number of lines before the text in its file.
     lines_before: usize,
     /// Where each line begins, in bytes.
     line_starts: Vec<usize>,
@@ -23,7 +23,8 @@ pub(super) struct Source<'a> {
 /// The tables that a file may have; each may be repeated.
 pub(super) const TABLES: [&str; 3] = ["project", "group", "integration"];
 
-/// A part of a file has at least so many bytes, but for the last. A parsed document takes many times the memory of its text.
+/// The least size of a part of a file in bytes, except for the last part. A parsed document takes many times the memory
+/// of its text.
 const PART: usize = 128 * 1024;
 
 /// A mistake of grammar.
@@ -53,8 +54,8 @@ impl<'a> Source<'a> {
         Self { path, text, lines_before: 0, line_starts }
     }
 
-    /// The text in parts, cut before lines that begin one of the [`TABLES`]. Each is a document of its own where all of them
-    /// are documents: where such a line stands within a text of several lines, the part before it is none.
+    /// The text in parts, cut before lines that begin one of the [`TABLES`]. If every part parses, the parts are the
+    /// documents of the file. A part does not parse if it was cut at such a line within a text of several lines.
     pub(super) fn parts(&self) -> impl Iterator<Item = Self> {
         let (mut rest, mut lines_before) = (self.text, 0);
         std::iter::from_fn(move || {

@@ -1,5 +1,5 @@
-//! The reverse of reading: what was set through the API, as a provisioning file. Secrets go into separate files, whose
-//! names are written into the provisioning file; the caller writes them.
+//! The reverse of reading: writes the configuration from the API as a provisioning file. Secrets go into separate
+//! files, whose names are written into the provisioning file; the caller writes them.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ use crate::integration::Scope;
 use crate::settings::{Kind, Secret, Value, read_bool};
 use crate::store::registry::{Corrected, StoredGroup, StoredProject};
 
-/// What an export consists of.
+/// The parts of an export.
 #[derive(Debug)]
 pub struct Written {
     /// The provisioning file.
@@ -24,8 +24,8 @@ pub struct Written {
     pub secrets: Vec<(String, Secret)>,
 }
 
-/// Writes what was set through the API: integrations, corrections of projects, and the numbers of groups. What comes from
-/// files is left out.
+/// Writes the configuration from the API: integrations, corrections of projects, and the numbers of groups.
+/// Configuration from files is left out.
 pub fn write(snapshot: &Snapshot) -> Written {
     let stored = |(scope, configured): (Scope, &'_ Configured)| {
         matches!(configured.origin, Origin::Stored { .. }).then(|| (scope, configured.clone()))
@@ -55,7 +55,7 @@ fn write_project(text: &mut String, project: &StoredProject) {
     if let Some(id) = project.number() {
         line(text, "id", id);
     }
-    // Events may contain any path. One that reading would refuse is left out.
+    // Events may contain any path. A path that reading would refuse is left out.
     if let Some(path) = project.path.clone().map(Value::Text)
         && matches!(scope::project(&path), Ok(Scope::ProjectPath(_)))
     {

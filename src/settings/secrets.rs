@@ -1,9 +1,9 @@
 //! Masks secrets in texts.
 //!
-//! What this program shows of its own requests is masked by position (`pipeline::trace`): every part that may be a
-//! credential, whatever it is. The search here is for two other things: a secret that stands in a message's words
-//! ([`Secrets::mask`]), and a secret that comes back in another program's words ([`Secrets::mask_echo`]). A search can't
-//! tell a short secret from a word, so the shorter a secret is, the less is taken for it: a text stays readable.
+//! The program's own requests are masked by position (`pipeline::trace`): every part that may be a credential is
+//! masked, whatever its content. The search here handles two other cases: a secret in the text of a message
+//! ([`Secrets::mask`]), and a secret in the answer of another program ([`Secrets::mask_echo`]). A search can't
+//! distinguish a short secret from a word. So short secrets are masked only in fewer places, and texts stay readable.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,20 +14,21 @@ use serde_json::Value as Json;
 
 use super::{Addresses, Field, Kind, Properties, Secret};
 
-/// Secrets of this many characters or more are masked wherever they stand. Shorter ones may be a part of a word.
+/// Secrets of this many characters or more are masked everywhere. A shorter one may be a part of a word.
 const ANYWHERE: usize = 8;
-/// Secrets of this many characters or more are masked wherever they stand as a word. Shorter ones may be a word.
+/// Secrets of this many characters or more are masked where they are whole words. A shorter one may be an ordinary
+/// word.
 const AS_A_WORD: usize = 4;
-/// Parts of an address's path of this length or more are taken for secrets. Shorter ones are words (`services`, `hooks`)
-/// or names (`T01ABCDEF`).
+/// Parts of an address's path of this length or more count as secrets. Shorter ones are words (`services`, `hooks`) or
+/// names (`T01ABCDEF`).
 const IN_A_PATH: usize = 16;
 /// The parts of names that parameters with credentials have.
 const CREDENTIALS: [&str; 7] = ["auth", "key", "pass", "secret", "sig", "token", "user"];
-/// How much of a secret is masked at least where a text ends in the middle of it.
+/// If a text ends within a secret, the secret's beginning is masked if it has at least this length.
 const BEGINNING: usize = 6;
 /// Where a text was cut.
 const CUT: char = '…';
-/// What stands before a credential in an address, in JSON or in a header.
+/// Texts before a credential in an address, in JSON or in a header.
 const BEFORE: [&str; 15] = [
     "=",
     "/",
@@ -46,8 +47,8 @@ const BEFORE: [&str; 15] = [
     "key ",
 ];
 
-/// Words that must not be shown, in all the forms that they may be written in; the longest first, so that none leaves its
-/// rest behind.
+/// Secrets, in all forms in which they may be written. The longest come first, so that masking a shorter one never
+/// leaves the rest of a longer one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Secrets(Vec<Form>);
 
@@ -57,12 +58,12 @@ struct Form {
     found: Found,
 }
 
-/// Where a form is taken for the secret.
+/// Where a form counts as the secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Found {
     Anywhere,
     AsAWord,
-    /// As a word, and behind what stands before credentials.
+    /// Only as a word directly after one of the texts in `BEFORE`.
     AsACredential,
 }
 
@@ -88,10 +89,10 @@ impl Secrets {
         secrets
     }
 
-    /// Takes in what is secret of a setting.
+    /// Adds the secrets of a setting.
     pub fn add_setting(&mut self, kind: Kind, value: &str) {
         match kind {
-            // They are written anew for the service: only the secrets in them stay what they are.
+            // These addresses are rewritten for the service, and only the secrets in them stay unchanged.
             Kind::Addresses | Kind::Base => Addresses::credentials(value).for_each(|secret| self.add(secret)),
             Kind::Url => {
                 if let Ok(url) = url::Url::parse(value.trim()) {
@@ -103,8 +104,8 @@ impl Secrets {
         }
     }
 
-    /// Takes a secret in. Of an address, that is also the part behind the host, and the long parts of it; of several
-    /// secrets in one setting, each of them.
+    /// Adds a secret. For an address, the part after the host and its long parts are added too. For several secrets in
+    /// one setting, each is added.
     pub fn add(&mut self, secret: &str) {
         let secret = secret.trim();
         self.add_as(secret, Found::by_length(secret));
@@ -120,7 +121,7 @@ impl Secrets {
         self.sort();
     }
 
-    /// Takes in what may be a credential of an address: its login, and what stands behind its host.
+    /// Adds the parts of an address that may be credentials: its login, and the part after its host.
     pub fn add_address(&mut self, url: &url::Url) {
         let behind_host = &url[url::Position::BeforePath..];
         for part in
@@ -143,7 +144,7 @@ impl Secrets {
         self.add_login_of(url);
     }
 
-    /// Takes in an address's name and password, which go out as Basic authorisation.
+    /// Adds an address's name and password, which are sent as Basic authorisation.
     fn add_login_of(&mut self, url: &url::Url) {
         let decoded =
             |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
@@ -151,12 +152,12 @@ impl Secrets {
             self.add_as(password, Found::by_length(password));
             self.add_login(&decoded(url.username()), &decoded(password));
         } else if !url.username().is_empty() {
-            // A token in place of a name.
+            // The name may be a token.
             self.add_login(&decoded(url.username()), "");
         }
     }
 
-    /// Takes in a name and password as they are written in Basic authorisation.
+    /// Adds a name and password as they are written in Basic authorisation.
     pub fn add_login(&mut self, name: &str, password: &str) {
         let both = format!("{name}:{password}");
         self.add_as(&BASE64_STANDARD.encode(&both), Found::AsAWord);
@@ -167,7 +168,7 @@ impl Secrets {
         self.sort();
     }
 
-    /// Takes in the value of a header that authorises: `Bearer …`, `Basic …`, `token …`, or a token alone.
+    /// Adds the value of a header that authorises: `Bearer …`, `Basic …`, `token …`, or only a token.
     pub fn add_header(&mut self, value: &str) {
         let secret = value.rsplit(' ').next().unwrap_or_default();
         self.add(secret);
@@ -178,13 +179,13 @@ impl Secrets {
         }
     }
 
-    /// Takes in the secrets of another collection.
+    /// Adds the secrets of another collection.
     pub fn extend(&mut self, others: &Self) {
         self.0.extend(others.0.iter().cloned());
         self.sort();
     }
 
-    /// Takes in every way to write a text: as it is, in JSON, in an address or form, in HTML.
+    /// Adds every form of a text: as it is, in JSON, in an address or form, in HTML.
     fn add_as(&mut self, text: &str, found: Found) {
         if text.is_empty() {
             return;
@@ -206,19 +207,19 @@ impl Secrets {
         self.0.dedup_by(|later, first| later.text == first.text);
     }
 
-    /// Whether a text is one of the secrets as a whole.
+    /// Whether the whole text is one of the secrets.
     pub fn contains(&self, text: &str) -> bool {
         self.0.iter().any(|form| form.text == text)
     }
 
-    /// A text of this program's, such as a message: secrets in it that can't be anything else are masked.
+    /// Masks the secrets in a text of this program, such as a message, except those that may be ordinary words.
     pub fn mask(&self, text: String) -> String {
         let certain = self.0.iter().filter(|form| form.found == Found::Anywhere);
         certain.fold(text, |text, form| text.replace(&form.text, Secret::MASK))
     }
 
-    /// A text of another program's, which may quote what was sent to it: short secrets are masked where they stand as
-    /// credentials do, and the beginning of a long one where the text is cut within it.
+    /// Masks the secrets in a text of another program, which may quote the request. Short secrets are masked where the
+    /// context marks a credential. If the text is cut within a long secret, the secret's beginning is masked.
     pub fn mask_echo(&self, text: String) -> String {
         self.0.iter().fold(text, |text, form| match form.found {
             Found::Anywhere => without_beginning(text.replace(&form.text, Secret::MASK), &form.text),
@@ -227,13 +228,13 @@ impl Secrets {
         })
     }
 
-    /// Whether [`Secrets::mask_echo`] can find anything in a body, whatever the secrets are. It can't in a word of two or
-    /// three letters: shorter secrets are masked only behind what stands before credentials.
+    /// Whether [`Secrets::mask_echo`] can find any secret in a body. It finds none in a word of two or three letters,
+    /// because such short secrets are masked only after one of the texts in `BEFORE`.
     pub fn may_stand_in(body: &[u8]) -> bool {
         body.len() >= AS_A_WORD || !body.iter().all(u8::is_ascii_alphanumeric)
     }
 
-    /// The same as [`Secrets::mask`], of all texts in JSON.
+    /// [`Secrets::mask`] for all texts in JSON.
     pub fn mask_json(&self, json: Json) -> Json {
         map_texts(json, &|text| self.mask(text))
     }
@@ -253,14 +254,14 @@ fn map_texts(json: Json, change: &impl Fn(String) -> String) -> Json {
 /// What separates secrets in one setting: Buildkite's tokens have a colon between them, Flowdock's many have commas.
 const SEPARATORS: [char; 2] = [':', ','];
 
-/// The secrets that a setting consists of, each of which is sent alone. An address is one secret.
+/// The secrets in a setting. Each of them is sent separately. An address is one secret.
 fn parts(secret: &str) -> impl Iterator<Item = &str> {
     let is_several = !secret.contains("://") && secret.contains(SEPARATORS);
     let parts = is_several.then(|| secret.split(SEPARATORS)).into_iter().flatten();
     parts.map(str::trim).filter(|part| !part.is_empty())
 }
 
-/// The text as it stands between the quotes of a JSON string.
+/// The text as it is written between the quotes of a JSON string.
 fn quoted_in_json(text: &str) -> String {
     let json = Json::from(text).to_string();
     json[1..json.len() - 1].to_owned()
@@ -279,7 +280,7 @@ fn with_lower_escapes(encoded: &str) -> String {
     lower
 }
 
-/// The text with each occurrence of `word` masked that is no part of a longer word, and has the right text before it.
+/// The text with `word` masked where it is not part of a longer word, and the text before it passes `is_right`.
 fn replaced(text: &str, word: &str, is_right: impl Fn(&str) -> bool) -> String {
     let is_letter = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
     let (begins, ends) = (is_letter(word.chars().next()), is_letter(word.chars().next_back()));
@@ -290,7 +291,7 @@ fn replaced(text: &str, word: &str, is_right: impl Fn(&str) -> bool) -> String {
         let end = start + word.len();
         let joined = begins && is_letter(text[..start].chars().next_back())
             || ends && is_letter(text[end..].chars().next());
-        // Where this is not the secret, it may begin within.
+        // If this occurrence is not masked, another one may overlap with it.
         from = start + step;
         if !joined && is_right(&text[..start]) {
             masked.push_str(&text[done..start]);
@@ -302,15 +303,15 @@ fn replaced(text: &str, word: &str, is_right: impl Fn(&str) -> bool) -> String {
     masked
 }
 
-/// Whether a text ends in what stands before credentials.
+/// Whether a text ends with one of the texts in `BEFORE`.
 fn is_before_credential(before: &str) -> bool {
-    // The longest is 9 letters; a text of another alphabet has none of these at its end.
+    // The longest of them has 9 letters, so only the last 9 characters are compared.
     let start = before.char_indices().rev().nth(8).map_or(0, |(start, _)| start);
     let end = before[start..].to_ascii_lowercase();
     BEFORE.iter().any(|sign| end.ends_with(sign))
 }
 
-/// The text with the beginning of a secret masked where it was cut within it.
+/// The text with a secret's beginning masked, if the text was cut within the secret.
 fn without_beginning(mut text: String, secret: &str) -> String {
     if !text.contains(CUT) {
         return text;
@@ -325,8 +326,8 @@ fn without_beginning(mut text: String, secret: &str) -> String {
     text
 }
 
-/// The settings that hold secrets, as they were given. The [`Secrets`] in them take some thirty times as much memory, and
-/// are made when there is a text to mask.
+/// The settings that contain secrets, as they were given. Their [`Secrets`] would take about thirty times as much
+/// memory, so they are computed when there is a text to mask.
 #[derive(Clone, Default)]
 pub struct SecretSettings(Arc<[(Kind, Box<str>)]>);
 
@@ -351,7 +352,7 @@ impl SecretSettings {
 
     /// See [`Secrets::mask_echo`].
     pub fn mask_echo(&self, text: String) -> String {
-        // Most services answer a word.
+        // Most services answer with one word.
         if text.len() < self.shortest() && !text.contains(CUT) {
             text
         } else {
@@ -359,10 +360,10 @@ impl SecretSettings {
         }
     }
 
-    /// No secret is shorter, in bytes.
+    /// The length of the shortest possible secret, in bytes.
     fn shortest(&self) -> usize {
         let shortest = |(kind, value): &(Kind, Box<str>)| match kind {
-            // A part of it may be the secret, however short: a password, a parameter.
+            // The secret may be a part of any length, such as a password or a parameter.
             Kind::Addresses | Kind::Base | Kind::Url => 1,
             _ if value.contains(['@', '?']) => 1,
             _ if value.contains("://") => "http://a".len(),
@@ -564,7 +565,7 @@ mod tests {
             prop_assert_eq!(secrets.mask(words.to_owned()), words);
         }
 
-        /// Where masking is left out, it would have changed nothing.
+        /// Masking is skipped only where it would change nothing.
         #[test]
         fn no_secret_stands_in_a_short_word(body in "[a-zA-Z0-9]{0,4}", secret in "[!-~]{1,4}") {
             for secret in [&secret, &body] {

@@ -1,4 +1,5 @@
-//! A map for few entries, of which there are very many: the settings of one integration, the integrations of one scope.
+//! A map for few entries. There are very many such maps: the settings of each integration, the integrations of each
+//! scope.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -125,11 +126,11 @@ impl<K: Ord + Borrow<Q>, Q: Ord + ?Sized, V> Index<&Q> for SmallMap<K, V> {
 }
 
 impl<K: Ord, V> Extend<(K, V)> for SmallMap<K, V> {
-    /// Of several values of a key, the last counts.
+    /// If a key has several values, the last one counts.
     fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, more: I) {
         self.change(|entries| {
             entries.extend(more);
-            // Stable: what came later stands later.
+            // The sort is stable, so later values stay behind earlier ones.
             entries.sort_by(|(one, _), (other, _)| one.cmp(other));
             entries.dedup_by(|later, first| {
                 let is_same = later.0 == first.0;

@@ -1,4 +1,4 @@
-//! The types that fields have beside texts, numbers and secrets: addresses, hosts, ports.
+//! The types of fields other than texts, numbers and secrets: addresses, hosts, ports.
 
 use std::fmt;
 use std::ops::Range;
@@ -30,7 +30,7 @@ impl FieldType for SecretUrl {
     }
 }
 
-/// Addresses, separated by spaces: `irc://name:password@host/room?key=word`, or parts of such.
+/// Addresses, separated by spaces: `irc://name:password@host/room?key=word`, or parts of such an address.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Addresses(String);
 
@@ -40,7 +40,7 @@ impl Addresses {
         &self.0
     }
 
-    /// What is secret in a text of such addresses: what stands before a host, and what follows a question mark.
+    /// The secrets in a text of such addresses: the credentials before a host, and the keys after a question mark.
     pub fn credentials(text: &str) -> impl Iterator<Item = &str> {
         text.split_whitespace().flat_map(|word| credentials_in(word).into_iter().map(|range| &word[range]))
     }
@@ -50,8 +50,8 @@ impl Addresses {
         word_by_word(text, |word| Some(masked(word))).unwrap_or_default()
     }
 
-    /// The text with its masked credentials replaced by those of the same addresses in `stored`, of which it was shown.
-    /// `None` where an address with a masked credential is not among them.
+    /// The text with its masked credentials replaced by those of the same addresses in `stored`. `None` where an
+    /// address with a masked credential is not in `stored`.
     pub fn unmasked(text: &str, stored: &str) -> Option<String> {
         word_by_word(text, |word| {
             if !word.contains(Secret::MASK) {
@@ -75,7 +75,7 @@ fn credentials_in(word: &str) -> Vec<Range<usize>> {
         let at = start + word[start..end].rfind('@')?;
         Some(word[start..at].find(':').map_or(start, |colon| start + colon + 1)..at)
     });
-    // Of a word that is no address, one part may lie in the other.
+    // In a word that is no address, one part may overlap with the other.
     let password = password.filter(|range| key.as_ref().is_none_or(|key| range.end <= key.start));
     [password, key].into_iter().flatten().filter(|range| !range.is_empty()).collect()
 }
@@ -117,8 +117,8 @@ impl FieldType for Addresses {
     }
 }
 
-/// The address that completes [`Addresses`] which are names alone. There may be a password in it, and what is secret in
-/// those is sent there: so it is kept like they are, and guarded like a [`Url`].
+/// The address that completes [`Addresses`] that are only names. It may contain a password, so it is sealed like
+/// [`Addresses`]. Their secrets are sent to it, so it is guarded like a [`Url`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Base(Addresses);
 
@@ -141,12 +141,28 @@ impl FieldType for Base {
 pub struct Url(pub url::Url);
 
 impl Url {
-    /// A text as it may be shown: where it is an address with a password, the mask stands in the password's place. `None`
-    /// where there is nothing to mask.
+    /// The text with the password of the address masked. `None` where there is nothing to mask.
     pub fn masked(text: &str) -> Option<String> {
         let mut url = url::Url::parse(text.trim()).ok()?;
         url.password()?;
         url.set_password(Some(Secret::MASK)).ok()?;
+        Some(url.to_string())
+    }
+
+    /// Whether the address has the mask where its password would be.
+    pub fn has_masked_password(text: &str) -> bool {
+        let url = url::Url::parse(text.trim()).ok();
+        url.is_some_and(|url| url.password().is_some_and(|password| password == Secret::MASK))
+    }
+
+    /// The address with the password of the stored one; `None` where that is for another user or another place.
+    pub fn with_password_of(text: &str, stored: &str) -> Option<String> {
+        let (mut url, stored) = (url::Url::parse(text.trim()).ok()?, url::Url::parse(stored.trim()).ok()?);
+        let is_same = url.origin() == stored.origin() && url.username() == stored.username();
+        let password = stored.password().filter(|_| is_same)?;
+        // The stored text is encoded; the setter encodes again.
+        let password = percent_encoding::percent_decode_str(password).decode_utf8().ok()?;
+        url.set_password(Some(&password)).ok()?;
         Some(url.to_string())
     }
 }
@@ -160,7 +176,7 @@ impl FieldType for Url {
         match (url.scheme(), url.host()) {
             ("http" | "https", Some(_)) => Ok(Self(url)),
             ("http" | "https", None) => Err("must be a valid URL with a host".to_owned()),
-            // Not which scheme it is instead: of a token with a colon in it, that would be the first half.
+            // The error must not quote the scheme: in a token with a colon, this would be its first half.
             _ => Err("must be an http or https URL".to_owned()),
         }
     }
@@ -196,7 +212,7 @@ impl FieldType for InternalUrl {
     }
 }
 
-/// A host's name or address that is called, and nothing else: no scheme, port or path.
+/// The name or address of a host, without scheme, port or path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host(String);
 
@@ -217,6 +233,24 @@ impl FieldType for Host {
         } else {
             Err("must be a host's name or address, and nothing else".to_owned())
         }
+    }
+}
+
+/// The domain of one of a service's sites. The host that is called is a name in this domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site(String);
+
+impl Site {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FieldType for Site {
+    const KIND: Kind = Kind::Host;
+
+    fn read(value: &Value) -> Result<Self, String> {
+        non_blank(value).map(|site| Self(site.trim().to_owned()))
     }
 }
 
@@ -281,7 +315,7 @@ mod tests {
             Addresses::masked("#ops irc://irc.example.net/builds"),
             "#ops irc://irc.example.net/builds"
         );
-        // A password of one letter is masked in its place alone.
+        // A password of one letter is masked only at its position.
         assert_eq!(Addresses::masked("irc://a:a@a/a"), "irc://a:************@a/a");
         for odd in ["", " ", "?", "://", "://@", "a?b://c:d@e", "irc://@h/?#", "\u{1f514}?\u{1f514}"] {
             let masked = Addresses::masked(odd);

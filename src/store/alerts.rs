@@ -1,8 +1,8 @@
-//! Alerts that monitoring systems report: which of them are news.
+//! Alerts that monitoring systems report, and which reports are new alerts.
 //!
-//! A report says that an alert fires or has ended. The first one that says it fires begins an *occurrence*, which has a
-//! number and leads to an event; later ones are counted, and the one that says it has ended ends the occurrence. When the
-//! alert fires again after that, it is another occurrence, and news.
+//! A report says that an alert fires or has ended. The first report of a firing alert begins an *occurrence*, which has
+//! a number and leads to an event. Later reports are counted. The report that the alert has ended ends the occurrence.
+//! If the alert fires again after that, another occurrence begins, with another event.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -10,21 +10,21 @@ use jiff::Timestamp;
 use super::Result;
 use crate::event::{Event, EventId};
 
-/// What a monitoring system reported of one alert.
+/// A monitoring system's report on one alert.
 #[derive(Clone, Debug)]
 pub struct AlertReport {
-    /// A digest of what reports of the same alert have in common: the project and the fingerprint.
+    /// Identifies the alert: a digest of the project and the alert's fingerprint.
     pub key: String,
     pub title: String,
-    /// The event that tells people of the alert if it is news; its id is made whole by [`event_id`]. `None` if the alert
-    /// has ended.
+    /// The event that notifies people if the alert is new. [`event_id`] completes its id. `None` if the alert has
+    /// ended.
     pub event: Option<Event>,
 }
 
-/// What became of a report.
+/// The result of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotedAlert {
-    /// The number of the occurrence. Numbers are never used again.
+    /// The number of the occurrence. Numbers are never reused.
     pub number: i64,
     pub change: AlertChange,
 }
@@ -34,9 +34,9 @@ pub struct NotedAlert {
 pub enum AlertChange {
     /// The alert did not fire before: its event is in the inbox.
     New,
-    /// It fires still.
+    /// The alert still fires.
     Again,
-    /// It fired, and has ended.
+    /// The alert fired before, and has ended.
     Ended,
 }
 
@@ -57,8 +57,8 @@ impl AlertChange {
 /// Alerts that monitoring systems reported.
 #[async_trait]
 pub trait Alerts: Send + Sync {
-    /// Notes reports in their order, and puts the events of new alerts in the inbox, all in one commit. Returns what became
-    /// of each; `None` for the end of an alert that did not fire.
+    /// Notes reports in their order, and puts the events of new alerts in the inbox, all in one commit. Returns the
+    /// result of each report; `None` for the end of an alert that did not fire.
     async fn note_alerts(&self, reports: Vec<AlertReport>, now: Timestamp)
     -> Result<Vec<Option<NotedAlert>>>;
 }

@@ -1,4 +1,4 @@
-//! What came, and what became of it, as people read it: the reading side of the event log.
+//! Reads the event log for people: received events, and what each integration did with them.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use crate::integration::IntegrationId;
 pub trait EventRecords: Send + Sync {
     /// Newest first.
     async fn events(&self, filter: EventFilter) -> Result<Vec<EventRecord>>;
-    /// One event, with its JSON where that is kept.
+    /// One event, with its JSON if that is kept.
     async fn event(&self, id: &EventId) -> Result<Option<(EventRecord, Option<Bytes>)>>;
 }
 
@@ -23,34 +23,35 @@ pub struct EventFilter {
     /// As [`crate::event::Event::kind`].
     pub kind: Option<String>,
     pub of: EventsOf,
-    /// Only events that were sent to one of these integrations, or for which one of them had a reason not to be told. Empty:
-    /// of all.
+    /// Only events that were sent to one of these integrations, or for which the log has a reason why one was not
+    /// notified. Empty: all events.
     pub integrations: Vec<IntegrationId>,
-    /// Whether messages were made of it.
+    /// Only events with deliveries, or only events without.
     pub is_told: Option<bool>,
     /// Only events that came at this moment or later.
     pub since: Option<Timestamp>,
     /// Only events that came before this moment.
     pub until: Option<Timestamp>,
-    /// Only events that came before this one, for the next page. Nothing is listed where it is not known.
+    /// Only events that came before this one, for the next page. If this event is unknown, nothing is listed.
     pub before: Option<EventId>,
     pub limit: usize,
 }
 
-/// Whose events.
+/// The scope whose events are listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum EventsOf {
     #[default]
     All,
-    /// Of the project with this number, or of the project or group with this full path, in any case. The path counts where
-    /// one of the two numbers is not known: two projects may have had the path one after the other.
+    /// The events of the project with this number, or of the project or group with this full path, compared without
+    /// regard to case. The path counts only if one of the two numbers is unknown, because two projects may have had the
+    /// path one after another.
     Place { project_id: Option<i64>, path: Option<String> },
-    /// Of the group with this full path, its subgroups, and their projects, in any case.
+    /// The events of the group with this full path, its subgroups, and their projects, compared without regard to case.
     Within(String),
 }
 
 impl EventsOf {
-    /// Whether an event is among them.
+    /// Whether the scope includes an event.
     pub fn includes(&self, record: &EventRecord) -> bool {
         let path = record.project.as_deref().unwrap_or_default();
         match self {
@@ -77,23 +78,23 @@ pub struct EventRecord {
     /// The full path of the project or group, as it was then.
     pub project: Option<String>,
     pub subject: String,
-    /// `amqp` or `http`; `None` where the log was switched off, or of a version before it.
+    /// `amqp` or `http`; `None` if the log was switched off, or if a version without the log wrote the event.
     pub source: Option<String>,
     pub occurred_at: Timestamp,
     pub received_at: Timestamp,
-    /// What was made of it, in the order in which it was written.
+    /// The event's deliveries, in the order in which they were written.
     pub told: Vec<Told>,
-    /// The integrations that it concerned and that were not told of it, each with the reason.
+    /// The integrations that the event concerned and that were not notified, each with the reason.
     pub not_told: Vec<NotTold>,
 }
 
 impl EventRecord {
-    /// The project's number, where the event has the forge's.
+    /// The project's number, if the event has the forge's number.
     fn number(&self) -> Option<i64> {
         self.project_id.filter(|id| *id > 0)
     }
 
-    /// Whether the log says of every integration that the event concerned what became of it.
+    /// Whether the log has a result for every integration that the event concerned.
     pub fn is_complete(&self) -> bool {
         self.source.is_some()
     }
@@ -108,7 +109,7 @@ pub struct Told {
     pub state: State,
 }
 
-/// An integration that an event concerned, and that was not told of it.
+/// An integration that an event concerned and that was not notified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotTold {
     pub integration: IntegrationId,
@@ -116,7 +117,7 @@ pub struct NotTold {
 }
 
 impl NotTold {
-    /// Reads the pairs `[integration, reason]` of the column `verdicts`. What is none of these is left out.
+    /// Reads the pairs `[integration, reason]` of the column `verdicts`. Other elements are left out.
     pub(super) fn read(verdicts: &str) -> Vec<Self> {
         let pairs: Vec<(String, String)> = serde_json::from_str(verdicts).unwrap_or_default();
         let read =
@@ -124,7 +125,7 @@ impl NotTold {
         pairs.into_iter().map(read).collect()
     }
 
-    /// The text that the column has where it names this integration.
+    /// The text in the column that names this integration.
     pub(super) fn named(integration: &IntegrationId) -> String {
         let name = serde_json::Value::from(&*integration.0);
         format!("[{name},")

@@ -1,4 +1,4 @@
-//! Whether services can be reached, as far as they were asked: see [`Watches`](super::Watches).
+//! The last known health of services that are probed: see [`Watches`](super::Watches).
 
 use jiff::Timestamp;
 
@@ -9,12 +9,12 @@ use crate::integration::IntegrationId;
 pub struct NewHealth {
     pub integration: IntegrationId,
     pub reached: bool,
-    /// What it answered, or why it was not reached.
+    /// The service's answer, or why it was not reached.
     pub note: String,
     pub at: Timestamp,
 }
 
-/// The last answer, and since when the answers have been alike.
+/// The last answer, and since when the answers have been the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthRecord {
     pub integration: IntegrationId,

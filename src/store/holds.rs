@@ -1,4 +1,4 @@
-//! Holds, as the store keeps them. A hold keeps deliveries back for a time; `pipeline::holds` decides when it begins and
+//! Holds, as the store keeps them. A hold delays deliveries for a time; `pipeline::holds` decides when it begins and
 //! ends.
 
 use std::fmt;
@@ -10,16 +10,17 @@ use super::DestinationKey;
 use super::columns::key_of;
 use crate::integration::{Fingerprint, IntegrationId};
 
-/// The deliveries that a hold keeps back.
+/// The deliveries that a hold delays.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HoldKey {
     /// Everything that goes to one destination.
     Destination(DestinationKey),
-    /// Everything that one integration sends to one target. A channel that does not exist so holds no other channel.
+    /// Everything that one integration sends to one target. So a channel that does not exist does not block other
+    /// channels.
     Route { integration: IntegrationId, target: Arc<str> },
     /// Everything that one integration sends to one of its addresses, which the service reports as dead.
     Address { integration: IntegrationId, destination: DestinationKey },
-    /// Everything that shares one rate limit with others (a token, a workspace, a host), by the limit's key.
+    /// Everything that shares one rate limit (of a token, a workspace, a host), by the limit's key.
     Bucket(Arc<str>),
 }
 
@@ -76,7 +77,8 @@ pub struct Hold {
     /// When the first of its strikes was found.
     pub since: Timestamp,
     pub until: Timestamp,
-    /// How often in a row the cause was found. Waits grow with it, and confirmations are counted by it.
+    /// How often in a row the cause was found. Waits grow with this number, and it counts confirmations of dead
+    /// addresses.
     pub strikes: u32,
     /// The integration and the version of its settings that caused the hold. Another version of the settings ends it.
     pub made_under: Option<(IntegrationId, Fingerprint)>,
@@ -89,7 +91,7 @@ pub enum HoldCause {
     Unavailable,
     /// The service asked for a wait.
     Throttled,
-    /// A quota that ends at a time which the service named.
+    /// A quota is used up until a time that the service named.
     Quota,
     /// The operator has to change something.
     OperatorError,
@@ -128,7 +130,7 @@ impl HoldCause {
         Self::ALL.into_iter().find(|cause| cause.name() == name)
     }
 
-    /// Whether only time ends the hold, because the service itself asked for the wait.
+    /// Whether only time ends the hold, because the service asked for the wait.
     pub const fn ends_by_time_alone(self) -> bool {
         matches!(self, Self::Throttled | Self::Quota)
     }

@@ -1,28 +1,28 @@
-//! How often rows are counted. A count reads an index of all that waits, so it takes the longer the more there is.
+//! Limits how often rows are counted. A count reads an index of all waiting rows, so its time grows with their number.
 
 use std::sync::{Mutex, PoisonError};
 
 use super::Depth;
 
-/// For each so many rows, a count answers one more call.
+/// A count is reused for one more call for each this many rows.
 const ROWS_A_CALL: u64 = 25_000;
-/// A count answers at most so many more calls: gauges ask every 5 s, so it is a minute old at most.
+/// The most further calls that a count answers. Gauges ask every 5 s, so a count is at most a minute old.
 const CALLS_MAX: u64 = 11;
 
-/// The last count of what waits. While there is much, it answers several calls, so that counting takes a small part of the
-/// store's time however many rows there are.
+/// The last count of waiting rows. While there are many, a count answers several calls, so that counting takes a small
+/// part of the store's time.
 #[derive(Debug, Default)]
 pub(super) struct LastDepth(Mutex<Last>);
 
 #[derive(Debug, Default)]
 struct Last {
     depth: Depth,
-    /// Calls that it still answers.
+    /// The number of calls that this count still answers.
     answers: u64,
 }
 
 impl LastDepth {
-    /// The last count, where it answers another call.
+    /// The last count, if it answers another call.
     pub(super) fn again(&self) -> Option<Depth> {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         last.answers = last.answers.checked_sub(1)?;
@@ -43,7 +43,7 @@ impl LastDepth {
 mod tests {
     use super::*;
 
-    /// How many calls one count of so many rows answers, itself included.
+    /// How many calls one count of so many rows answers, including the call that counted.
     fn calls(waiting: u64) -> usize {
         let last = LastDepth::default();
         assert_eq!(last.again(), None, "nothing was counted yet");

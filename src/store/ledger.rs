@@ -15,17 +15,17 @@ pub trait Ledger: Send + Sync {
     /// Newest first.
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryLine>>;
     async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>>;
-    /// Makes a settled delivery due again, before the later ones of its lane. Its attempts are counted from 0 (their records
-    /// stay), and its age counts from the moment of the audit line.
+    /// Makes a settled delivery due again, before later deliveries of its lane. Its attempts are counted from 0 again
+    /// (their records stay), and its age counts from the time of the audit line.
     async fn resend(&self, id: DeliveryId, audit: AuditEntry) -> Result<Resend>;
-    /// Ends a delivery that waits, as *cancelled*, with the audit line's author in its record. One that a node has leased is
-    /// being sent, or is next, and is left alone.
+    /// Ends a waiting delivery as *cancelled*, with the audit line's author in its record. A leased delivery is being
+    /// sent or will be sent next, and is not cancelled.
     async fn cancel(&self, id: DeliveryId, audit: AuditEntry) -> Result<Cancel>;
     /// The numbers that the gauges show.
     async fn depth(&self, now: Timestamp) -> Result<Depth>;
-    /// What waits and what was given up, in groups.
+    /// The waiting deliveries and the dead letters, in groups.
     async fn overview(&self) -> Result<Overview>;
-    /// Removes what is older than the retention allows, about `limit` rows of each kind at most.
+    /// Removes rows that are older than the retention allows, at most about `limit` rows of each kind.
     async fn sweep(&self, retention: Retention, limit: usize) -> Result<Swept>;
     /// Succeeds if the store answers.
     async fn ping(&self) -> Result<()>;
@@ -39,7 +39,7 @@ pub struct DeliveryFilter {
     /// The full path of the project or group that the event belongs to, in any case.
     pub project: Option<String>,
     pub event: Option<EventId>,
-    /// Only deliveries that ended at this moment or later; of those that wait, that were written then.
+    /// Only settled deliveries that ended at this moment or later, and waiting ones that were written then or later.
     pub since: Option<Timestamp>,
     /// Only deliveries that ended, or were written, before this moment.
     pub until: Option<Timestamp>,
@@ -48,7 +48,7 @@ pub struct DeliveryFilter {
     pub limit: usize,
 }
 
-/// What became of a person's word to send a delivery again.
+/// The result of a person's request to send a delivery again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resend {
     Done,
@@ -64,7 +64,7 @@ impl Resend {
     }
 }
 
-/// What became of a person's word to cancel a delivery.
+/// The result of a person's request to cancel a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cancel {
     Done,
@@ -131,7 +131,7 @@ pub struct DeliveryDetail {
     pub attempts: Vec<(u32, StoredAttempt)>,
     /// The event's JSON; `None` where it is not kept any more.
     pub raw: Option<Bytes>,
-    /// The hold for which the delivery waits, where there is one. It may have just ended: compare its `until`.
+    /// The hold that delays the delivery, if any. The hold may have just ended: compare its `until`.
     pub hold: Option<Hold>,
 }
 
@@ -157,7 +157,7 @@ pub struct Depth {
     pub held: u64,
 }
 
-/// What is older than these moments may be removed.
+/// Rows that are older than these moments may be removed.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
     /// For settled deliveries with their attempts, and for events without deliveries.
@@ -165,12 +165,12 @@ pub struct Retention {
     /// For dead letters (failed and expired), which are kept longer.
     pub dead_letters_before: Timestamp,
     pub quarantine_before: Timestamp,
-    /// For what events said of merge requests.
+    /// For the states of merge requests.
     pub merge_requests_before: Timestamp,
 }
 
 impl Retention {
-    /// The settled states, each with the moment before which its deliveries may go.
+    /// The settled states, each with the moment before which its deliveries may be removed.
     pub fn by_state(&self) -> [(State, Timestamp); 5] {
         [
             (State::Delivered, self.settled_before),
@@ -188,6 +188,6 @@ pub struct Swept {
     pub deliveries: u64,
     pub events: u64,
     pub quarantined: u64,
-    /// A limit was reached: there may be more to remove.
+    /// Whether a limit was reached, so that there may be more to remove.
     pub more: bool,
 }

@@ -1,7 +1,7 @@
-//! Merge requests that events told of: see `pipeline::open_requests`.
+//! The states of merge requests from events: see `pipeline::open_requests`.
 //!
-//! One row for each merge request has what its latest event said. It is written with the event's deliveries, in the same
-//! commit ([`super::Dispatched::seen`]). What was said more than [`REMEMBERED`] ago does not count, and is swept.
+//! Each merge request has one row with the state from its latest event. The row is written in the same commit as the
+//! event's deliveries ([`super::Remembered::seen`]). A state older than [`REMEMBERED`] does not count, and is swept.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use jiff::Timestamp;
 use super::Result;
 use super::columns::key_of;
 
-/// How long an event's word counts. An event that says otherwise may have been lost.
+/// How long a state counts. A later event with another state may have been lost.
 pub const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
-/// What an event said of a merge request.
+/// The state of a merge request in an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenMergeRequest {
-    /// The project that it is to be merged into. With `iid`, it is what the row is unique by.
+    /// The target project. Together with `iid`, it identifies the row.
     pub project_id: i64,
     pub iid: i64,
-    /// The project of its source branch; another one for a fork's.
+    /// The project of the source branch. It differs from `project_id` for a fork.
     pub source_project_id: i64,
     pub source_branch: String,
     pub state: MergeRequestState,
@@ -32,12 +32,12 @@ pub struct SeenMergeRequest {
 pub enum MergeRequestState {
     Opened,
     Closed,
-    /// Or about to be: GitLab locks it meanwhile.
+    /// Merged, or about to be: GitLab locks a merge request while it merges.
     Merged,
 }
 
 impl MergeRequestState {
-    /// GitLab's name of a state. One that is unknown is not open.
+    /// Reads GitLab's name of a state. An unknown state counts as not open.
     pub fn of_name(name: &str) -> Self {
         match name {
             "opened" => Self::Opened,
@@ -55,16 +55,16 @@ impl MergeRequestState {
     }
 }
 
-/// A branch as it is looked up: a branch may have any length.
+/// The key by which a branch is looked up, because a branch's name may have any length.
 pub(super) fn branch_key(branch: &str) -> i64 {
     key_of(&[branch])
 }
 
-/// Merge requests that events told of.
+/// The states of merge requests from events.
 #[async_trait]
 pub trait MergeRequests: Send + Sync {
-    /// The open merge request with the lowest number that would merge this branch of a project into the same project, as
-    /// events at or after `since` said.
+    /// The open merge request with the lowest number that would merge this branch of a project into the same project,
+    /// by events at or after `since`.
     async fn open_merge_request(
         &self,
         project_id: i64,

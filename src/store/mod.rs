@@ -6,12 +6,12 @@
 //! - [`Outbox`]: deliveries, until they are settled.
 //! - [`FirstAttempts`]: events whose deliveries are attempted before a row is written.
 //! - [`EventLog`]: events that lead to no delivery, which people read.
-//! - [`EventRecords`]: what came and what became of it, as people read it.
+//! - [`EventRecords`]: received events and their results, as people read them.
 //! - [`Quarantine`]: bytes that could not be decoded, with the reason.
 //! - [`Ledger`]: deliveries and attempts, which people read and resend.
-//! - [`Watches`]: builds whose outcome is asked for.
-//! - [`Alerts`]: alerts that monitoring systems reported, and which of them are news.
-//! - [`MergeRequests`]: merge requests that events told of.
+//! - [`Watches`]: builds whose outcome is polled, and services that are probed.
+//! - [`Alerts`]: alerts that monitoring systems reported, and which of them are new.
+//! - [`MergeRequests`]: the states of merge requests from events.
 //! - [`Registry`]: the configuration by people. Its contract is in [`registry`]; [`seal`] encrypts its secrets, [`token`] makes
 //!   its tokens.
 //!
@@ -20,25 +20,26 @@
 //!
 //! # The contract
 //!
-//! - **`Ok` means durable.** When a call returns `Ok`, its effect survives a power cut. When a call returns `Err`, either
-//!   nothing of it happened, or all of it happened and the answer was lost. The caller may call again, except after [`StoreError::Refused`]:
-//!   then one of the batch's values can't be stored, and the others can, without it.
-//! - **Dispatching again changes nothing.** A known event id ends the message: its deliveries were written with it, and are not
-//!   compared. Each of them returns `None`. An id stays for the retention time, and longer while any delivery of the event is
-//!   open or dead. An event that lies in the inbox was not dispatched: a copy of it that comes over a broker is dispatched
-//!   in its place, and takes it out of the inbox.
-//! - **Leases.** A row is worked by the node that holds its lease, until `lease_until`. Leases lapse by time.
+//! - **`Ok` means durable.** When a call returns `Ok`, its effect survives a power cut. When a call returns `Err`,
+//!   either nothing was done, or everything was done and the answer was lost. The caller may call again, except after
+//!   [`StoreError::Refused`]: then one value of the batch can't be stored. The others can be stored without it.
+//! - **Dispatching again changes nothing.** A message with a known event id is not written again: its deliveries were
+//!   written with the id, and are not compared. Each of them returns `None`. An id stays for the retention time, and
+//!   longer while any delivery of the event is open or dead. An event in the inbox was not dispatched yet: if a copy
+//!   comes over a broker, the copy is dispatched instead, and the event leaves the inbox.
+//! - **Leases.** Only the node that holds the lease of a row attempts it, until `lease_until`. Leases lapse by time.
 //! - **Order.** Rows of one lane (integration, target, subject) are handed out in the order of their ids. A claim or a
 //!   requested lease gives out no row while an earlier row of its lane is open, unless the earlier row is leased to the
 //!   same node or is given out by the same call: then the node keeps the order. Where an earlier row has to wait, the rows
 //!   behind it wait too.
 //! - **Replacement.** A delivery that replaces cancels the older deliveries of its lane ([`REPLACED`]) instead of letting
 //!   them wait: when it is written, when the lease of an older one ends, and when a settlement would have an older one wait.
-//!   An attempt that is under way is recorded as it ends. A replaced delivery, and one with a newer replacing delivery in its
-//!   lane, can't be resent.
+//!   The outcome of an attempt under way is recorded. A replaced delivery, and one with a newer replacing delivery in
+//!   its lane, can't be resent.
 //! - **One worker.** In a store that nodes share, only one node at a time leases rows of a share, which is all destinations that
-//!   take from one rate limit, because the pace is in that node's memory. Shares are dealt out to the nodes that are alive
-//!   ([`postgres`]). Where a share falls to another node, that one gets rows when the former one has none leased.
+//!   take from one rate limit, because the pace is in that node's memory. Shares are divided among the nodes that are
+//!   alive ([`postgres`]). When a share moves to another node, that node gets rows as soon as the former one has no
+//!   leases in the share.
 //! - **Holds.** A row whose destination or route is held (see [`Hold`]) is not handed out before the hold ends. The pipeline
 //!   itself applies holds of addresses and buckets. Holds survive restarts. A hold is replaced only by one that lasts at
 //!   least as long.
@@ -47,8 +48,8 @@
 //!   changes the state, because it is a fact.
 //! - **Bounded work.** Each call touches the rows that it names, or a bounded number of others. A sweep says whether it left
 //!   some.
-//! - The caller gives the time; a store has no clock, but for the leases of nodes that share a store: these go by the
-//!   database's. Ids grow with time within one store.
+//! - The caller gives the time, because a store has no clock. Only the leases of nodes that share a store use the
+//!   database's clock. Ids grow with time within one store.
 
 mod alerts;
 mod columns;
@@ -101,7 +102,7 @@ use registry::AuditEntry;
 pub use registry::Registry;
 pub use watches::{ClaimedWatches, NewWatch, SettledWatch, Watch, WatchKind, Watches};
 
-/// Where the store is, and how long it keeps what is settled.
+/// Where the store is, and how long it keeps settled rows.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -113,8 +114,8 @@ pub struct Config {
     pub ca_file: Option<PathBuf>,
     /// The SQLite file. A missing folder is created. `.lock`, `.key`, `-wal` and `-shm` lie beside the file.
     pub path: PathBuf,
-    /// How long delivered, skipped and cancelled deliveries are kept. A repeat of their event is recognised for as long. An
-    /// alert of which nothing is reported for as long is forgotten.
+    /// How long delivered, skipped and cancelled deliveries are kept. For the same time, repeats of their events are
+    /// recognised, and alerts without reports are remembered.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub retention_settled: Duration,
     /// How long dead letters (failed and expired) can be looked at and resent.
@@ -123,13 +124,13 @@ pub struct Config {
     /// How long quarantined bytes are kept.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub retention_quarantine: Duration,
-    /// The most messages in quarantine; one token that reaches a part of the instance may fill a tenth.
+    /// The most messages in quarantine. One token that reaches only a part of the instance may fill a tenth.
     pub quarantine_messages: u64,
     /// The most bytes in quarantine, shared in the same way.
     pub quarantine_bytes: u64,
     /// Whether the JSON of delivered events is kept, so that people can look at it and send it again.
     pub history: bool,
-    /// Whether people can read which events came, and why integrations were not told of them.
+    /// Whether people can read which events were received, and why integrations were not notified.
     pub event_log: bool,
     /// How often rows that are too old are removed.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
@@ -137,7 +138,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// What may be removed at this moment. A retention longer than the range of time keeps everything.
+    /// The rows that may be removed at this moment. A retention longer than the range of time keeps everything.
     pub fn retention(&self, now: Timestamp) -> Retention {
         let before = |kept: Duration| now.checked_sub(kept).unwrap_or(Timestamp::MIN);
         Retention {
@@ -149,18 +150,18 @@ impl Config {
     }
 }
 
-/// The store failed. This never counts against a receiver.
+/// An error of the store. It never counts against a receiver.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The store is busy, full, or being restarted. The caller may try again.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
-    /// The store does not take a value of this call: it is too long, out of range, or against a rule. Nothing of the call was
-    /// done. The same call never succeeds, and other calls are not affected.
+    /// The store refuses a value of this call: it is too long, out of range, or against a rule. Nothing was done. The
+    /// same call never succeeds, and other calls are not affected.
     #[error("the store does not take a value: {0}")]
     Refused(String),
-    /// The store is corrupt, was written by a newer version, lacks a function or a right, or this program has a bug. Trying
-    /// again does not help before the operator mends it.
+    /// The store is corrupt, was written by a newer version, lacks a function or a right, or this program has a bug.
+    /// Trying again does not help before the operator repairs the store.
     #[error("the store is broken: {0}")]
     Broken(String),
 }
@@ -181,14 +182,14 @@ impl std::fmt::Display for DeliveryId {
     }
 }
 
-/// What a rate limit and a hold belong to: an adapter's first bucket key.
+/// The unit of rate limits and holds: the key of an adapter's first bucket.
 pub type DestinationKey = Arc<str>;
 
-/// What nodes that share a store divide among them: the destinations that take from one rate limit, such as all webhooks of
-/// one host. The key is that of the widest bucket.
+/// The unit by which nodes divide the work: all destinations that take from one rate limit, such as all webhooks of one
+/// host. The key is that of the widest bucket.
 pub type ShareKey = Arc<str>;
 
-/// How long an equal body that a broker delivers again counts as the same message, where messages have no ids.
+/// For messages without ids: how long an equal body that the broker delivers again counts as the same message.
 const REPEAT_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
 
 /// The note of a delivery that a newer one of its lane replaced.
@@ -220,8 +221,8 @@ pub struct NewDelivery {
     pub lane: Lane,
     /// Cancels older deliveries of its lane that are not delivered: see *Replacement* above.
     pub replaces: bool,
-    /// Requests a lease for the node that writes the row, so that the first attempt needs no claim. The lease is refused
-    /// where an earlier row of the lane has to go first, or where another node works the destination: see
+    /// Requests a lease for the node that writes the row, so that the first attempt needs no claim. The lease is
+    /// refused if an earlier row of the lane has to go first, or if another node works the share: see
     /// [`Delivery::leased`].
     pub lease: Option<Lease>,
 }
@@ -241,8 +242,8 @@ pub struct Delivery {
     pub attempts: u32,
     /// The delivery's age counts from this moment: when the event happened, or when a person asked for a resend.
     pub fresh_since: Timestamp,
-    /// Whether an attempt was marked as started ([`Outbox::start`]) and no outcome of it was written: the process ended in
-    /// its midst, or lost the lease. The service may have carried it out.
+    /// Whether an attempt was marked as started ([`Outbox::start`]) and has no outcome: the process ended during the
+    /// attempt, or lost the lease. The service may have accepted the message.
     pub started: bool,
     /// Whether the caller holds the lease. A claim hands out only leased rows. A row that was just written without a lease is
     /// claimed later.
@@ -254,25 +255,34 @@ pub struct Delivery {
 pub struct Dispatched {
     pub event: Arc<Event>,
     pub origin: Origin,
-    /// May be empty: then an event from the inbox is discarded, and one from a broker is not written.
+    /// If empty, an event from the inbox is discarded, and an event from a broker is not written.
     pub deliveries: Vec<NewDelivery>,
-    /// What the event said of a merge request, if that is to be remembered.
+    pub remembered: Remembered,
+}
+
+/// Data that is written with an event beside its deliveries.
+#[derive(Clone, Debug, Default)]
+pub struct Remembered {
+    /// The state of a merge request in the event, if it must be remembered.
     pub seen: Option<SeenMergeRequest>,
-    /// What the event log says of it. `None` where there is no event log.
+    /// Builds to be watched at services that are only asked, and services to be probed. A watch that has not ended is
+    /// not changed. An ended watch begins again, because its build was triggered again.
+    pub watches: Vec<NewWatch>,
+    /// The event's line in the event log. `None` where there is no event log.
     pub log: Option<LogLine>,
 }
 
 /// Where an event came from, and how a repeat of it is recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The event has this number in the inbox. The same commit takes it out.
+    /// The event has this number in the inbox. The commit that writes the event removes it there.
     Inbox(i64),
     /// The event came from a broker.
     Broker {
         /// The body's digest, for a message without an id.
         digest: Option<BodyDigest>,
-        /// The broker says that it may have delivered the message before. Then the message is a repeat of an event with
-        /// an equal digest that was written within ten minutes. Each event answers for one repeat.
+        /// Whether the broker may have delivered the message before. Then the message is a repeat of an event with an
+        /// equal digest that was written within ten minutes. Each event matches one repeat.
         redelivered: bool,
     },
 }
@@ -282,14 +292,14 @@ pub enum Origin {
 pub struct BodyDigest(pub [u8; 32]);
 
 impl BodyDigest {
-    /// What an event has in place of its body's digest after it answered for the repeat of this id. So it answers for
-    /// no other one, and for this one again where the answer was lost.
+    /// The value that replaces an event's body digest after the event matched the repeat with this id. So the event
+    /// matches no other repeat, but matches this one again if the answer was lost.
     fn answered(repeat: &str) -> Self {
         Self(Sha256::digest(repeat).into())
     }
 }
 
-/// The moment since which an event must have been written to answer for a repeat that comes now.
+/// An event must have been written after this moment to match a repeat that comes now.
 fn repeats_since(now: Timestamp) -> Timestamp {
     now.checked_sub(REPEAT_WITHIN).unwrap_or(Timestamp::MIN)
 }
@@ -310,12 +320,12 @@ impl StoredEvent {
     }
 }
 
-/// How much is handed out at once. It bounds memory, whatever the size of the events.
+/// How much is handed out at once. It bounds memory for events of any size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Portion {
     pub rows: usize,
-    /// The bytes of the events' JSON, counted once for each row. The row that exceeds the limit is still handed out, the rows
-    /// after it are not, so that no event is too large.
+    /// The bytes of the events' JSON, counted once for each row. The row that exceeds the limit is still handed out, so
+    /// that no event is too large. The rows after it are not.
     pub bytes: usize,
 }
 
@@ -338,18 +348,19 @@ pub trait Inbox: Send + Sync {
     async fn push(&self, event: &Event, received_at: Timestamp) -> Result<bool>;
 
     /// The oldest events after number `after` that are not dispatched, with their numbers, in the order of arrival, up to a
-    /// portion. They stay in the inbox until [`Outbox::enqueue`] or [`Inbox::discard`] takes them out.
+    /// portion. They stay in the inbox until [`Outbox::enqueue`] or [`Inbox::discard`] removes them.
     async fn peek(&self, after: i64, portion: Portion) -> Result<Vec<(i64, StoredEvent)>>;
 
-    /// Takes events out of the inbox that lead to no delivery. They are kept for a while, so that repeats are recognised.
+    /// Removes events without deliveries from the inbox. Their ids are kept for a while, so that repeats are
+    /// recognised.
     async fn discard(&self, numbers: &[i64]) -> Result<()>;
 }
 
 /// Deliveries that are not settled.
 #[async_trait]
 pub trait Outbox: Send + Sync {
-    /// The way on which first attempts need no row. `None` in a store that nodes share: none of them knows what the others have
-    /// in hand.
+    /// For first attempts before a row is written. `None` in a store that nodes share, because no node knows what the
+    /// others have in hand.
     fn first_attempts(&self) -> Option<&dyn FirstAttempts> {
         None
     }
@@ -368,8 +379,8 @@ pub trait Outbox: Send + Sync {
     async fn waiting(&self, now: Timestamp, limit: usize) -> Result<Vec<(DestinationKey, Timestamp)>>;
 
     /// Marks rows whose attempt must not be repeated as started, before anything is sent, and prolongs their leases. Returns
-    /// those that the node still leases: only these may be attempted. The mark ends when the row is to wait again, and with a
-    /// resend. It stays when a lease ends.
+    /// those that the node still leases: only these may be attempted. The mark is removed when the row has to wait
+    /// again, and by a resend. It stays when a lease ends.
     async fn start(&self, lease: Lease, rows: &[DeliveryId]) -> Result<Vec<DeliveryId>>;
 
     /// Writes the outcomes of a node's attempts with their records, in one transaction. A settlement of a row that the node
@@ -377,23 +388,23 @@ pub trait Outbox: Send + Sync {
     /// ignored.
     async fn settle(&self, by: &NodeId, settlements: Vec<Settled>) -> Result<()>;
 
-    /// Rows that a node leases are bound for other destinations, because the settings of their integrations changed.
-    /// Rows that the node has not leased stay as they are.
+    /// Changes the destinations of rows that a node leases, because the settings of their integrations changed. Rows
+    /// that the node has not leased stay as they are.
     async fn redirect(&self, by: &NodeId, rows: &[Redirected]) -> Result<()>;
 
     /// Ends a node's leases of these rows, which keep their due times. Rows that the node has not leased stay as they are.
     async fn release(&self, by: &NodeId, rows: &[DeliveryId]) -> Result<()>;
 
-    /// Prolongs a node's leases of these rows. Returns the rows that the node still leases. A lease whose claim was not
-    /// answered is named by no node, so it lapses.
+    /// Prolongs a node's leases of these rows. Returns the rows that the node still leases. If the answer to a claim
+    /// was lost, no node names its leases, so they lapse.
     async fn renew(&self, lease: Lease, rows: &[DeliveryId]) -> Result<Vec<DeliveryId>>;
 
     /// Ends all leases of a node, at its start and at its end. In a store that one node has to itself, all leases end,
     /// because the node may have had another name before.
     async fn release_leases(&self, by: &NodeId, now: Timestamp) -> Result<()>;
 
-    /// What other nodes mean for this one, since the last call. The deliverer asks before each attempt. In a store that one
-    /// node has to itself, nothing.
+    /// Changes by other nodes since the last call. The deliverer asks before each attempt. Empty in a store for one
+    /// node alone.
     fn among_nodes(&self) -> AmongNodes {
         AmongNodes::default()
     }
@@ -406,20 +417,19 @@ pub trait Outbox: Send + Sync {
     /// All holds that have not ended.
     async fn holds(&self, now: Timestamp) -> Result<Vec<Hold>>;
 
-    /// Ends holds, because what they kept back works again. Rows that waited on a route among them are due now.
+    /// Ends holds, because their destinations work again. Rows that waited on a held route are due now.
     async fn end_holds(&self, keys: &[HoldKey], now: Timestamp) -> Result<()>;
 
-    /// Ends waits at these moments that would end later: holds first, then the waits of deliveries, then those of
-    /// watches. What is written as of later than now, of watches and merge requests, is as of now. Returns how much was
-    /// changed. The work grows with the number of waiting rows.
+    /// Shortens waits to these moments: holds first, then deliveries, then watches. Times in the future at which
+    /// watches began or merge requests were seen are set to now. Returns the number of changed rows. The work grows
+    /// with the number of waiting rows.
     async fn shorten_waits(&self, latest: &LatestWaits) -> Result<usize>;
 
-    /// The settings of these integrations changed: the holds that other versions of their settings led to end, and rows that
-    /// waited for them are due now. `None` stands for settings that are no more, or that are to be tried again as they are:
-    /// every hold that they led to ends. Integrations that are not named here keep their holds, which may be newer than this
-    /// call. What a service asked for stays, and so does the hold of a destination that rows of other integrations wait for, unless
-    /// a login was refused there.
-    /// Returns how many ended.
+    /// Ends holds after the settings of these integrations changed: the holds that other versions of the settings led
+    /// to. Rows that waited for them are due now. `None` stands for settings that were removed, or that must be tried
+    /// again unchanged: every hold that they led to ends. Integrations that are not named here keep their holds, which
+    /// may be newer than this call. A hold that a service asked for stays. So does the hold of a destination for which
+    /// rows of other integrations wait, unless a login was refused there. Returns how many ended.
     async fn end_outdated_holds(
         &self,
         current: &[(IntegrationId, Option<Fingerprint>)],
@@ -430,21 +440,21 @@ pub trait Outbox: Send + Sync {
 /// A node among the others that share its store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AmongNodes {
-    /// The store has not answered this node for so long that other nodes may have taken over what it leased, or had not
-    /// since the last call. No attempt may start before a renewal that is asked for after this says what is still leased.
+    /// Whether the store did not answer for so long, now or since the last call, that other nodes may have taken over
+    /// this node's leases. No attempt may start before a later renewal says which rows are still leased.
     pub is_cut_off: bool,
-    /// Shares that another node worked before and that this node works now. What that node sent last is not known here.
+    /// Shares that this node took over from another node. How much the other node sent last is unknown here.
     pub gained: Vec<ShareKey>,
 }
 
-/// The latest moments that anything may wait for. Later ones were written under another clock or other settings.
+/// The latest moments until which anything may wait. Later moments were written under another clock or other settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LatestWaits {
-    /// Nothing that is known of can be later.
+    /// The limit for times of past events.
     pub now: Timestamp,
-    /// For a delivery that no hold keeps back for longer.
+    /// For a delivery that no hold delays for longer.
     pub delivery: Timestamp,
-    /// For a question that is asked again.
+    /// For a watch that is polled again.
     pub watch: Timestamp,
     /// For holds by their cause. A cause that is missing here may last for ever.
     pub holds: Vec<(HoldCause, Timestamp)>,
@@ -460,7 +470,7 @@ pub struct Claim {
     pub now: Timestamp,
 }
 
-/// A row that is bound for another destination than it was written for.
+/// A row with a new destination.
 #[derive(Clone, Debug)]
 pub struct Redirected {
     pub delivery: DeliveryId,
@@ -469,14 +479,14 @@ pub struct Redirected {
     pub share: ShareKey,
 }
 
-/// The rows that a claim got of one destination.
+/// The claimed rows of one destination.
 #[derive(Clone, Debug)]
 pub struct Claimed {
     pub destination: DestinationKey,
     /// In the order of their ids, each with its event.
     pub deliveries: Vec<(Delivery, Arc<StoredEvent>)>,
-    /// Whether the store has more open rows of this destination that no node has leased, due or not. Rows that wait behind a
-    /// row of another destination, as after a change of the webhook, do not count.
+    /// Whether the store has more open rows of this destination without a lease, due or not. Rows behind a row of
+    /// another destination in their lane, as after a change of the webhook, do not count.
     pub more: bool,
 }
 
@@ -487,13 +497,13 @@ pub struct Settled {
     pub state: NewState,
     /// The number of attempts that count, including this one if it counts.
     pub attempts: u32,
-    /// The attempt's record for people. There is one also where nothing was sent (expired, cancelled).
+    /// The attempt's record for people. It exists even if nothing was sent (expired, cancelled).
     pub record: AttemptRecord,
-    /// Holds that end with this. (Where a route's ends, what waits on it is due at once.)
+    /// Holds that end with this settlement. When a route's hold ends, rows that wait on the route are due at once.
     pub end: Vec<HoldKey>,
-    /// Holds that begin with this, or are prolonged.
+    /// Holds that begin or get longer with this settlement.
     pub begin: Vec<Hold>,
-    /// The build that the delivery triggered. Its watch begins with this, or earlier.
+    /// The build that the delivery triggered. Its watch is written with this settlement or before.
     pub watch: Option<Box<NewWatch>>,
     pub at: Timestamp,
 }
@@ -535,7 +545,8 @@ pub trait Quarantine: Send + Sync {
     /// Newest first, only numbers below `before`.
     async fn list_quarantined(&self, before: Option<i64>, limit: usize) -> Result<Vec<Quarantined>>;
     async fn quarantined(&self, number: i64) -> Result<Option<(Quarantined, Bytes)>>;
-    /// Removes one for good, with a line of the audit log. Returns `false` where there is none of this number.
+    /// Deletes a quarantined message, with a line of the audit log. Returns `false` if there is no message with this
+    /// number.
     async fn remove_quarantined(&self, number: i64, audit: AuditEntry) -> Result<bool>;
 }
 
@@ -544,7 +555,7 @@ pub trait Quarantine: Send + Sync {
 pub struct NewQuarantined {
     /// `amqp` or `http`.
     pub source: &'static str,
-    /// The token that it came with, if that reaches only a part of the instance.
+    /// The sender's token, if it reaches only a part of the instance.
     pub sender: Option<String>,
     /// The sender's id of the event, where there was one.
     pub id: Option<EventId>,
@@ -553,10 +564,10 @@ pub struct NewQuarantined {
     pub raw: Bytes,
 }
 
-/// What one sender has in quarantine.
+/// How much of one sender is in quarantine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuarantineUse {
-    /// As in [`NewQuarantined`]. `None` stands for all that came without such a token.
+    /// As in [`NewQuarantined`]. `None` stands for all messages without such a token.
     pub sender: Option<String>,
     pub messages: u64,
     pub bytes: u64,
@@ -575,7 +586,7 @@ pub struct Quarantined {
     pub size: usize,
 }
 
-/// All of a store.
+/// All traits of a store.
 pub trait Store:
     Inbox + Outbox + EventLog + EventRecords + Quarantine + Ledger + Watches + MergeRequests + Alerts + Registry
 {

@@ -1,4 +1,4 @@
-//! What waits, what was given up and what is watched, in groups: the store's part of `status`.
+//! Waiting deliveries, dead letters and watches, in groups: the store's part of `status`.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use crate::integration::IntegrationId;
 pub struct Overview {
     pub waiting: Vec<WaitingGroup>,
     pub dead_letters: Vec<DeadLetters>,
-    /// Builds whose outcome is asked for.
+    /// The number of watches that have not ended.
     pub watches: u64,
-    /// When the first of these was due, where it has not been asked for since.
+    /// When the first of these watches is due.
     pub first_watch_due: Option<Timestamp>,
 }
 
 impl Overview {
-    /// How many rows of each kind are read, so that people's questions do not keep the store from its work.
+    /// The most rows of each kind that are read, so that people's questions do not slow down the store.
     pub const ROWS: usize = 50_000;
 }
 
@@ -44,7 +44,7 @@ pub struct DeadLetters {
     pub deliveries: u64,
     /// When the last of them was given up.
     pub newest: Timestamp,
-    /// What the last of them ended with, in words.
+    /// The note of the last of them.
     pub note: String,
 }
 

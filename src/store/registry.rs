@@ -1,17 +1,18 @@
-//! What people configured: integrations, projects, groups, tokens, mutes, and the audit log.
+//! The configuration by people: integrations, projects, groups, tokens, mutes, and the audit log.
 //!
 //! # The contract
 //!
 //! - **One count of changes.** Each change gets the next revision, in the order of commits. A caller that has seen revision
-//!   *n* misses nothing if it asks for the changes after *n*. Rows are never deleted: a row that is over says so.
+//!   *n* misses nothing if it asks for the changes after *n*. Rows are never deleted: an ended row is marked as ended.
 //! - **No lost updates.** A change to an integration names the revision that it was made from. It is refused where another
 //!   change came first ([`Put::Outdated`]).
 //! - **Secrets are sealed.** The store encrypts them before it writes them and decrypts them when it reads them. They are
 //!   bound to their row: in another row they can't be decrypted.
 //! - **The audit log is complete.** A change and its line in the audit log are one transaction. A call that changes nothing
 //!   writes no line.
-//! - **A path belongs to one project and to one group.** Paths are compared without regard to case. A project that gets a
-//!   path takes it from the project that had it; both change. What belongs to a project's number stays with the number.
+//! - **A path belongs to one project and to one group.** Paths are compared without regard to case. If a project gets a
+//!   path, the project that had the path before loses it; both rows change. Configuration that belongs to a project's
+//!   number stays with the number.
 
 use std::fmt;
 
@@ -29,8 +30,8 @@ pub enum ScopeKey {
     Group(GroupKey),
     /// By the forge's number, which survives renames.
     Project(i64),
-    /// A scope that a provisioning file names. Its rows note since when the file's integrations are as they are; the
-    /// settings stay in the file.
+    /// A scope that a provisioning file names. Its rows keep the times of the file's integrations. The settings stay in
+    /// the file.
     File(FileKey),
 }
 
@@ -83,8 +84,8 @@ impl Configuration {
         Self { active: true, inherits: true, ..Self::default() }
     }
 
-    /// The same, switched off. If it inherited a default, an inactive configuration remains, so that the default does not
-    /// apply.
+    /// This configuration, switched off. If it inherited a default, an inactive configuration remains, so that the
+    /// default does not apply.
     #[must_use]
     pub fn switched_off(&self) -> Self {
         let own = if self.inherits { Self::default() } else { self.clone() };
@@ -111,16 +112,16 @@ pub struct StoredIntegration {
 pub struct MadeFrom {
     /// The revision of the integration; `None`: there is none yet.
     pub revision: Option<i64>,
-    /// For an integration that must not be active beside certain others.
+    /// Set for an integration that must not be active beside certain others.
     pub rivals: Option<Rivals>,
 }
 
-/// The integrations of the same owner beside which another one must not be active.
+/// The integrations of the same owner beside which the changed one must not be active.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rivals {
     pub slugs: Vec<&'static str>,
-    /// The registry's revision at which they were looked at. One that was set active later makes the change outdated, so
-    /// that of two that are set at the same time, also by two nodes, one is refused.
+    /// The registry's revision at which the rivals were read. If one was activated later, the change is outdated. So if
+    /// two rivals are activated at the same time, even by two nodes, one is refused.
     pub seen: i64,
 }
 
@@ -131,7 +132,7 @@ impl From<Option<i64>> for MadeFrom {
 }
 
 impl MadeFrom {
-    /// The rivals' slugs and the revision at which they were looked at, for a statement.
+    /// The rivals' slugs and the revision at which they were read, for a statement.
     pub(super) fn rivals(&self) -> (&[&'static str], i64) {
         self.rivals.as_ref().map_or((&[], 0), |rivals| (&rivals.slugs, rivals.seen))
     }
@@ -168,8 +169,8 @@ impl Visibility {
 /// A project of the forge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredProject {
-    /// The forge's number. Negative where it is not known yet: the number is then provisional, and what belongs to it is
-    /// moved when the forge's becomes known.
+    /// The forge's number. A negative number is provisional: the forge's number is unknown, and the project's
+    /// configuration is moved when it becomes known.
     pub id: i64,
     /// Its full path; `None` where it is not known yet, or another project has it now.
     pub path: Option<String>,
@@ -306,7 +307,7 @@ pub struct StoredToken {
 }
 
 impl StoredToken {
-    /// Whether it is neither revoked nor expired.
+    /// Whether the token is neither revoked nor expired.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none_or(|at| at > now) && self.expires_at.is_none_or(|at| at > now)
     }
@@ -413,7 +414,7 @@ pub struct AuditLine {
     pub fields: Vec<String>,
 }
 
-/// What changed after some revision: the rows as they are now.
+/// The rows that changed after some revision, in their current state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// The newest revision; the caller's own if nothing changed.
@@ -425,17 +426,17 @@ pub struct Changes {
     pub mutes: Vec<Mute>,
 }
 
-/// What people configured.
+/// The configuration by people.
 #[async_trait]
 pub trait Registry: Send + Sync {
-    /// What changed after this revision, as one consistent snapshot; everything, after 0. If the revision is newer than the
-    /// store's (because the store was restored to an older state), everything is returned too.
+    /// The changes after this revision, as one consistent snapshot. After 0, all rows are returned. If the revision is
+    /// newer than the store's (because the store was restored to an older state), everything is returned too.
     async fn changes(&self, after: i64) -> Result<Changes>;
 
     /// The integration of this owner, as it is at this moment.
     async fn integration(&self, owner: ScopeKey, slug: &str) -> Result<Option<StoredIntegration>>;
 
-    /// Sets an integration, if what the change was made from is still so.
+    /// Sets an integration, if the state that the change was made from is still current.
     async fn put_integration(
         &self,
         owner: ScopeKey,
@@ -481,17 +482,17 @@ pub trait Registry: Send + Sync {
     /// All tokens, oldest first, including revoked ones.
     async fn tokens(&self) -> Result<Vec<StoredToken>>;
 
-    /// Notes that a session of the page, by the digest of its cookie, was ended before its time. Sessions that have ended by
-    /// themselves are forgotten.
+    /// Notes that a session of the page, identified by the digest of its cookie, was ended early. Expired sessions are
+    /// forgotten.
     async fn end_session(&self, digest: [u8; 32], ends: Timestamp, now: Timestamp) -> Result<()>;
 
-    /// Whether a session was ended before its time.
+    /// Whether a session was ended early.
     async fn session_ended(&self, digest: [u8; 32]) -> Result<bool>;
 
     /// Mutes a channel, or ends a mute (with a time in the past). The given revision is ignored.
     async fn mute(&self, mute: Mute, audit: AuditEntry) -> Result<()>;
 
-    /// Writes a line of the audit log, of a deed that changes nothing here.
+    /// Writes a line of the audit log for an action that changes nothing in the registry.
     async fn note(&self, audit: AuditEntry) -> Result<()>;
 
     /// The audit log, newest first, after (below) line `before`.

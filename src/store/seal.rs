@@ -98,7 +98,7 @@ impl SealingKey {
         Ok([&nonce[..], &closed].concat())
     }
 
-    /// Decrypts what [`seal_for`](Self::seal_for) encrypted for the same use; `None` for anything else.
+    /// Decrypts bytes that [`seal_for`](Self::seal_for) encrypted for the same use; `None` for other bytes.
     pub fn open_for(&self, purpose: &str, sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, closed) = sealed.split_first_chunk::<NONCE_LEN>()?;
         let mut closed = closed.to_vec();
@@ -108,7 +108,7 @@ impl SealingKey {
         Some(opened.to_vec())
     }
 
-    /// A key of its own for each use, so that what is sealed for one use does not wear out the key of the rows.
+    /// A derived key for each use, so that other uses do not count towards the limit of encryptions with the rows' key.
     fn for_purpose(&self, purpose: &str) -> Self {
         let digest = Sha256::new().chain_update(self.bytes).chain_update(b"\0").chain_update(purpose);
         Self::new(digest.finalize().into())

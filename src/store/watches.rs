@@ -1,8 +1,7 @@
-//! What is asked for after events: the outcome of builds, and whether services can be reached. See
-//! `pipeline::status_poller`.
+//! Watches: the outcomes of builds and the health of services are polled after events. See `pipeline::status_poller`.
 //!
-//! A watch waits in the store until it is due. A claim puts it off for a while, so that no other node asks meanwhile, and
-//! so that it is due again if the node that claimed it ends.
+//! A watch waits in the store until it is due. A claim postpones the watch, so that no other node asks meanwhile, and
+//! so that the watch is due again if the claiming node ends.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,10 +13,10 @@ use crate::digest::Digest;
 use crate::event::Event;
 use crate::integration::IntegrationId;
 
-/// What is asked.
+/// What is polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WatchKind {
-    /// What became of a build.
+    /// The outcome of a build.
     Build,
     /// Whether the service can be reached. There is one such watch for an integration, without commit and ref.
     Probe,
@@ -39,8 +38,7 @@ impl WatchKind {
     }
 }
 
-/// A build to be watched, which is the build of one integration for one commit on one branch or tag; or a service to be
-/// probed.
+/// A build to be watched, identified by integration, commit and branch or tag; or a service to be probed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewWatch {
     pub kind: WatchKind,
@@ -49,18 +47,19 @@ pub struct NewWatch {
     /// The project's full path.
     pub project: String,
     pub sha: String,
-    /// The branch or tag, without `refs/…/`; of a fork's merge request the hidden ref that it has in the project.
+    /// The branch, without `refs/heads/`; or the tag, as `refs/tags/…`; or, for a merge request from a fork, its
+    /// hidden ref in the project.
     pub ref_name: String,
     /// The event's `project` object as JSON: an announced result is an event of the same project.
     /// `pipeline::build_watch` adds the branch of a fork.
     pub project_json: Bytes,
     pub since: Timestamp,
-    /// When to ask first.
+    /// When to ask for the first time.
     pub due: Timestamp,
 }
 
 impl NewWatch {
-    /// What a watch is unique by, of a fixed length.
+    /// The unique key of a watch, with a fixed length.
     pub(super) fn key(&self) -> String {
         let parts = [&*self.integration.0, self.sha.as_str(), self.ref_name.as_str()];
         Digest::of(parts.map(str::as_bytes)).hex(16)
@@ -81,12 +80,19 @@ pub struct Watch {
     pub since: Timestamp,
     /// How often the service was asked.
     pub polls: u32,
-    /// What the service said last.
+    /// The service's last answer.
     pub seen: Option<CommitStatus>,
     /// Why the last question was not answered, or why the watch ended without a final state. Empty otherwise.
     pub note: String,
     pub checked_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
+}
+
+impl Watch {
+    /// The name of the branch or tag, or the hidden ref.
+    pub fn short_ref(&self) -> &str {
+        self.ref_name.strip_prefix("refs/tags/").unwrap_or(&self.ref_name)
+    }
 }
 
 /// Watches that a claim got.
@@ -97,12 +103,12 @@ pub struct ClaimedWatches {
     pub next: Option<Timestamp>,
 }
 
-/// What became of a question.
+/// The result of a question.
 #[derive(Clone, Debug)]
 pub struct SettledWatch {
     pub number: i64,
     pub polls: u32,
-    /// `None` where the service did not answer: what it said last stays.
+    /// `None` where the service did not answer: its last answer stays.
     pub seen: Option<CommitStatus>,
     pub note: String,
     pub at: Timestamp,
@@ -110,18 +116,14 @@ pub struct SettledWatch {
     pub again: Option<Timestamp>,
     /// The event that tells people of the result. It is put in the inbox in the same commit.
     pub announce: Option<Event>,
-    /// Holds that begin with this, or are prolonged.
+    /// Holds that begin or get longer with this result.
     pub begin: Vec<Hold>,
 }
 
-/// What is asked for after events, and what the answers were.
+/// The watches and their answers.
 #[async_trait]
 pub trait Watches: Send + Sync {
-    /// Begins to watch builds. A build that is watched already stays as it is. One whose watch has ended was triggered
-    /// again: it is watched anew.
-    async fn watch(&self, watches: Vec<NewWatch>) -> Result<()>;
-
-    /// Watches that are due, the most urgent first, which are put off until `hidden_until`.
+    /// Claims due watches, the most urgent first, and postpones them until `hidden_until`.
     async fn claim_watches(
         &self,
         now: Timestamp,
@@ -129,27 +131,26 @@ pub trait Watches: Send + Sync {
         limit: usize,
     ) -> Result<ClaimedWatches>;
 
-    /// Writes what became of a question. A watch that has ended meanwhile stays as it is, and nothing is announced. Returns
-    /// whether an event was put in the inbox.
+    /// Writes the result of a question. A watch that has ended meanwhile is not changed, and nothing is announced.
+    /// Returns whether an event was put in the inbox.
     async fn settle_watch(&self, settled: SettledWatch) -> Result<bool>;
 
-    /// What is known of a commit's builds, the oldest first.
+    /// The known builds of a commit, the oldest first.
     async fn commit_statuses(&self, project_id: i64, sha: &str) -> Result<Vec<Watch>>;
 
-    /// How the build that ended last before this one went, of the same integration and ref, of those that passed or
-    /// failed; `None` where none is known any more.
+    /// The result of the previous build of the same integration and ref that passed or failed; `None` where none is
+    /// known any more.
     async fn outcome_before(&self, watch: &Watch) -> Result<Option<BuildState>>;
 
-    /// Writes what a service answered that was asked whether it can be reached. An older answer than the last one changes
-    /// nothing.
+    /// Writes the answer to a probe. An answer that is older than the last one changes nothing.
     async fn note_health(&self, health: NewHealth) -> Result<()>;
 
-    /// What is known of these integrations' services, in any order.
+    /// The known health of these integrations' services, in any order.
     async fn health(&self, integrations: &[IntegrationId]) -> Result<Vec<HealthRecord>>;
 }
 
 /// A state as it was written.
 pub(super) fn seen(state: Option<&str>, page: Option<String>) -> Option<CommitStatus> {
-    // A later version may know more states; what is unknown was not seen.
+    // A later version may have more states. An unknown state is read as not seen.
     Some(CommitStatus { state: BuildState::of_name(state?)?, page })
 }

@@ -18,8 +18,9 @@ pub struct Config {
     /// timeout: a request that times out while connecting was certainly not sent, one that times out later may have been.
     #[serde(with = "friendly")]
     pub connect_timeout: Duration,
-    /// How long an unused connection is kept open. It is below the 60 s after which common load balancers close theirs: of
-    /// a request on a connection that is just being closed it is not known whether it was received.
+    /// How long an unused connection is kept open. It is below the 60 s after which common load balancers close
+    /// connections. If a connection is being closed while a request is sent, it is unknown whether the request was
+    /// received.
     #[serde(with = "friendly")]
     pub idle_timeout: Duration,
     /// The number of unused connections that are kept open to one host. The setting's 0 is replaced by the number of attempts

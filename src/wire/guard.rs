@@ -58,7 +58,7 @@ impl Guard {
         Self(Arc::new(Inner { allow: allow.clone(), allow_tcp, proxies: proxies.clone() }))
     }
 
-    /// Those of a host's addresses that may be called over bare TCP.
+    /// The addresses of a host that may be called over bare TCP.
     pub(super) fn filter_tcp(
         &self,
         host: &str,
@@ -150,7 +150,7 @@ impl Guard {
         if is_allowed(ip) || inner.is_some_and(is_allowed) { Ok(()) } else { Err(kind) }
     }
 
-    /// Those of a name's addresses that may be called.
+    /// The addresses of a name that may be called.
     fn filter(&self, name: &str, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Forbidden> {
         if self.0.proxies.iter().any(|proxy| *proxy == bare(name)) {
             return Ok(addresses);

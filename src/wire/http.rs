@@ -40,7 +40,8 @@ pub enum WireError {
 pub struct Wire {
     /// Sends requests to receivers that integrations name, where the guard allows them.
     client: reqwest::Client,
-    /// The same for requests that switch off the verification of certificates. It is built for the first such request.
+    /// The client for requests that switch off the verification of certificates. It is built for the first such
+    /// request.
     unverified: Arc<OnceLock<reqwest::Client>>,
     /// Sends requests to receivers that the operator names in the configuration. The guard does not apply to them.
     operators: reqwest::Client,
@@ -192,9 +193,11 @@ impl Transport for Wire {
     async fn send(&self, request: &Request) -> Result<Response, SendError> {
         match request {
             Request::Http(request) => self.send_http(request).await.map(Response::Http),
-            Request::Smtp(mail) => self.relay.send(mail).await.map(Response::Smtp),
+            // A session with a relay has far more state than a request over HTTP, which would have to move with it.
+            Request::Smtp(mail) => Box::pin(self.relay.send(mail)).await.map(Response::Smtp),
             Request::Tcp(request) => {
-                tcp::send(&self.guard, self.connect_timeout, request).await.map(|()| Response::Written)
+                let sent = Box::pin(tcp::send(&self.guard, self.connect_timeout, request));
+                sent.await.map(|()| Response::Written)
             }
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! Each [`Bucket`] has a rate limiter of its own, found by the bucket's key. The algorithm is GCRA: at most a burst at
 //! once, then one call per period (`every`). An attempt is admitted when all of its buckets admit it, and only then takes
-//! tokens from them. The limiters are kept in memory only. What another process sent last is not known, so its buckets
-//! start empty: after a restart ([`Pace::used_up_before`]), and where this node takes over a share from another
+//! tokens from them. The limiters are kept in memory only. The last messages of another process are unknown, so its
+//! buckets start empty: after a restart ([`Pace::used_up_before`]), and when this node takes over a share from another
 //! ([`Pace::used_up`]).
 
 use std::collections::HashMap;
@@ -112,7 +112,7 @@ impl<C: Clock + Clone> Pace<C> {
         shares.insert(share.to_owned(), UsedUp { at: now, ago: Duration::ZERO });
     }
 
-    /// Applies other settings. What was taken under the former ones is forgotten.
+    /// Applies other settings. Tokens that were taken under the former settings are forgotten.
     pub fn configure(&self, config: Config) {
         let mut limiters = self.lock();
         limiters.config = config;
@@ -209,7 +209,7 @@ impl<C: Clock + Clone> Limiters<C> {
     }
 }
 
-/// No bucket takes longer to fill. One that did would start with more than nothing after a takeover.
+/// The longest time that a bucket takes to fill. A slower bucket would not start empty after a takeover.
 const LONGEST_BURST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A moment at which another process may have used up buckets.

@@ -1,6 +1,6 @@
-//! A cache of responses, for requests that several deliveries make alike: a push is mailed to hundreds of people, and
-//! each of those mails shows the same diff. [`ResponseCache`] holds responses, and lets the same requests that are made at
-//! the same time become one. Requests with different headers are different: what a token may see is not shown to another.
+//! A cache of responses, for equal requests of several deliveries: a push is mailed to hundreds of people, and each
+//! mail shows the same diff. [`ResponseCache`] keeps responses, and merges equal requests that are made at the same
+//! time. Requests with different headers are different, so that an answer for one token is not shown to another.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -20,7 +20,7 @@ const MOST: usize = 64;
 /// A request in flight, and its outcome for the tasks that wait for the same.
 pub(super) type InFlight = tokio::sync::Mutex<Option<Result<HttpResponse, SendError>>>;
 
-/// What makes two requests the same. Only requests without a body are cached.
+/// The key by which requests are equal. Only requests without a body are cached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Key {
     url: Url,

@@ -21,7 +21,7 @@ use forgebell::settings::{Secret, Value};
 use forgebell::store::postgres::Postgres;
 use forgebell::store::seal::{self, Keyring, SealingKey};
 use forgebell::store::{
-    Dispatched, HoldCause, Lane, Lease, NewDelivery, NodeId, Origin, Outbox as _, Registry, State,
+    Dispatched, HoldCause, Lane, Lease, NewDelivery, NodeId, Origin, Outbox as _, Registry, Remembered, State,
 };
 use serde_json::json;
 
@@ -277,8 +277,12 @@ async fn rows_whose_claim_was_not_answered_are_claimed_again() {
         lease: Some(lease),
     };
     let origin = Origin::Broker { digest: None, redelivered: false };
-    let dispatched =
-        Dispatched { event: Arc::new(event), origin, deliveries: vec![delivery], seen: None, log: None };
+    let dispatched = Dispatched {
+        event: Arc::new(event),
+        origin,
+        deliveries: vec![delivery],
+        remembered: Remembered::default(),
+    };
     let written = store.enqueue(vec![dispatched], now).await.expect("it is written");
     assert!(written[0][0].as_ref().is_some_and(|delivery| delivery.leased));
     hook.wait_for(2).await;
@@ -409,7 +413,7 @@ impl Quiet {
     async fn write(&self, event: Arc<Event>, deliveries: Vec<NewDelivery>) {
         assert!(!deliveries.is_empty(), "the event has a delivery");
         let origin = Origin::Broker { digest: None, redelivered: false };
-        let dispatched = Dispatched { event, origin, deliveries, seen: None, log: None };
+        let dispatched = Dispatched { event, origin, deliveries, remembered: Remembered::default() };
         self.store.enqueue(vec![dispatched], forgebell::daemon::now()).await.expect("it is written");
     }
 

@@ -80,7 +80,7 @@ fn read_one(body: &Map<String, Json>, alert: &Json) -> Result<ReportedAlert, &'s
         service: text(labels.get("service"), NAME),
         monitoring_tool: "Prometheus".to_owned(),
         hosts: hosts(labels.get("instance")),
-        // As in GitLab: the same rule may fire for several series at once, and then is one alert.
+        // As in GitLab, a rule that fires for several series at once is one alert.
         fingerprint: Some(fingerprint(&began, &whole_title, &query(generator))),
     })
 }

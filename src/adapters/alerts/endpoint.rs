@@ -1,9 +1,9 @@
 //! The project's address for alerts of any monitoring system
 //! (<https://docs.gitlab.com/operations/incident_management/integrations/>).
 //!
-//! It has no settings: what admits a request is a token that `PUT` makes, or `forgebell token create --alerts`. A body that
-//! has all the keys of Alertmanager's webhook is read like one, as in GitLab. So Grafana's, which has them too, is
-//! understood.
+//! The adapter has no settings. A request needs a token, which `PUT` or `forgebell token create --alerts` makes. A body
+//! with all keys of Alertmanager's webhook is read like one, as in GitLab. So Grafana's body, which has these keys, is
+//! understood too.
 
 use super::reading::object;
 use super::{alertmanager, generic};

@@ -1,8 +1,8 @@
 //! Tokens for services behind Google's Identity-Aware Proxy (IAP)
 //! (<https://cloud.google.com/iap/docs/authentication-howto>, RFC 7523).
 //!
-//! A service account signs a request ([`assertion`]) and gets an identity token for it, which the proxy accepts. Where the
-//! request is sent is the operator's setting alone: the addresses in the account's JSON (`token_uri`,
+//! A service account signs a request ([`assertion`]) and gets an identity token for it, which the proxy accepts. Only
+//! the operator's setting decides where the request is sent: the addresses in the account's JSON (`token_uri`,
 //! `token_credential_uri`) are not read.
 
 use base64::Engine as _;

@@ -29,7 +29,7 @@ use crate::settings::{FieldError, InternalUrl, Secret};
 pub const SLUG: &str = "prometheus";
 /// Our choice.
 const PER_SERVER: (u32, u32) = (5, 10);
-/// Prometheus itself ends a query after two minutes by default. This one takes no time.
+/// The limit is below Prometheus' own limit of two minutes, because this query needs hardly any time.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The proxy marks what it answers itself.
 const FROM_IAP: &str = "x-goog-iap-generated-response";

@@ -8,6 +8,7 @@ use url::Url;
 use crate::adapters::contract::{InboundRequest, Severity};
 use crate::call::Failure;
 use crate::event::parse_time;
+use crate::event::size::has_too_many_values;
 
 /// The most alerts of one report that are read; GitLab's limit.
 pub(super) const MOST: usize = 100;
@@ -23,6 +24,10 @@ const HOSTS: usize = 20;
 /// The body as a JSON object.
 pub(super) fn object(request: &InboundRequest) -> Result<Map<String, Json>, Failure> {
     let rejected = |why: &str| Failure::Rejected(why.to_owned());
+    // The parsed tree of many small values is far larger than their text, and whoever sent it is not known yet.
+    if has_too_many_values(&request.body) {
+        return Err(rejected("the body has too many values"));
+    }
     match serde_json::from_slice(&request.body) {
         Ok(Json::Object(body)) => Ok(body),
         Ok(_) => Err(rejected("the body is JSON, but not an object")),
@@ -47,7 +52,7 @@ pub(super) fn text(value: Option<&Json>, at_most: usize) -> String {
     }
 }
 
-/// The first of these that is not blank.
+/// The first value that is not blank.
 pub(super) fn first<'a>(values: impl IntoIterator<Item = Option<&'a Json>>, at_most: usize) -> String {
     let texts = values.into_iter().map(|value| text(value, at_most));
     texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
@@ -117,6 +122,13 @@ mod tests {
             assert_eq!(severity(none.as_ref()), Severity::Critical, "{none:?}");
         }
         assert_eq!(severity(Some(&json!(" warning "))), Severity::Low);
+    }
+
+    #[test]
+    fn a_body_of_very_many_values_is_refused_before_it_is_parsed() {
+        let body = format!("{{\"a\":[{}]}}", vec!["{}"; 60_000].join(","));
+        let request = InboundRequest { body: body.into(), ..InboundRequest::default() };
+        assert_eq!(object(&request), Err(Failure::Rejected("the body has too many values".to_owned())));
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! Addresses of build servers: paths below a base address, and logins in an address.
 //!
-//! `wire` turns the user and password of an address into Basic authorisation and takes them out of the address. So a
-//! login is put into the address here, in which [`redact`](crate::adapters) finds it too.
+//! `wire` turns the user and password of an address into Basic authorisation and takes them out of the address. So this
+//! module puts a login into the address, where [`redact`](crate::adapters) finds it too.
 
 use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::settings::{FieldError, Secret};
 
-/// The address of these path segments below a base address. The base's path, query and login stay, its fragment goes. A
-/// segment may contain any character: what a path can't contain is encoded.
+/// The address of these path segments below a base address. The base's path, query and login are kept; its fragment is
+/// dropped. A segment may contain any character: characters that a path can't contain are encoded.
 pub(super) fn below<'a>(base: &Url, segments: impl IntoIterator<Item = &'a str>) -> Url {
     let mut url = base.clone();
     url.set_fragment(None);
@@ -20,7 +20,7 @@ pub(super) fn below<'a>(base: &Url, segments: impl IntoIterator<Item = &'a str>)
 }
 
 /// The segments of a path that a person wrote: `FOLDER/My Job`, or `FOLDER/My%20Job`, as it stands in a browser's address.
-/// Both mean the same. A percent sign that begins no code is one itself.
+/// Both mean the same. A percent sign that begins no code is an ordinary character.
 pub(super) fn segments(path: &str) -> Vec<String> {
     let parts = path.trim().split('/').map(str::trim).filter(|part| !part.is_empty());
     parts.map(|part| percent_decode_str(part).decode_utf8_lossy().into_owned()).collect()
@@ -31,7 +31,7 @@ pub(super) fn is_dots(segment: &str) -> bool {
     matches!(segment, "." | "..")
 }
 
-/// The same address with this login. Without a user name, the address keeps its own.
+/// The address with this login. Without a user name, the address keeps its own login.
 pub(super) fn with_login(mut url: Url, username: Option<&str>, password: Option<&Secret>) -> Url {
     if let Some(username) = username.map(str::trim).filter(|name| !name.is_empty()) {
         // An http address takes both.

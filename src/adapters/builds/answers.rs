@@ -1,14 +1,19 @@
-//! What a build server's answer means.
+//! The meaning of a build server's answers.
 //!
 //! A build that was started can't be taken back, so a server error that may have come after the start is an attempt that
-//! may have been taken. Only a 503, a 429 and their like say that nothing was started.
+//! may have been taken. Only statuses such as 503 and 429 say that nothing was started.
 
-use crate::call::{Answer, Failure, HttpResponse, Sent, by_status, describe};
+use std::time::Duration;
+
+use url::Url;
+
+use crate::call::{Answer, Bucket, Failure, HttpResponse, Pace, Sent, by_status, describe};
+use crate::settings::Secret;
 
 /// Reads the answer to a request that starts a build, where nothing in it is the service's own code.
 pub(super) fn of_trigger(response: &HttpResponse) -> Answer<Sent> {
     match by_status(response) {
-        Answer::Failed(Failure::Unavailable { wait, why, .. }) if may_have_started(response.status) => {
+        Answer::Failed(Failure::Unavailable { wait, why, .. }) if may_have_started(response) => {
             let why = format!("{why}; a build may have been started, so none is asked for again");
             Answer::Failed(Failure::Unavailable { maybe_taken: true, wait, why })
         }
@@ -16,16 +21,47 @@ pub(super) fn of_trigger(response: &HttpResponse) -> Answer<Sent> {
     }
 }
 
-/// Whether the answer may come after the start of a build: a server error, or 303, which says that the request was carried
-/// out and shows its result elsewhere. Not so the errors of which the request got no further: not implemented, unavailable,
-/// a network that wants a login.
-const fn may_have_started(status: u16) -> bool {
-    matches!(status, 303 | 500..=599) && !matches!(status, 501 | 503 | 511)
+/// Whether the answer may come after the start of a build: a server error, or a redirect to the page of the build. Not so
+/// the errors of requests that got no further (not implemented, unavailable, a network that wants a login), and redirects of
+/// whole addresses (301, 307, 308) or to a login.
+fn may_have_started(response: &HttpResponse) -> bool {
+    match response.status {
+        302 | 303 => !leads_to_login(response.header("location").unwrap_or_default()),
+        501 | 503 | 511 => false,
+        status => (500..=599).contains(&status),
+    }
+}
+
+fn leads_to_login(location: &str) -> bool {
+    let location = location.to_ascii_lowercase();
+    ["login", "log-in", "log_in", "signin", "sign-in", "sign_in", "sso", "oauth", "saml"]
+        .iter()
+        .any(|word| location.contains(word))
 }
 
 /// The service's own word that the settings are wrong.
 pub(super) fn misconfigured(response: &HttpResponse) -> Answer<Sent> {
     Answer::Failed(Failure::Misconfigured(describe(response)))
+}
+
+/// The service's own word that it does not take the login. The destination of such an adapter has the login in its key.
+pub(super) fn login_refused(response: &HttpResponse) -> Failure {
+    Failure::LoginRefused(describe(response))
+}
+
+/// The limit of a server, and the destination that holds what is sent with one login. A service may lock a user out after a
+/// few refused logins, so the other projects that use the same login must wait too.
+pub(super) fn paced_by_login(
+    names: (&'static str, &'static str),
+    server: &Url,
+    (user, password): (Option<&str>, Option<&Secret>),
+    (count, burst): (u32, u32),
+) -> Pace {
+    let server = server.origin().ascii_serialization();
+    let bucket = |name, parts: &[&str]| Bucket::new(name, parts, count, Duration::from_secs(1), burst);
+    let password = password.map(Secret::expose).unwrap_or_default();
+    let login = bucket(names.0, &[&server, user.unwrap_or_default(), password]);
+    Pace::of(login).and(bucket(names.1, &[&server]))
 }
 
 /// The service's own word that it does not take this event.
@@ -38,7 +74,7 @@ pub(super) fn with_wait_of<T>(header: &str, response: &HttpResponse, answer: Ans
     let seconds = response.header(header).and_then(|seconds| seconds.trim().parse().ok());
     match (answer, seconds) {
         (Answer::Failed(Failure::Throttled { wait: None, why, shared }), Some(seconds)) => {
-            let wait = Some(std::time::Duration::from_secs(seconds));
+            let wait = Some(Duration::from_secs(seconds));
             Answer::Failed(Failure::Throttled { wait, why, shared })
         }
         (answer, _) => answer,

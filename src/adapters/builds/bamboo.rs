@@ -18,7 +18,7 @@ use crate::adapters::contract::{
 #[cfg(test)]
 use crate::adapters::tests::{Contract, Expected};
 use crate::call::{
-    Answer, Bucket, BuildState, Call, CommitStatus, Failure, HttpRequest, HttpResponse, Method, Pace, Sent,
+    Answer, BuildState, Call, CommitStatus, Failure, HttpRequest, HttpResponse, Method, Pace, Sent,
 };
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
@@ -106,6 +106,12 @@ impl Deliver for Bamboo {
                 outcome: "misconfigured",
             },
             Expected {
+                status: 401,
+                headers: &[("x-seraph-loginreason", "AUTHENTICATION_DENIED")],
+                body: "<html>",
+                outcome: "operator_error",
+            },
+            Expected {
                 status: 403,
                 headers: &[("content-type", "application/xml")],
                 body: "<errors><error>builder has no permission to build this plan</error></errors>",
@@ -120,6 +126,18 @@ impl Deliver for Bamboo {
                 body: "",
                 outcome: "unavailable, perhaps taken",
             },
+            Expected {
+                status: 302,
+                headers: &[("location", "/browse/PROJECT-PLAN-12")],
+                body: "",
+                outcome: "unavailable, perhaps taken",
+            },
+            Expected {
+                status: 303,
+                headers: &[("location", "/userlogin.action?os_destination=x")],
+                body: "",
+                outcome: "unavailable",
+            },
             Expected { status: 500, headers: &[], body: "", outcome: "unavailable, perhaps taken" },
             Expected { status: 502, headers: &[], body: "", outcome: "unavailable, perhaps taken" },
             Expected { status: 503, headers: &[], body: "", outcome: "unavailable" },
@@ -133,9 +151,8 @@ impl Deliver for Bamboo {
     }
 
     fn pace(settings: &Settings, _target: &str) -> Pace {
-        let (count, burst) = PER_SERVER;
-        let server = settings.bamboo_url.0.origin().ascii_serialization();
-        Pace::of(Bucket::new("bamboo server", &[&server], count, Duration::from_secs(1), burst))
+        let login = (settings.username.as_deref(), settings.password.as_ref());
+        answers::paced_by_login(("bamboo login", "bamboo server"), &settings.bamboo_url.0, login, PER_SERVER)
     }
 
     fn call(settings: &Settings, _note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
@@ -161,12 +178,20 @@ fn read(response: &HttpResponse) -> Answer<Sent> {
         let why = format!("answered {}: {error}", response.status);
         return Answer::Failed(Failure::Misconfigured(why));
     }
-    // Atlassian's own word that a login failed.
-    let failed_login = response.header("x-seraph-loginreason").is_some_and(|reason| reason != "OK");
-    if matches!(response.status, 401 | 403) && failed_login {
-        return answers::misconfigured(response);
+    login_refused(response).map_or_else(|| answers::of_trigger(response), Answer::Failed)
+}
+
+/// Atlassian's own word that a login failed.
+fn login_refused(response: &HttpResponse) -> Option<Failure> {
+    let reason = response.header("x-seraph-loginreason").filter(|reason| *reason != "OK")?;
+    if !matches!(response.status, 401 | 403) {
+        return None;
     }
-    answers::of_trigger(response)
+    if !reason.contains("AUTHENTICATION_DENIED") {
+        return Some(answers::login_refused(response));
+    }
+    let why = "Bamboo takes no login of this user until a person has logged in with a browser and answered its CAPTCHA";
+    Some(Failure::OperatorError(why.to_owned()))
 }
 
 /// The words of `<error>`.
@@ -176,7 +201,7 @@ fn error_in(xml: &str) -> Option<String> {
     Some(words.chars().filter(|c| !c.is_control()).take(200).collect())
 }
 
-/// The same address with the login, if there is one, and the request to use it.
+/// The address with the login, if there is one, and with the parameter that makes Bamboo use it.
 fn logged_in(url: url::Url, settings: &Settings) -> url::Url {
     if settings.username.is_none() {
         return url;
@@ -206,6 +231,9 @@ impl Status for Bamboo {
 fn read_status(response: &HttpResponse, browse: &url::Url, plan: &str) -> Answer<CommitStatus> {
     if response.status == 404 {
         return statuses::not_yet();
+    }
+    if let Some(failure) = login_refused(response) {
+        return Answer::Failed(failure);
     }
     let Some(json) = statuses::json(response) else { return statuses::not_understood(response) };
     let Some(results) = json.get("results") else { return statuses::not_understood(response) };

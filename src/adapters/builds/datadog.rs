@@ -16,7 +16,7 @@ use crate::adapters::tests::{Contract, Expected};
 use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status};
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
-use crate::settings::{FieldError, Secret, Url};
+use crate::settings::{FieldError, Secret, Site, Url};
 
 const DEFAULT_SITE: &str = "datadoghq.com";
 /// No rate is published for this intake; this value is our choice.
@@ -30,7 +30,7 @@ crate::settings! {
         /// The API key.
         pub api_key: Secret = "d41d8cd98f00b204e9800998ecf8427e",
         /// The site that the data goes to. Without `api_url` it is needed.
-        pub datadog_site: Option<String> = "datadoghq.eu" or "datadoghq.com",
+        pub datadog_site: Option<Site> = "datadoghq.eu" or "datadoghq.com",
         /// The whole address of the intake, instead of the site's.
         pub api_url: Option<Url> = "https://intake.example.com/api/v2/webhook",
         /// The name under which this forge's data is found.
@@ -179,7 +179,7 @@ impl Deliver for Datadog {
 
 /// The site without the `app.` of its pages.
 fn site(settings: &Settings) -> &str {
-    let site = settings.datadog_site.as_deref().map_or(DEFAULT_SITE, str::trim);
+    let site = settings.datadog_site.as_ref().map_or(DEFAULT_SITE, Site::as_str);
     site.strip_prefix("app.").unwrap_or(site)
 }
 

@@ -61,7 +61,7 @@ pub(super) fn request(
     request_named(note, url, header.value(note.event))
 }
 
-/// The same with this name of the event in the header `X-Gitlab-Event`.
+/// The request with this name of the event in the header `X-Gitlab-Event`.
 ///
 /// # Errors
 /// The event is larger than GitLab sends.
@@ -96,8 +96,8 @@ pub(in crate::adapters) fn whole(event: &Event) -> Result<Bytes, Failure> {
     Err(Failure::Rejected(why))
 }
 
-/// Names the webhook to its receiver: the same for all events to one address. Of a login and a query, which may have
-/// secrets, nothing is in it: a short one could be found by trying, and a new one makes no other webhook.
+/// An id of the webhook for its receiver. It is the same for all events to one address. It does not depend on a login
+/// or query, which may be secret: a short secret could be guessed from the id, and a new secret is not another webhook.
 fn webhook_uuid(url: &Url) -> String {
     let address = &url[url::Position::BeforeHost..url::Position::AfterPath];
     let digest = Digest::of([b"webhook".as_slice(), url.scheme().as_bytes(), address.as_bytes()]).hex(16);

@@ -34,7 +34,7 @@ const PER_TOKEN: (u32, u32) = (1, 10);
 const PER_TOKEN_HOURLY: (u32, u32) = (250, 250);
 /// The shortest wait where GitHub names none.
 const UNNAMED_WAIT: Duration = Duration::from_secs(60);
-/// What GitLab calls a pipeline that it runs for a pull request of another forge.
+/// GitLab's name for a pipeline that it runs for a pull request of another forge.
 const OF_EXTERNAL_PULL_REQUEST: &str = "external_pull_request_event";
 
 /// A header that every answer of GitHub has.
@@ -349,8 +349,8 @@ fn api(page: &url::Url) -> url::Url {
     api
 }
 
-/// The question to the forge whether this commit has a pipeline for an external pull request, whose status counts in place
-/// of this one's. Without the forge's API it is not asked.
+/// Asks the forge whether this commit has a pipeline for an external pull request. That pipeline's status counts
+/// instead of this one's. `None` if the forge's API is not configured.
 fn external_pipelines_request(note: &Notification<'_>) -> Option<HttpRequest> {
     let Payload::Pipeline(pipeline) = &note.event.payload else { return None };
     let ForgeConfig { api_url, token, .. } = &note.operator.forge;

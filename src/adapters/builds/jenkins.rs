@@ -1,7 +1,7 @@
 //! Jenkins with the plug-in for GitLab: events are forwarded to a job (<https://plugins.jenkins.io/gitlab-plugin/>).
 //!
-//! The plug-in selects by `X-Gitlab-Event` and does nothing, with status 200, where it does not know the name or the job
-//! has no trigger for it. Its own answers have no HTML.
+//! The plug-in selects by `X-Gitlab-Event`. If it does not know the name, or the job has no trigger for it, the plug-in
+//! does nothing and answers 200. Its own answers have no HTML.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::adapters::contract::{
 };
 #[cfg(test)]
 use crate::adapters::tests::{Contract, Expected};
-use crate::call::{Bucket, Call, CommitStatus, Failure, HttpRequest, Pace, Sent};
+use crate::call::{Answer, Call, CommitStatus, Failure, HttpRequest, HttpResponse, Pace, Sent};
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
 use crate::settings::{FieldError, InternalUrl, Secret};
@@ -92,7 +92,7 @@ impl Deliver for Jenkins {
         forwards: true,
         mentions: &[],
         answers: &[
-            // The same answer comes where the job has no trigger for the event: it can't be told apart.
+            // A job without a trigger for the event gives the same answer, so the two cases can't be distinguished.
             Expected { status: 200, headers: &[], body: "", outcome: "taken" },
             Expected {
                 status: 200,
@@ -149,9 +149,13 @@ impl Deliver for Jenkins {
     }
 
     fn pace(settings: &Settings, _target: &str) -> Pace {
-        let (count, burst) = PER_SERVER;
-        let server = settings.jenkins_url.0.origin().ascii_serialization();
-        Pace::of(Bucket::new("jenkins server", &[&server], count, Duration::from_secs(1), burst))
+        let login = (settings.username.as_deref(), settings.password.as_ref());
+        answers::paced_by_login(
+            ("jenkins login", "jenkins server"),
+            &settings.jenkins_url.0,
+            login,
+            PER_SERVER,
+        )
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
@@ -159,7 +163,10 @@ impl Deliver for Jenkins {
         let request = forward::request(note, url, EventHeader::Real)?;
         let request =
             HttpRequest { timeout: TIMEOUT, verify_tls: settings.enable_ssl_verification, ..request };
-        Ok(Call::http(request, |response| answers::of_jenkins(response, &SAYS)))
+        Ok(Call::http(request, |response| match refused_login(response) {
+            Some(failure) => Answer::Failed(failure),
+            None => answers::of_jenkins(response, &SAYS),
+        }))
     }
 }
 
@@ -184,8 +191,17 @@ impl Status for Jenkins {
             settings.password.as_ref(),
         );
         let question = statuses::question(url, settings.enable_ssl_verification);
-        Ok(Call::http(question, move |response| statuses::by_word_once_known(response, &page)))
+        Ok(Call::http(question, move |response| match refused_login(response) {
+            Some(failure) => Answer::Failed(failure),
+            None => statuses::by_word(response, &page),
+        }))
     }
+}
+
+/// Jenkins itself refuses the login. What the plug-in refuses is its token.
+fn refused_login(response: &HttpResponse) -> Option<Failure> {
+    let is_own = response.status == 401 && response.header("x-jenkins").is_some();
+    is_own.then(|| answers::login_refused(response))
 }
 
 #[cfg(test)]

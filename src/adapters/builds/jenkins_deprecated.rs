@@ -144,7 +144,7 @@ impl Status for JenkinsDeprecated {
     }
 }
 
-/// Where each branch has a job, the job has the project's name and the branch's.
+/// If each branch has its own job, the job's name is made of the project's and the branch's names.
 fn job_of_branch(page: &url::Url, commit: &BuiltCommit<'_>) -> url::Url {
     let name = commit.project.rsplit('/').next().unwrap_or_default();
     let job = format!("{name}_{}", commit.ref_name.replace('/', "_"));

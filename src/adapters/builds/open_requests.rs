@@ -3,8 +3,8 @@
 //! <https://gitlab.com/gitlab-org/gitlab>).
 //!
 //! An event does not say which merge requests are open, so the forge is asked, where the operator configured its API
-//! (<https://docs.gitlab.com/api/merge_requests/#list-project-merge-requests>). Where it can't tell, what events said
-//! counts (`pipeline::open_requests`). Where they said nothing, the build is started: two builds of one commit are
+//! (<https://docs.gitlab.com/api/merge_requests/#list-project-merge-requests>). If the forge can't tell, the states
+//! from events count (`pipeline::open_requests`). If there are none, the build is started: two builds of one commit are
 //! better than none.
 
 use serde::Deserialize;
@@ -20,7 +20,7 @@ pub(super) const MOST_CALLS: u32 = MOST_PAGES + 1;
 /// A page has 100 merge requests of a few kilobytes each. Some descriptions are longer.
 const LONGEST: usize = 4 * 1024 * 1024;
 
-/// This call, unless the forge knows an open merge request of the pushed branch.
+/// Makes this call, unless the forge knows an open merge request of the pushed branch.
 pub(super) fn unless_open(note: &Notification<'_>, start: Call<Sent>) -> Call<Sent> {
     match question(note) {
         Some((project, request)) => {
@@ -37,7 +37,7 @@ struct List {
     request: HttpRequest,
     project: i64,
     page: u32,
-    /// What events said.
+    /// The open merge request by events.
     known: Option<i64>,
     start: Call<Sent>,
 }
@@ -56,7 +56,7 @@ impl List {
         let is_whole = response.body.len() < LONGEST;
         let open: Option<Vec<Open>> = match response.status {
             200..=299 if is_whole => serde_json::from_slice(&response.body).ok(),
-            // It is too long to be read, or the token may not read the project.
+            // The answer is too long to be read, or the token may not read the project.
             200..=299 | 401 | 403 | 404 => None,
             _ => return by_status(response),
         };
@@ -113,7 +113,7 @@ pub fn starts_build(iid: Option<i64>) -> String {
     format!("the open merge request{iid} has this branch, and its own event starts the build")
 }
 
-/// What is read of a merge request.
+/// The fields of a merge request that are read.
 #[derive(Deserialize)]
 struct Open {
     iid: Option<i64>,
@@ -130,8 +130,8 @@ mod tests {
 
     type Given<'a> = (u16, &'a [(&'a str, &'a str)], String);
 
-    /// What follows from these answers of the forge in turn, where events said this: `build`, or why not. With the
-    /// queries that were asked.
+    /// The decision after these answers of the forge in turn, with this state from events: `build`, or why not. The
+    /// second value has the queries.
     fn decided(answers: &[Given<'_>], known: Option<i64>) -> (String, Vec<String>) {
         let mut operator = OperatorSettings::default();
         operator.forge.api_url = "https://forge.example.com/api/v4".to_owned();

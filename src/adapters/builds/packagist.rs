@@ -1,4 +1,4 @@
-//! Packagist: pushes make it read a PHP package anew (<https://packagist.org/about#how-to-update-packages>).
+//! Packagist: a push makes it read a PHP package again (<https://packagist.org/about#how-to-update-packages>).
 //!
 //! Packagist finds the package by the repository's addresses in the event, and answers 202. It queues one job for each
 //! package, so a repetition does no harm.
@@ -143,7 +143,7 @@ impl Deliver for Packagist {
     }
 }
 
-/// Only 202 is a success. Another 2xx is not Packagist's, or not of a version that is known here.
+/// Only 202 is a success. Another 2xx is not from Packagist, or from an unknown version of it.
 fn read(response: &HttpResponse) -> Answer<Sent> {
     let answer: Json = serde_json::from_slice(&response.body).unwrap_or_default();
     let says_no = answer["status"] == "error" && answer["message"].is_string();

@@ -1,4 +1,4 @@
-//! What the questions to build services share: the request, the words for states, and pages.
+//! Code that the questions to build services share: the request, the words for states, and pages.
 //!
 //! A page is shown to people and stored, so that it has no login and no token in it.
 
@@ -63,7 +63,7 @@ pub(super) fn not_yet() -> Answer<CommitStatus> {
     Answer::Done(CommitStatus { state: BuildState::Pending, page: None })
 }
 
-/// An answer that names no state. It is asked for again.
+/// The result for an answer without a state. The service is asked again.
 pub(super) fn not_understood(response: &HttpResponse) -> Answer<CommitStatus> {
     Answer::Failed(match response.status {
         status if response.body.len() >= LONGEST => {
@@ -80,8 +80,8 @@ pub(super) fn json(response: &HttpResponse) -> Option<Json> {
     (response.status == 200).then(|| serde_json::from_slice(&response.body).ok()).flatten()
 }
 
-/// The same as [`by_word`], of a service whose 404 is a build that it does not know yet. From others a 404 may as well
-/// be a wrong token's.
+/// As [`by_word`], for a service that answers 404 for a build that it does not know yet. From other services, a 404 may
+/// also mean a wrong token.
 pub(super) fn by_word_once_known(response: &HttpResponse, page: &Url) -> Answer<CommitStatus> {
     if response.status == 404 { not_yet() } else { by_word(response, page) }
 }
@@ -115,7 +115,7 @@ pub(super) mod tests {
         }
     }
 
-    /// What is made of an answer: the state and the page, or `not understood`.
+    /// The result of reading an answer: the state and the page, or `not understood`.
     pub fn made_of(slug: &str, settings: &[(&str, &str)], status: u16, body: &str) -> String {
         let at = jiff::Timestamp::UNIX_EPOCH;
         let response = HttpResponse { status, headers: Vec::new(), body: body.to_owned().into(), at };
@@ -169,7 +169,7 @@ pub(super) mod tests {
             // Without it, Drone is asked as of before 1.0.
             settings.retain(|(name, _)| *name != "status_token");
             let expected = match slug {
-                "buildkite" | "drone-ci" | "jenkins-deprecated" => "not understood",
+                "buildkite" | "drone-ci" | "jenkins" | "jenkins-deprecated" => "not understood",
                 _ => "pending",
             };
             assert_eq!(made_of(slug, &settings, 404, "<html>Not found"), expected, "{slug}");

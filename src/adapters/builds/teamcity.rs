@@ -18,8 +18,8 @@ use crate::adapters::contract::{
 #[cfg(test)]
 use crate::adapters::tests::{Contract, Expected, usual_status};
 use crate::call::{
-    Answer, Bucket, BuildState, Call, CommitStatus, Failure, HttpRequest, HttpResponse, Method, Pace, Sent,
-    is_page, unavailable,
+    Answer, BuildState, Call, CommitStatus, Failure, HttpRequest, HttpResponse, Method, Pace, Sent, is_page,
+    unavailable,
 };
 use crate::event::{Event, Payload, Trigger, Triggers};
 use crate::integration::Family;
@@ -168,9 +168,9 @@ impl Deliver for TeamCity {
     }
 
     fn pace(settings: &Settings, _target: &str) -> Pace {
-        let (count, burst) = PER_SERVER;
-        let server = settings.teamcity_url.0.origin().ascii_serialization();
-        Pace::of(Bucket::new("teamcity server", &[&server], count, Duration::from_secs(1), burst))
+        let login = (settings.username.as_deref(), settings.password.as_ref());
+        let names = ("teamcity login", "teamcity server");
+        answers::paced_by_login(names, &settings.teamcity_url.0, login, PER_SERVER)
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
@@ -201,9 +201,10 @@ impl Status for TeamCity {
 
     fn status(settings: &Settings, commit: &BuiltCommit<'_>) -> Result<Call<CommitStatus>, Failure> {
         let build_type = settings.build_type.trim().to_owned();
-        // Parentheses keep a name with commas together. Without `any`, TeamCity answers with builds that ended well or badly.
+        // Parentheses keep a name with commas together. Without `any`, TeamCity leaves out builds that run, were canceled or
+        // failed to start.
         let locator = format!(
-            "buildType:(id:({build_type})),branch:unspecified:any,revision:{},running:any,canceled:any",
+            "buildType:(id:({build_type})),branch:unspecified:any,revision:{},running:any,canceled:any,failedToStart:any",
             commit.sha
         );
         let url = below(&settings.teamcity_url.0, ["httpAuth", "app", "rest", "builds", &locator]);
@@ -218,6 +219,9 @@ impl Status for TeamCity {
 fn read_status(response: &HttpResponse, page: &url::Url, build_type: &str) -> Answer<CommitStatus> {
     if response.status == 404 {
         return statuses::not_yet();
+    }
+    if response.status == 401 && is_own_refusal(response, &response.text()) {
+        return Answer::Failed(answers::login_refused(response));
     }
     let Some(build) = statuses::json(response) else { return statuses::not_understood(response) };
     let (state, status) =
@@ -243,8 +247,8 @@ fn build(branch: &str, build_type: &str) -> String {
     format!(r#"<build branchName="{branch}"><buildType id="{build_type}"/></build>"#)
 }
 
-/// A text as an attribute's value in XML 1.0. Characters that XML has no way to write are left out; git allows none of
-/// them in a branch's name.
+/// A text as an attribute's value in XML 1.0. Characters that XML can't represent are left out; git allows none of them
+/// in a branch's name.
 fn attribute(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -270,7 +274,8 @@ fn read(response: &HttpResponse) -> Answer<Sent> {
         200..=299 if text.contains("<build ") || text.contains("\"buildTypeId\"") => Answer::Done(Sent),
         200..=299 => Answer::Failed(unavailable(response, !is_page(response))),
         400 | 404 if text.contains("No build type") => answers::misconfigured(response),
-        401 | 403 if is_own_refusal(response, &text) => answers::misconfigured(response),
+        401 if is_own_refusal(response, &text) => Answer::Failed(answers::login_refused(response)),
+        403 if is_own_refusal(response, &text) => answers::misconfigured(response),
         _ => answers::of_trigger(response),
     }
 }
@@ -312,7 +317,7 @@ mod tests {
         assert_eq!(
             request.url.as_str(),
             "https://ada:x@tc.example/ci/httpAuth/app/rest/builds/buildType:(id:(A_B)),branch:unspecified:any,\
-             revision:cafe,running:any,canceled:any"
+             revision:cafe,running:any,canceled:any,failedToStart:any"
         );
         let made = |status, body: &str| made_of("teamcity", &login, status, body);
         let page = "https://tc.example/ci/viewLog.html?buildId=71&buildTypeId=A_B";

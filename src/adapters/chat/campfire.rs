@@ -31,7 +31,7 @@ const TEXT: Limit = Limit::Chars(10_000);
 const PER_ACCOUNT: (u32, u32) = (5, 10);
 /// Rooms seldom get other names.
 const KEEP_ROOMS: Duration = Duration::from_secs(300);
-/// Of the names of rooms, an error shows this many.
+/// The most names of rooms that an error shows.
 const MOST_NAMES: usize = 10;
 
 crate::settings! {
@@ -203,8 +203,10 @@ fn text(message: &Message) -> String {
     let action = Text(action.to_vec()).plain_text().trim_end().to_owned();
     let project = message.project.full_name.as_str();
     let place = if project.is_empty() { String::new() } else { format!("[{project}] ") };
-    let compare =
-        message.summary.links().into_iter().map(|(_, url)| url).find(|url| url.contains("/compare/"));
+    // The branch's link may have the same words in it; it comes before the place.
+    let after = message.location_span.end.min(message.summary.0.len());
+    let links = Text(message.summary.0[after..].to_vec()).links();
+    let compare = links.into_iter().map(|(_, url)| url).find(|url| url.contains("/-/compare/"));
     let mut text = Text::new().plain(format!("{place}{action}."));
     if let Some(url) = compare {
         text = text.plain(" ").link("", url);
@@ -285,12 +287,12 @@ fn no_such_room(rooms: &[Json], wanted: &str) -> String {
     }
 }
 
-/// Errors that mean the same in both steps. They are texts without a form of their own, so that none of them proves more
-/// than its status. A redirect leads to the login page, or from http to https.
+/// Errors that mean the same in both steps. Their bodies are plain texts, so they prove no more than their status. A
+/// redirect leads to the login page, or from http to https.
 fn refused(response: &HttpResponse) -> Answer<Sent> {
     let wait = response.retry_after();
     match response.status {
-        // It is not the list of rooms, and nothing was spoken yet.
+        // The body is not the list of rooms. No message was sent yet.
         200..=299 => Answer::Failed(unavailable(response, false)),
         503 if wait.is_some() => {
             Answer::Failed(Failure::Throttled { wait, why: describe(response), shared: true })
@@ -302,7 +304,7 @@ fn refused(response: &HttpResponse) -> Answer<Sent> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::tests::{Played, errors, play, sample_buckets};
+    use crate::adapters::tests::{Played, changed_push, errors, play, sample_buckets};
 
     const ROOMS: (u16, &str) =
         (200, r#"{"rooms":[{"id":7,"name":"8"},{"id":8,"name":"Lobby"},{"id":9,"name":"Release Room"}]}"#);
@@ -333,6 +335,14 @@ mod tests {
         );
         assert!(text.contains("/-/compare/") && !text.contains('\n'), "{text}");
         assert_eq!(played.outcome, "taken");
+    }
+
+    #[test]
+    fn a_branch_called_compare_is_not_taken_for_the_comparison() {
+        let event = changed_push(|push| push["ref"] = serde_json::json!("refs/heads/x/-/compare/y"));
+        let message = crate::message::compose(&event).expect("a push has a message");
+        let text = text(&message);
+        assert!(!text.contains("/-/commits/") && text.contains("/-/compare/"), "{text}");
     }
 
     #[test]

@@ -99,7 +99,7 @@ impl Deliver for Flowdock {
                 body: r#"{"message":"Validation error","errors":{"title":["can't be blank"]}}"#,
                 outcome: "rejected",
             },
-            // Gateways answer in the same form, so that none of these is known to be the service's own.
+            // Gateways answer in the same form, so these answers may not come from the service.
             Expected { status: 401, headers: &[], body: r#"{"message":"x"}"#, outcome: "unavailable" },
             Expected { status: 403, headers: &[], body: r#"{"message":"x"}"#, outcome: "unavailable" },
             Expected {
@@ -115,7 +115,7 @@ impl Deliver for Flowdock {
         ..Contract::USUAL
     };
 
-    /// Of a push, a commit each, by its id.
+    /// The targets of a push: one for each commit, by its id.
     fn targets(_settings: &Settings, event: &Event, _channels: &[String]) -> Targets {
         let Some(push) = push(event) else { return Targets::own() };
         let commits = push.commits.as_slice();
@@ -183,7 +183,7 @@ fn address(settings: &Settings) -> url::Url {
 /// The activity for anything but a push, in a thread of what it is about.
 fn news(settings: &Settings, event: &Event, message: &Message) -> Json {
     let more = one_text(&Message { summary: Text::new(), ..message.clone() });
-    // It begins with the line break after the summary.
+    // The text begins with the line break after the summary.
     let more = Text(
         more.0
             .into_iter()
@@ -240,7 +240,7 @@ impl Thread {
         let name = format!("{} {}", push.ref_type().name(), push.short_ref());
         let title = |words: &str| Markup::Html.label(words, NAME);
         if push.full_ref.contains(PERMANENT) {
-            // GitLab chose a random id. This one is the same for all commits of the push, and for every attempt.
+            // GitLab uses a random id. This id is the same for all commits of the push, and for every attempt.
             let id = Digest::of([event.id.as_str().as_bytes()]).hex(16);
             return Self { id, title: title(&format!("{name} updated")) };
         }
@@ -259,7 +259,7 @@ fn title(commit: &Commit, is_test: bool, references: &References<'_>) -> String 
     Markup::Html.render_within(&title, TITLE)
 }
 
-/// The other lines of the commit's message, as they are.
+/// The other lines of the commit's message, unchanged.
 fn body(commit: &Commit) -> Option<String> {
     let (_, rest) = commit.message.trim().split_once('\n')?;
     let text = Text(vec![Span::CodeBlock(rest.trim_matches('\n').trim_end().to_owned())]);

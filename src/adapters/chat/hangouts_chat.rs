@@ -2,11 +2,11 @@
 //! for it is its old one, Hangouts Chat.
 //!
 //! A message is a text, in Chat's own markup or in Markdown
-//! (<https://developers.google.com/workspace/chat/format-messages>). All news of one subject goes to one thread, whose key we
-//! choose; a key belongs to the webhook that sets it
-//! (<https://developers.google.com/workspace/chat/api/reference/rest/v1/spaces.messages/create>). Only spaces with a name have
-//! threads; others show the messages one after the other. Every error is Google's own JSON, so an answer without it is not
-//! Google's.
+//! (<https://developers.google.com/workspace/chat/format-messages>). All messages about one subject go to one thread.
+//! Forgebell chooses the thread's key; a key belongs to the webhook that sets it
+//! (<https://developers.google.com/workspace/chat/api/reference/rest/v1/spaces.messages/create>). Only spaces with a
+//! name have threads; others show the messages one after the other. Every error is Google's own JSON, so an answer
+//! without it is not Google's.
 
 use std::time::Duration;
 
@@ -34,7 +34,8 @@ const PER_WEBHOOK: (u32, u32) = (1, 3);
 /// "60 writes per 60 seconds" in a space, counted over all apps and webhooks in it
 /// (<https://developers.google.com/workspace/chat/limits>). Other senders need some of it.
 const PER_SPACE: (u32, Duration, u32) = (60, Duration::from_secs(60), 3);
-/// A key may have 4,000 characters. Of a longer or strange name, the key is a digest.
+/// Google permits keys of 4,000 characters. A name with more characters than this constant, or with unusual ones, is
+/// replaced by a digest.
 const LONGEST_KEY: usize = 1000;
 /// A webhook that the service reports as unknown this often in a row was removed.
 const CONFIRMATIONS: u8 = 3;

@@ -24,7 +24,7 @@ use crate::message::{Body, Limit, Markup, Message, Text, description};
 use crate::settings::{FieldError, Secret, Url};
 
 const DEFAULT_SERVER: &str = "https://api.hipchat.com";
-/// The same in both versions.
+/// The limit of a message, in both versions.
 const MESSAGE: Limit = Limit::Chars(10_000);
 /// The label after the sender's name. Version 1 allows less than 15 characters, version 2 some more.
 const FROM: &str = "GitLab";
@@ -253,7 +253,7 @@ fn html(note: &Notification<'_>, message: &Message) -> String {
     let summary = message.summary.clone();
     let description = description(note.event, note.links).filter(|_| note.extent.detail == Detail::Full);
     let text = match (&message.body, description) {
-        // As in GitLab, whatever was done to an issue or merge request.
+        // As in GitLab, the description is shown for every action on an issue or merge request.
         (_, Some(prose)) => summary.plain("\n").then(prose.excerpt(PROSE)),
         (Body::None, None) => summary,
         (Body::Lines(lines), None) => summary.then(listed(note, lines)),
@@ -286,6 +286,7 @@ fn read(response: &HttpResponse, version: Version) -> Answer<Sent> {
         // A proxy answered instead of the server.
         (200..=299, _) if page => unavailable(response, false),
         (200..=299, Version::V1) if !says_sent(&response.text()) => unavailable(response, true),
+        (200..=299, Version::V2) if !is_silent(&response.text()) => unavailable(response, true),
         (200..=299, _) => return Answer::Done(Sent),
         (429, _) => throttled(response, version),
         // Version 1 reports the rate limit as 403; a token without the right gets a 401.
@@ -302,6 +303,12 @@ fn read(response: &HttpResponse, version: Version) -> Answer<Sent> {
 fn is_servers_own(response: &HttpResponse) -> bool {
     let answer: serde_json::Value = serde_json::from_str(&response.text()).unwrap_or_default();
     answer["error"]["code"] == response.status && answer["error"]["type"].is_string()
+}
+
+/// An empty body, or an object without an error: version 2 answers with 204 and compatible servers with a small object.
+fn is_silent(body: &str) -> bool {
+    let answer: Option<serde_json::Map<_, _>> = serde_json::from_str(body).ok();
+    body.trim().is_empty() || answer.is_some_and(|answer| !answer.contains_key("error"))
 }
 
 /// `{"status":"sent"}`, or an empty body.
@@ -323,7 +330,7 @@ fn throttled(response: &HttpResponse, version: Version) -> Failure {
 
 /// Whether a limit is used up.
 struct Reached {
-    /// If that is said.
+    /// When the limit ends, if the service says so.
     ends_in: Option<Duration>,
 }
 

@@ -116,7 +116,7 @@ impl Deliver for Matrix {
 
     #[cfg(test)]
     const CONTRACT: Contract = Contract {
-        // What servers add has room in the rest.
+        // The rest of the limit is room for the fields that servers add.
         largest_body: 61_000,
         fault: |body| (!is_seen(&body["body"]) || !is_seen(&body["formatted_body"])).then_some("no text"),
         mentions: &["@room"],
@@ -259,7 +259,7 @@ impl Message {
         request
     }
 
-    /// Asks which room an alias leads to. That is public, so that the answer is kept for every token.
+    /// Asks which room an alias leads to. The answer is public, so it is cached for all tokens.
     fn look_up(self) -> Call<Sent> {
         let url = self.address(&["directory", "room", &self.room]);
         let request =

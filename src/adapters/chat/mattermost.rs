@@ -184,7 +184,7 @@ fn named(id: &str, response: &HttpResponse) -> Option<Failure> {
     Some(match id {
         // The server could not look the channel or the user up: a failure of its database.
         _ if response.status >= 500 && response.status != 501 => return None,
-        // What this message says, or how long it is.
+        // Errors about the content or the length of the message.
         "web.incoming_webhook.text.app_error"
         | "web.incoming_webhook.parse.app_error"
         | "model.incoming_hook.parse_data.app_error"

@@ -1,5 +1,5 @@
-//! A message as one text, for services that show nothing else: the summary, what is below it, and the fields that say more.
-//! This module is not an adapter.
+//! A message as one text, for services that show only text: the summary, the parts below it, and the fields with more
+//! details. This module is not an adapter.
 
 use crate::message::{Body, Field, Message, Text};
 

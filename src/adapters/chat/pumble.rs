@@ -80,7 +80,7 @@ impl Deliver for Pumble {
             Expected { status: 200, headers: &[], body: "ok", outcome: "taken" },
             Expected { status: 200, headers: &[], body: "<html>Sign in</html>", outcome: "unavailable" },
             Expected { status: 400, headers: &[], body: r#"{"message":"x"}"#, outcome: "rejected" },
-            // The form of errors is not published, so none of these is known to be the service's own.
+            // The form of errors is not published, so these answers may not come from the service.
             Expected { status: 403, headers: &[], body: r#"{"message":"x"}"#, outcome: "unavailable" },
             Expected { status: 404, headers: &[], body: r#"{"message":"x"}"#, outcome: "unavailable" },
             Expected { status: 404, headers: &[], body: "404 page not found", outcome: "unavailable" },

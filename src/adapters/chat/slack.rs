@@ -3,7 +3,7 @@
 //! An incoming webhook takes a message: a text and attachments
 //! (<https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>). A workflow's webhook looks similar,
 //! but takes a flat object of strings, which are the workflow's variables
-//! (<https://slack.com/help/articles/360041352714>). The path of an address shows which of them it is.
+//! (<https://slack.com/help/articles/360041352714>). The path of an address shows the kind.
 //!
 //! Slack names errors in the body, and its documents disagree on the status codes, so the body is read first
 //! (<https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks>).
@@ -215,12 +215,15 @@ fn read(response: &HttpResponse, workflow: bool) -> Answer<Sent> {
     Answer::Failed(match said {
         Said::Ok if success => return Answer::Done(Sent),
         Said::Nothing if success && workflow => return Answer::Done(Sent),
-        // A workflow's variables are the same for all messages, so a refusal concerns the workflow.
-        Said::No(_) if workflow => Failure::Misconfigured(describe(response)),
+        // A workflow's variables are the same for all messages, so a refusal concerns the workflow. Not so a limit or a
+        // server's error, which the status says.
+        Said::No(_) if workflow && matches!(response.status, 200..=299 | 400..=428 | 430..=499) => {
+            Failure::Misconfigured(describe(response))
+        }
         Said::No(_) if success => Failure::Rejected(describe(response)),
         // A proxy answered instead of Slack.
         _ if success && is_page(response) => unavailable(response, false),
-        // Neither "ok" nor a known error. Slack may have accepted the message. It is tried again, because such
+        // Neither "ok" nor a known error. Slack may have accepted the message. The message is sent again, because such
         // answers are rare and a duplicate does little harm.
         _ if success => unavailable(response, true),
         _ => return by_status(response),
@@ -254,15 +257,20 @@ impl Said {
         }
     }
 
-    /// `{"ok":true}`, `{"ok":false,"error":"…"}`. Compatible services say `success` in place of `ok`, or send an object
-    /// without either, which counts as "ok" where it names no error.
+    /// `{"ok":true}`, `{"ok":false,"error":"…"}`. Compatible services say `success` in place of `ok`, or `{"status":"ok"}`,
+    /// or send an empty object.
     fn of_json(answer: &Map<String, Value>) -> Self {
         let says =
             |value: bool| ["ok", "success"].iter().any(|word| answer.get(*word) == Some(&value.into()));
         let error = answer.get("error");
         match error.and_then(Value::as_str) {
             name if says(false) => Self::No(name.unwrap_or_default().to_owned()),
-            _ if says(true) || error.is_none() => Self::Ok,
+            _ if says(true) || answer.is_empty() => Self::Ok,
+            _ if error.is_none()
+                && ["ok", "success"].iter().any(|word| answer.get("status") == Some(&(*word).into())) =>
+            {
+                Self::Ok
+            }
             _ => Self::Other,
         }
     }
@@ -274,7 +282,7 @@ impl Said {
 fn named(error: &str, response: &HttpResponse) -> Option<Failure> {
     let (wait, why) = (response.retry_after(), describe(response));
     Some(match error {
-        // What this message says, or how long it is.
+        // Errors about the content or the length of the message.
         "invalid_payload"
         | "invalid_blocks"
         | "invalid_blocks_format"

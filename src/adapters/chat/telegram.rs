@@ -295,7 +295,8 @@ impl Message {
             429 => {
                 let named = said.parameters.retry_after.map(Duration::from_secs);
                 let wait = named.or_else(|| response.retry_after());
-                // It does not say whether the chat's or the bot's limit is reached; the chat's is by far the lower one.
+                // The answer does not say whether the limit of the chat or of the bot is reached. The chat's limit is
+                // much lower.
                 Answer::Failed(Failure::Throttled { wait, why, shared: false })
             }
             _ => Answer::Failed(unavailable(response, false)),

@@ -1,5 +1,5 @@
-//! Unify Circuit, through incoming webhooks. The service is said to have ended in 2024; servers that are compatible with it
-//! may live on.
+//! Unify Circuit, through incoming webhooks. The service probably ended in 2024, but compatible servers may still
+//! exist.
 //!
 //! The project is the subject of a message, and its text is Markdown, as GitLab sends it
 //! (<https://docs.gitlab.com/user/project/integrations/unify_circuit/>). No limits and no error codes are
@@ -85,7 +85,7 @@ impl Deliver for UnifyCircuit {
             Expected { status: 204, headers: &[], body: "", outcome: "taken" },
             Expected { status: 200, headers: &[], body: "<html>Sign in</html>", outcome: "unavailable" },
             Expected { status: 400, headers: &[], body: r#"{"error":"x"}"#, outcome: "rejected" },
-            // No code is published, so none of these is known to be the service's own.
+            // No error code is published, so these answers may not come from the service.
             Expected { status: 401, headers: &[], body: r#"{"error":"x"}"#, outcome: "unavailable" },
             Expected { status: 404, headers: &[], body: r#"{"error":"x"}"#, outcome: "unavailable" },
             Expected { status: 410, headers: &[], body: r#"{"error":"x"}"#, outcome: "unavailable" },

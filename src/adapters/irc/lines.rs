@@ -185,7 +185,7 @@ impl Look {
 
 /// Ends all formatting.
 const RESET: &str = "\x0f";
-/// Bold on and off again. It separates a colour from a comma, which would begin a background colour.
+/// Bold on and off again. These codes separate a colour from a comma, which would begin a background colour.
 const NOTHING: &str = "\x02\x02";
 
 /// A line that is being built.
@@ -207,7 +207,7 @@ impl Line {
         let code = if self.colors { look.code() } else { "" };
         let marks = if code.is_empty() { 0 } else { code.len() + NOTHING.len() + RESET.len() };
         let room = LINE.saturating_sub(self.text.len() + marks).min(at_most);
-        // This is far more than fits, and limits the work for a title of a megabyte.
+        // The limit is far more than fits in a line. It bounds the work for a very long title.
         let start = words.char_indices().nth(4 * LINE).map_or(words, |(end, _)| &words[..end]);
         let words = Markup::Irc { colors: self.colors }.label(start, Limit::Bytes(room));
         if code.is_empty() || words.is_empty() {

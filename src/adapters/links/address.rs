@@ -7,7 +7,7 @@ use crate::settings::{FieldError, PageUrl};
 /// The place of the issue's number or key.
 const PLACE: &str = ":id";
 
-/// What RFC 3986 calls unreserved stays as it is in every part of an address.
+/// The unreserved characters of RFC 3986 are not encoded in any part of an address.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// An address as people are led to it: without the login that it may hold, which they have of their own.
@@ -24,7 +24,7 @@ pub(super) fn of_issue(pattern: &PageUrl, id: &str) -> String {
     for_people(pattern).as_str().replace(PLACE, &utf8_percent_encode(id, ENCODED).to_string())
 }
 
-/// What is wrong with a pattern: all issues would have the same address.
+/// The error in a pattern without a place for the issue: all issues would have the same address.
 pub(super) fn without_place(pattern: &PageUrl) -> Option<FieldError> {
     let problem =
         "must contain `:id`, the place of the issue's number: https://tracker.example.com/issues/:id";

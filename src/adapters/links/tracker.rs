@@ -1,4 +1,4 @@
-//! What the trackers share whose settings are addresses: their pages, and how people name their issues.
+//! Code for trackers whose settings are addresses: their pages, and how people name their issues.
 
 use std::sync::LazyLock;
 
@@ -18,7 +18,7 @@ pub(super) const fn about(slug: &'static str, title: &'static str, summary: &'st
         slug,
         title,
         summary,
-        // They are asked whether they can be reached.
+        // After a push, the tracker is probed.
         triggers: Triggers::of(&[Trigger::Push]),
         family: Family::Hook,
         common: CommonSettings::NONE,
@@ -92,7 +92,7 @@ pub(super) struct Pages<'a> {
 }
 
 impl Pages<'_> {
-    /// What is wrong with them.
+    /// The errors in the settings.
     pub fn errors(self) -> Vec<FieldError> {
         address::without_place(self.issues).into_iter().collect()
     }
@@ -106,11 +106,11 @@ impl Pages<'_> {
 pub(super) struct Names {
     /// The references in texts.
     pub pattern: &'static Regex,
-    /// What one issue may be called where only an issue can be meant.
+    /// The names of an issue in a context where only an issue can be meant.
     pub named: &'static Regex,
     /// Whether a number alone is such a name.
     pub are_numbers: bool,
-    /// What a pattern can't say of an issue's number or key.
+    /// A check of an issue's number or key that a pattern can't express.
     pub is_one: fn(&str) -> bool,
 }
 

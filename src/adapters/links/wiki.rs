@@ -1,4 +1,4 @@
-//! What the wikis share.
+//! Code that the wikis share.
 
 use crate::adapters::contract::{About, CommonSettings};
 use crate::event::Triggers;

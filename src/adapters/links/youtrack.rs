@@ -1,7 +1,7 @@
 //! YouTrack: an issue tracker (`app/models/concerns/integrations/base/youtrack.rb` in
 //! <https://gitlab.com/gitlab-org/gitlab>).
 //!
-//! Its issues are named by their whole key, in upper or lower case. It has none that are numbers alone.
+//! People name its issues by the whole key, in upper or lower case. Issues never have only a number.
 
 use std::sync::LazyLock;
 

@@ -60,18 +60,16 @@ pub fn warnings(list: &str) -> Vec<FieldError> {
     let entries = list.split(separates).filter(|entry| entry.contains('@'));
     let left_out = entries.filter(|entry| address(entry).is_none());
     let shown = |entry: &str| entry.chars().filter(|c| !c.is_control()).take(100).collect::<String>();
-    let warning = |entry| format!("`{}` is no mail address and is left out", shown(entry));
+    let warning = |entry| match is_international(entry) {
+        true => format!("`{}` is left out: it has characters outside ASCII before the @", shown(entry)),
+        false => format!("`{}` is no mail address and is left out", shown(entry)),
+    };
     left_out.map(|entry| FieldError::new("recipients", warning(entry))).take(10).collect()
 }
 
 /// The error in a list of recipients, if there is one.
 pub fn problems(list: &str, at_most: usize) -> Vec<FieldError> {
     let problem = |what: String| vec![FieldError::new("recipients", what)];
-    if let Some(entry) = list.split(separates).find(|entry| is_international(entry)) {
-        return problem(format!(
-            "can't send mail to `{entry}`: it has characters outside ASCII before the @"
-        ));
-    }
     match recipients(list).len() {
         0 => {
             let entries: Vec<&str> = list.split(separates).filter(|entry| !entry.is_empty()).collect();

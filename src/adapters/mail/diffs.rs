@@ -33,7 +33,7 @@ pub enum Diffs {
 /// One file's changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileDiff {
-    /// Its path, and whether it was added, removed or renamed.
+    /// The file's path, and whether the file was added, removed or renamed.
     pub title: String,
     pub lines: String,
 }
@@ -102,9 +102,8 @@ pub fn request(forge: &ForgeConfig, project: i64, from: &str, to: &str) -> Optio
     })
 }
 
-/// The forge's answer.
+/// The forge's answer. It always has both lists, so JSON without them does not come from the forge.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
 pub struct Comparison {
     pub commits: Vec<Compared>,
     diffs: Vec<Changed>,

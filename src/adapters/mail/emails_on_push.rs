@@ -162,7 +162,7 @@ struct Draft {
     known: Known,
 }
 
-/// What is known of the commits.
+/// The known facts about the commits.
 #[derive(Clone)]
 enum Known {
     /// The event lists the commits.
@@ -406,7 +406,7 @@ fn pushed(push: &Push) -> String {
     }
 }
 
-/// 0 if it is not known.
+/// The number of pushed commits; 0 if it is unknown.
 fn total(push: &Push) -> u64 {
     push.commit_count().unwrap_or_default()
 }

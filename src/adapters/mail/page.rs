@@ -1,4 +1,4 @@
-//! A mail's text and its HTML, written side by side and never too long.
+//! A mail's text and its HTML, written together and limited in length.
 //!
 //! The HTML has inline styles, no pictures and no external resources. So all mail programs show it in the same way, and the
 //! sender can't track readers. Colours only repeat what the text says.
@@ -177,7 +177,7 @@ impl Page {
         self.push_leaving(RESERVE, text, html)
     }
 
-    /// The same, if this much space is left afterwards.
+    /// Adds the part if this much space is left afterwards.
     fn push_leaving(&mut self, reserve: usize, text: &str, html: &str) -> bool {
         let fits = self.text.len() + text.len() <= MOST_TEXT - reserve
             && self.html.len() + html.len() <= MOST_HTML - reserve;

@@ -8,7 +8,7 @@ use crate::call::{Bucket, Pace};
 pub(super) const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 /// Fewer connections than any relay allows.
 pub(super) const CONCURRENCY: usize = 4;
-/// Each relay has its own limit, which is seldom published. This one is ours.
+/// Each relay has its own limit, which is seldom published. This limit is Forgebell's choice.
 const PER_RELAY: (u32, u32) = (10, 20);
 
 /// One bucket: all mails of this installation go through one relay.

@@ -27,7 +27,7 @@ pub fn read(reply: &SmtpReply) -> Answer<Sent> {
         // "Too large" concerns only this mail.
         (SmtpStage::Sender, 500..=599) if enhanced == "5.3.4" || reply.code == 552 => Failure::Rejected(why),
         // The relay requires a login, another login or encryption, or it refuses the daemon or its sender address. This
-        // concerns every mail.
+        // affects every mail.
         (_, 530 | 534 | 535 | 538)
         | (SmtpStage::Greeting | SmtpStage::Login | SmtpStage::Sender, 500..=599) => {
             Failure::OperatorError(why)

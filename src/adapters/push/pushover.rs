@@ -285,12 +285,12 @@ fn is_push(event: &Event) -> bool {
     matches!(event.payload, Payload::Push(_))
 }
 
-/// The summary, a push's commits, and what is said of an alert, without addresses, because there is one link below. The part of the summary after the
-/// project is only a link, and left out.
+/// The summary, a push's commits, and an alert's details, without addresses, because there is one link below. The part
+/// of the summary after the project is only a link, and is left out.
 fn text(message: &Message) -> String {
     let action = &message.summary.0[..message.location_span.start.min(message.summary.0.len())];
     let mut words = Text(action.to_vec()).plain_text().trim_end().to_owned();
-    // What happens without a person begins with the place.
+    // A message about an event without a person begins with the place.
     if message.location_span.start <= usize::from(message.is_test) {
         words = message.headline().plain_text();
     }

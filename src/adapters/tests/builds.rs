@@ -1,4 +1,4 @@
-//! What build servers are told, and what starts no build.
+//! The requests to build servers, and the events that start no build.
 
 use serde_json::{Value as Json, json};
 
@@ -14,7 +14,7 @@ use crate::event::Trigger;
 /// GitLab's CI integrations, which a push may skip.
 const BUILD_SERVERS: [&str; 6] =
     ["bamboo", "buildkite", "drone-ci", "jenkins", "jenkins-deprecated", "teamcity"];
-/// Those of them that build only what brings new commits.
+/// The servers that build only pushes with new commits.
 const PARTICULAR: [&str; 2] = ["drone-ci", "teamcity"];
 
 fn examples(slug: &str) -> Vec<(&'static str, &'static str)> {
@@ -77,7 +77,7 @@ fn pushes_without_commits_and_removals_start_no_build_where_the_server_checks_co
         push["after"] = json!(zeros);
     });
     assert_eq!(why, ["the removal of a tag starts no build"]);
-    // The others decide themselves, as with GitLab.
+    // The other servers decide themselves, as with GitLab.
     for slug in ["bamboo", "buildkite", "jenkins", "jenkins-deprecated"] {
         let removed = |push: &mut Json| push["after"] = json!(zeros);
         assert_eq!(targets(slug, Trigger::Push, removed), Targets::own(), "{slug}");

@@ -1,21 +1,21 @@
-//! What an adapter declares of its service for the tests: see [`Contract`].
+//! An adapter's declarations about its service for the tests: see [`Contract`].
 
 use serde_json::Value as Json;
 
 use crate::call::{Answer, Failure, Sent};
 
-/// What the contract tests must know of a service.
+/// Facts on a service for the contract tests.
 pub struct Contract {
     /// The most that the service takes in one request, in bytes.
     pub largest_body: usize,
-    /// What in a body the service would refuse, or people could not read; `None` where it is sound.
+    /// The fault in a body that the service would refuse or people could not read; `None` where the body is sound.
     pub fault: fn(&Json) -> Option<&'static str>,
-    /// Whether it gets the event as it came in: what people wrote in it is no text of ours.
+    /// Whether the service gets the event unchanged. Then the texts of people in it are not escaped.
     pub forwards: bool,
     /// Whether references in what people wrote become links to the project's tracker, in some message at least. A service
     /// whose messages are plain text, or have no words of people, has no such links.
     pub links_references: bool,
-    /// What notifies people in this service's markup: nothing that people wrote may come out as one of these.
+    /// Markup that notifies people in this service. No text of people may be rendered as one of these.
     pub mentions: &'static [&'static str],
     /// A target that the settings' examples allow.
     pub target: &'static str,
@@ -26,13 +26,13 @@ pub struct Contract {
     pub own_event: Option<OwnEvent>,
     /// Whether the forge can be asked in all tests, because nothing can be sent otherwise.
     pub needs_forge: bool,
-    /// What an HTTP status comes to where the body is empty; [`usual_status`] for most.
+    /// The consequence of an HTTP status with an empty body; [`usual_status`] for most services.
     pub status: fn(u16) -> &'static str,
-    /// What answers with a body come to.
+    /// The consequences of answers with a body.
     pub answers: &'static [Expected],
     /// Answers that lead through the whole chain of calls, where there is more than one: the snapshots show each.
     pub chain: &'static [(u16, &'static str)],
-    /// The same for an attempt after one that may have reached the service, where such an attempt looks first.
+    /// The consequences for a repeated attempt, if such an attempt looks first.
     pub repeated: &'static [(u16, &'static str)],
     /// Settings besides the examples with which answers are read in another way: the misleading ones are tried with each.
     pub variants: &'static [&'static [(&'static str, &'static str)]],
@@ -54,7 +54,7 @@ pub struct OwnEvent {
 pub struct Differs {
     /// The answer's name in the table of the test.
     pub answer: &'static str,
-    /// What it comes to, in the words of [`consequence`].
+    /// The consequence, in the words of [`consequence`].
     pub outcome: &'static str,
     /// Why, with the source.
     pub because: &'static str,
@@ -89,8 +89,8 @@ pub struct Expected {
     pub outcome: &'static str,
 }
 
-/// What a status alone comes to: see [`crate::call::by_status`]. Who answered is not known, so no address is dead and no
-/// setting wrong because of it.
+/// The consequence of a status without a body: see [`crate::call::by_status`]. The sender of the answer is unknown, so
+/// the answer proves no address dead and no setting wrong.
 pub fn usual_status(status: u16) -> &'static str {
     match status {
         200..=299 => "taken",
@@ -100,7 +100,7 @@ pub fn usual_status(status: u16) -> &'static str {
     }
 }
 
-/// What an answer comes to, in one word.
+/// The consequence of an answer, in one word.
 pub fn consequence(answer: &Answer<Sent>) -> &'static str {
     match answer {
         Answer::Done(Sent) => "taken",
@@ -110,7 +110,8 @@ pub fn consequence(answer: &Answer<Sent>) -> &'static str {
     }
 }
 
-/// The same with its details: `gone 3`, `unavailable, perhaps taken`, `throttled 30 s, shared`, `quota until …`.
+/// The consequence with its details: `gone 3`, `unavailable, perhaps taken`, `throttled 30 s, shared`, `quota until
+/// …`.
 pub fn outcome(answer: &Answer<Sent>) -> String {
     match answer {
         Answer::Failed(Failure::Gone { confirmations, .. }) => format!("gone {confirmations}"),

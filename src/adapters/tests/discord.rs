@@ -1,4 +1,4 @@
-//! What Discord answers, and what it takes: facts of its documentation, and of those who hit its limits.
+//! Discord's answers and limits, from its documentation and from reports of users.
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -38,6 +38,9 @@ fn discords_answers_have_their_consequences() {
         (200, r#"{"id":"1","type":0,"content":"","embeds":[]}"#, "taken"),
         (204, "", "taken"),
         (200, "<html>Sign in to the network</html>", "unavailable"),
+        // What no Discord sends may be the word of a filter before it.
+        (200, "Access denied by policy", "unavailable"),
+        (200, r#"{"message":"Access denied"}"#, "unavailable"),
         (400, r#"{"message":"Invalid Form Body","code":50035,"errors":{"embeds":{}}}"#, "rejected"),
         (400, r#"{"message":"Invalid Form Body","code":50035,"errors":{"thread_id":{}}}"#, "misconfigured"),
         (400, r#"{"embeds": ["0"]}"#, "rejected"),
@@ -159,7 +162,7 @@ fn waits_are_read_from_discords_headers_and_bodies() {
         "<!DOCTYPE html><title>Access denied | discord.com used Cloudflare to restrict access</title> 1015";
     assert_eq!(throttled(&[("retry-after", "20")], ban), (Some(3_600_000), true));
     assert_eq!(throttled(&[], "error code: 1015"), (Some(3_600_000), true));
-    // It is not a ban.
+    // This answer is not a ban.
     assert_eq!(throttled(&[("retry-after", "2")], ""), (Some(2000), false));
     assert_eq!(throttled(&[("retry-after", "2")], r#"{"global": null, "code": "1"}"#), (Some(2000), false));
 }
@@ -420,7 +423,7 @@ fn every_message_keeps_every_limit() {
     }
 }
 
-/// A message as large as none that we make, of one sign throughout.
+/// A message that is larger than any real one, made of one repeated sign.
 fn huge(sign: &str) -> Message {
     let words = sign.repeat(10_000);
     let text = || Text::new().plain(words.as_str());
@@ -534,7 +537,7 @@ fn a_title_that_is_too_long_for_its_part_is_in_the_description() {
     assert!(embed["description"].as_str().is_some_and(|text| text.starts_with(&linked)), "{embed}");
 }
 
-/// What is left of Markdown when everything that a backslash disarms is gone.
+/// The Markdown without the signs that a backslash escapes.
 fn armed(text: &str) -> String {
     let mut left = String::new();
     let mut chars = text.chars();

@@ -26,7 +26,7 @@ fn sent(entry: &'static Entry, case: &Case, extent: Extent) -> String {
     found.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("\n")
 }
 
-/// Those with the setting.
+/// The adapters with the setting.
 fn having(setting: &str) -> impl Iterator<Item = &'static Entry> {
     tellers().filter(move |entry| common_fields(&entry.about).iter().any(|field| field.name == setting))
 }
@@ -65,7 +65,7 @@ fn with_the_title_alone_nothing_is_said_below_the_first_line() {
         ] {
             let case = kind(name);
             let full = sent(entry, case, Extent::default());
-            // Of a merge request, HipChat's rooms get the description instead, as from GitLab.
+            // For a merge request, HipChat's rooms get the description instead, as from GitLab.
             if !(entry.about.slug == "hipchat" && matches!(name, "merge_request" | "pipeline_failed")) {
                 assert!(full.contains(below), "{} of {name}: {full}", entry.about.slug);
             }
@@ -111,7 +111,7 @@ fn hipchat_lists_three_commits_unless_told_otherwise() {
     assert!(sent(entry, kind("push_14_commits"), Extent::default()).contains("11 more commits"));
 }
 
-/// What people read of a text: its words, without the addresses of its links.
+/// The visible words of a text, without the addresses of its links.
 fn shown(text: &str) -> String {
     let mut parts = text.split("href=\"");
     let first = parts.next().unwrap_or_default().to_owned();
@@ -119,7 +119,7 @@ fn shown(text: &str) -> String {
     crate::message::without_addresses(&words.fold(first, |words, part| words + part))
 }
 
-/// What the message is about is named in its summary or in its title, and not in both.
+/// The object of a message is named either in the summary or in the title.
 #[test]
 fn no_message_says_its_title_twice() {
     for entry in having("detail") {

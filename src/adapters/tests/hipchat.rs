@@ -29,7 +29,7 @@ fn sent(more: &[(&str, &str)], case: &Case) -> Json {
     body(&call_with(entry(SLUG), &settings_of(SLUG, &with(more)), case, ""))
 }
 
-/// What an answer to a request of this version comes to.
+/// The consequence of an answer to a request of this version.
 fn read(version: &str, status: u16, headers: &[(&str, &str)], text: &str) -> Answer<Sent> {
     let settings = settings_of(SLUG, &with(&[("api_version", version)]));
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -54,6 +54,13 @@ fn version_1_answers_sent_and_reports_its_rate_limit_as_403() {
     let limited = r#"{"error":{"code":403,"type":"Forbidden","message":"You have exceeded the rate limit"}}"#;
     let Answer::Failed(throttled) = read("v1", 403, &[], limited) else { panic!("taken") };
     assert!(matches!(throttled, Failure::Throttled { shared: true, wait: None, .. }), "{throttled}");
+    for silent in ["", "{}"] {
+        assert!(matches!(read("v2", 200, &[], silent), Answer::Done(Sent)), "{silent}");
+    }
+    for words in ["Access denied by policy", r#"{"error":{"code":401,"type":"Unauthorized"}}"#] {
+        let Answer::Failed(odd) = read("v2", 200, &[], words) else { panic!("{words} counts as taken") };
+        assert!(matches!(odd, Failure::Unavailable { maybe_taken: true, .. }), "{odd}");
+    }
     for version in ["v1", "v2"] {
         let Answer::Failed(page) = read(version, 200, &[], "<html>Sign in</html>") else { panic!("taken") };
         assert!(matches!(page, Failure::Unavailable { maybe_taken: false, .. }), "{page}");
@@ -262,7 +269,7 @@ fn text_of_people_is_cut_at_200_characters_with_its_tags_closed() {
     assert!(bold.ends_with("…</b>"), "{bold}");
 }
 
-/// As in GitLab, where the description follows the title whatever was done.
+/// As in GitLab, the description follows the title for every action.
 #[test]
 fn descriptions_of_issues_and_merge_requests_are_shown() {
     for file in [

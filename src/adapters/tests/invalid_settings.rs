@@ -7,7 +7,7 @@ use crate::adapters::{ADAPTERS, Entry};
 use crate::call::{Call, Request, Sent};
 use crate::settings::{Properties, Value};
 
-/// What people paste, and what libraries stumble over.
+/// Values that people paste by mistake, and values that break libraries.
 const STRANGE: [&str; 24] = [
     "\u{202e}",
     "\0",

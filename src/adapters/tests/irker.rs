@@ -1,4 +1,4 @@
-//! What irker does in its own way.
+//! Tests of irker's special rules.
 
 use serde_json::{Value as Json, json};
 
@@ -13,7 +13,7 @@ fn properties(settings: &[(&str, &str)]) -> Properties {
     settings.iter().map(|(name, value)| ((*name).to_owned(), Value::Text((*value).to_owned()))).collect()
 }
 
-/// What is wrong with these settings, a line each.
+/// The errors in these settings, one per line.
 fn errors(settings: &[(&str, &str)]) -> Vec<String> {
     let errors = entry("irker").read(&properties(settings)).expect_err("these settings are wrong");
     errors.iter().map(ToString::to_string).collect()
@@ -51,7 +51,7 @@ fn recipients_are_written_so_that_irkerd_reads_them_correctly() {
         // GitLab's own example.
         ("#builds", "irc://irc.example.net:6667/builds"),
         ("ircs://irc.example.org/#ops", "ircs://irc.example.org/ops"),
-        // What irkerd would read as another room, or without its key.
+        // Addresses that irkerd would read as another room, or without its key.
         ("irc://h/Chan", "irc://h/chan"),
         ("irc://h/#Chan", "irc://h/chan"),
         ("IRC://Host.Example/a", "irc://host.example/a"),

@@ -406,7 +406,7 @@ fn cards_with_any_content_fit() {
     let blocks = prose(&"```\na \"b\" \\c\n```\n\n> quoted *\n\n".repeat(500));
     let emoji = prose(&"👩‍👩‍👧".repeat(10_000));
     let signs = prose(&"\\\\\" ".repeat(20_000));
-    // Escapes double, and more facts than any message of ours has.
+    // Escapes double the length, and there are more facts than in any real message.
     let mut facts = tell_changed("pipeline_success.json", |_| {});
     let fact = |n: usize| Field {
         name: format!("Fact {n}"),

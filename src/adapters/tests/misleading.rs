@@ -2,7 +2,8 @@
 //! pages, captive portals, load balancers and gateways. Every adapter is held to them, at every step of its chain of calls.
 //!
 //! None of them proves that an address is dead, that settings are wrong, that a message was refused or that it was taken.
-//! They are tried again on schedule. Only the service's own code, in its own form, proves more than that.
+//! After such an answer, the delivery is tried again on schedule. Only the service's own code, in its own form, proves
+//! more.
 
 use super::*;
 use crate::call::Receiver;
@@ -144,6 +145,9 @@ pub const MISLEADING: &[Misleading] = &[
     text("cloudflare 1015", 429, "error code: 1015"),
 ];
 
+/// The answers that a server may also give after it has started a build.
+const MAY_FOLLOW_A_START: &[&str] = &["an empty 500", "a bad gateway"];
+
 const fn page(name: &'static str, status: u16, body: &'static str) -> Misleading {
     Misleading { name, status, headers: &[HTML], body }
 }
@@ -165,7 +169,7 @@ impl Misleading {
         Response::Http(http_response(self.status, self.headers, self.body))
     }
 
-    /// What it comes to where the adapter declares nothing else.
+    /// The consequence unless the adapter declares another one.
     pub const fn usual(&self) -> &'static str {
         if self.status == 429 { "throttled" } else { "unavailable" }
     }
@@ -205,7 +209,7 @@ impl Step<'_> {
         matches!(call.request, Request::Http(_)).then_some(call)
     }
 
-    /// What is wrong about how the answers are read at this step.
+    /// The answers that are read wrongly at this step.
     fn misread(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         for misleading in MISLEADING {
@@ -213,8 +217,13 @@ impl Step<'_> {
             let receiver = call.receiver;
             let came_to = (call.read)(&misleading.response());
             let expected = expected(self.entry, misleading);
+            // A build that may have been started is not asked for again, so that word must be true.
+            let gives_up = outcome(&came_to) == "unavailable, perhaps taken"
+                && self.entry.deliver.as_ref().is_some_and(|deliver| !deliver.about.retry_ambiguous)
+                && !MAY_FOLLOW_A_START.contains(&misleading.name);
             let is_right = match (receiver, consequence(&came_to)) {
-                // Another service is only asked for something to add; the message is sent without it, or later.
+                _ if gives_up => false,
+                // Another service is only asked for additional content. The message is sent without it, or later.
                 (Receiver::Other, "next call") => true,
                 (_, came_to) => came_to == expected,
             };

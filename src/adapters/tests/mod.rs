@@ -1,5 +1,5 @@
-//! What every adapter must do, tested over the whole table. What the tests must know of a service, its adapter declares
-//! ([`Contract`]). What is an adapter's own beyond that is in a file of its name; Slack and Mattermost share two.
+//! Tests of the rules for every adapter, over the whole table. Each adapter declares the facts that the tests need
+//! ([`Contract`]). Further tests of an adapter are in a file with its name; Slack and Mattermost share two files.
 
 mod alerts;
 mod builds;
@@ -10,6 +10,7 @@ mod events;
 mod extent;
 mod forwarding;
 mod hipchat;
+mod hosts;
 mod invalid_settings;
 mod irker;
 mod links;
@@ -96,7 +97,7 @@ fn operator() -> &'static OperatorSettings {
     &OPERATOR
 }
 
-/// The same with a forge that can be asked.
+/// The operator's settings with a forge that can be asked.
 fn operator_of_forge() -> &'static OperatorSettings {
     static OPERATOR: LazyLock<OperatorSettings> = LazyLock::new(|| {
         let mut operator = operator().clone();
@@ -244,7 +245,7 @@ fn speaks_http(entry: &Entry) -> bool {
     matches!(call(entry, case, &target(entry, case).expect("a target")).request, Request::Http(_))
 }
 
-/// What an adapter makes of an HTTP answer to its first request.
+/// The consequence of an HTTP answer to an adapter's first request.
 fn answer(entry: &Entry, status: u16, headers: &[(&str, &str)], body: &str) -> Answer<Sent> {
     let call = call(entry, supported(entry), &target(entry, supported(entry)).expect("a target"));
     (call.read)(&Response::Http(http_response(status, headers, body)))

@@ -15,11 +15,11 @@ use crate::event::{Event, EventId, Trigger};
 pub struct Played {
     /// Every request: `request` (method and address), `headers` and `body`.
     pub requests: Vec<Json>,
-    /// What it came to, in the words of the declared answers; `unanswered` if there were fewer answers than calls.
+    /// The consequence, in the words of the declared answers; `unanswered` if there were fewer answers than calls.
     pub outcome: String,
     /// The reason, where it failed or was skipped.
     pub why: String,
-    /// What was to be logged.
+    /// The remarks for the log.
     pub remarks: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What Slack and Mattermost do in their own way.
+//! Tests of the special rules of Slack and Mattermost.
 
 use serde_json::{Value as Json, json};
 

@@ -7,7 +7,7 @@ use crate::call::Failure;
 
 const SLACKS_KIN: [&str; 2] = ["slack", "mattermost"];
 
-/// What a body comes to; a `gone` names its confirmations.
+/// The consequence of a body; `gone` includes its confirmations.
 fn read(slug: &str, status: u16, body: &str) -> String {
     let answer = answer(entry(slug), status, &[], body);
     match &answer {
@@ -105,6 +105,10 @@ fn slacks_errors_are_read_from_the_body_whatever_the_status() {
         ("{\"error\":\"channel_not_found\",\"ok\":false}", 200, "misconfigured"),
         ("{\"error\":\"unauthorized\"}", 200, "perhaps taken"),
         ("{\"status\":\"ok\"}", 200, "taken"),
+        ("{\"status\":\"success\"}", 200, "taken"),
+        ("{}", 200, "taken"),
+        ("{\"status\":\"error\",\"message\":\"no\"}", 200, "perhaps taken"),
+        ("{\"message\":\"Access denied\"}", 200, "perhaps taken"),
         ("no_service", 404, "gone 3"),
         ("no_service_id", 404, "gone 3"),
         ("no_team", 404, "gone 3"),
@@ -137,6 +141,9 @@ fn what_a_workflow_refuses_holds_the_workflow() {
     }
     assert_eq!(read(404, "{\"ok\":false,\"error\":\"no_service\"}"), "gone 3");
     assert_eq!(read(404, "{\"ok\":false}"), "misconfigured");
+    // A limit or an outage says nothing about the workflow.
+    assert_eq!(read(503, "{\"ok\":false}"), "unavailable");
+    assert_eq!(read(429, "{\"ok\":false,\"error\":\"an_error_of_tomorrow\"}"), "throttled");
     assert_eq!(read(404, ""), "unavailable");
 }
 
@@ -185,7 +192,7 @@ fn mattermosts_errors_are_recognised_by_their_id() {
         ("limit exceeded", 429, "throttled"),
         ("<html>504 Gateway Time-out</html>", 504, "unavailable"),
         ("{not json", 400, "rejected"),
-        // Another service's error with a Mattermost id in it: its status is not the answer's.
+        // Another service's error that contains a Mattermost id: the status in it differs from that of the answer.
         (
             r#"{"id":"web.incoming_webhook.invalid.app_error","message":"…","status_code":400}"#,
             404,

@@ -12,7 +12,7 @@ use crate::message::compose;
 /// Longer payloads are more of the same.
 const LONGEST: usize = 10_000;
 
-/// What stands where something should: nothing, and what looks like it.
+/// Replacements for a value: absent, and empty forms.
 fn nothings(instead_of: &Json) -> [Json; 3] {
     match instead_of {
         Json::Object(_) | Json::Array(_) => [json!(null), json!({}), json!([])],
@@ -21,8 +21,8 @@ fn nothings(instead_of: &Json) -> [Json; 3] {
     }
 }
 
-/// The paths of all values of a payload, except those that determine its kind. Of a list, the first and the last item
-/// stand for all.
+/// The paths of all values of a payload, except those that determine its kind. For a list, only the first and the last
+/// item are used.
 fn places(of: &Json, path: &str, found: &mut Vec<String>) {
     let inner: Vec<(String, &Json)> = match of {
         Json::Object(parts) => parts.iter().map(|(name, part)| (name.clone(), part)).collect(),

@@ -2,8 +2,8 @@
 
 use crate::settings::{FieldError, Secret, Url};
 
-/// The address of these path segments below the base that the settings name, or else below the service's own. The base's path
-/// and login stay; its query and fragment go.
+/// The address of these path segments below the base that the settings name, or else below the service's own. The
+/// base's path and login are kept; its query and fragment are dropped.
 pub(super) fn below<'a>(
     base: Option<&Url>,
     own: &'static str,
@@ -17,7 +17,7 @@ pub(super) fn below<'a>(
     url
 }
 
-/// The same address without its login, for requests that prove themselves in the header `Authorization`.
+/// The address without its login, for requests that authenticate with the header `Authorization`.
 pub(super) fn without_login(mut url: url::Url) -> url::Url {
     // An http address may have both or neither.
     let _ = url.set_username("");

@@ -44,10 +44,10 @@ const PER_TOKEN: (u32, u32) = (2, 10);
 const UNNAMED_WAIT: Duration = Duration::from_secs(60);
 /// The most comments and completions of one event.
 const MOST_EFFECTS: usize = 100;
-/// Of what is no task, a reason shows this many.
+/// The most words without a task that a reason shows.
 const SHOWN: usize = 5;
-/// A repeated attempt looks through this many pages of a task's stories. Where the comment is not among them, it is written
-/// again: a second comment is better than none.
+/// A repeated attempt looks through this many pages of a task's stories. If the comment is not found there, it is
+/// written again: a second comment is better than none.
 const PAGES: u32 = 5;
 const STORIES_PER_PAGE: &str = "100";
 /// A page of the longest comments.
@@ -208,7 +208,7 @@ impl Deliver for Asana {
         let mut effects = Effects { targets: Targets { send: Vec::new(), left_out }, dropped: 0 };
         let mut no_tasks = Vec::new();
         for commit in commits {
-            // What stands in code names something else, as a colour (`#123456`) may.
+            // Code is ignored, because numbers in code have another meaning, such as a colour (`#123456`).
             let words = crate::message::without_code(&commit.message, false);
             let Mentions { tasks, others } = tasks::mentioned(&words, settings.base_url.as_ref());
             for task in &tasks {
@@ -229,7 +229,7 @@ impl Deliver for Asana {
         let pace = Pace::of(Bucket::new("asana token", &parts, count, Duration::from_secs(1), burst));
         match Effect::of(target) {
             Some(Effect::Completion { .. }) | None => pace,
-            // Those of a repeated attempt. The first one takes a single call.
+            // The calls of a repeated attempt. The first attempt takes a single call.
             Some(Effect::Comment { .. }) => pace.calls(Self::DELIVERY.calls),
         }
     }
@@ -280,7 +280,7 @@ impl Probe for Asana {
     }
 }
 
-/// What is done at Asana, as a target names it.
+/// The action at Asana that a target names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Effect<'a> {
     Comment { task: &'a str, commit: &'a str },
@@ -355,7 +355,7 @@ fn no_task(words: &[String]) -> String {
 #[derive(Clone, Debug)]
 struct Comment {
     text: String,
-    /// What stands before the commit's message. It names the commit and the branch.
+    /// The text before the commit's message. It names the commit and the branch.
     head: String,
 }
 
@@ -377,7 +377,7 @@ impl Comment {
         Self { text, head }
     }
 
-    /// Whether one of these stories is this comment. Asana may write white space otherwise than it got it.
+    /// Whether one of these stories is this comment. Asana may change white space.
     fn is_among(&self, stories: &[Json]) -> bool {
         let spaced = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         let head = spaced(&self.head);
@@ -385,7 +385,7 @@ impl Comment {
     }
 }
 
-/// Where and as whom requests are made.
+/// The address and the credentials for requests.
 #[derive(Clone)]
 struct Api {
     base: Option<Url>,
@@ -424,7 +424,7 @@ impl Api {
         Call::http(self.with_json(Method::Post, &["tasks", task, "stories"], &body), read)
     }
 
-    /// Writes the comment where it is not on one of the next pages of the task's stories.
+    /// Writes the comment unless it is on one of the next pages of the task's stories.
     fn unless_written(self, task: String, comment: Comment, pages: u32, offset: Option<&str>) -> Call<Sent> {
         let mut request = self.request(Method::Get, &["tasks", &task, "stories"]);
         request.answer_limit = LONGEST_PAGE;

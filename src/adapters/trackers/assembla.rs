@@ -76,7 +76,7 @@ impl Adapter for Assembla {
 impl Deliver for Assembla {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(24 * 3600),
-        // Assembla has no idempotency key. A push that is told twice is better than a lost one.
+        // Assembla has no idempotency key. A repeated push is better than a lost one.
         retry_ambiguous: true,
         concurrency: 1,
         calls: 1,
@@ -87,7 +87,7 @@ impl Deliver for Assembla {
     #[cfg(test)]
     const CONTRACT: Contract = Contract {
         largest_body: forward::LARGEST_BODY,
-        // What people wrote is in the event's JSON alone.
+        // Texts of people are only in the event's JSON.
         forwards: true,
         mentions: &[],
         answers: &[

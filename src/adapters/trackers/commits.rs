@@ -1,4 +1,4 @@
-//! The commits of a push, for trackers that are told of each.
+//! The commits of a push, for trackers that get each commit.
 
 use crate::event::{Commit, Event, Payload, Push};
 
@@ -15,7 +15,7 @@ pub(super) fn push(event: &Event) -> Option<&Push> {
     }
 }
 
-/// The commits that can be told of, oldest first, each once, and why others are left out.
+/// The commits to report, oldest first, each once, and the reasons why others are left out.
 pub(super) fn told_of(push: &Push) -> (Vec<&Commit>, Vec<String>) {
     let (mut told, mut left_out) = (Vec::<&Commit>::new(), Vec::new());
     let newest = push.commits.len().saturating_sub(MOST_COMMITS);

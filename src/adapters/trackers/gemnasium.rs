@@ -1,9 +1,9 @@
 //! Gemnasium: the dependency files that a push touched are read from the forge and posted to a project of the service
 //! (<https://github.com/gemnasium/gemnasium-gitlab-service>).
 //!
-//! The service ended in 2018. The settings are kept, and a server that is compatible with it is told where `base_url` names one
-//! and the operator configured the forge's API. An event holds no files, so they are read at the commit that the push ended at,
-//! one after the other, at most 20. A failure of the forge defers the delivery, and is not held against the server.
+//! The service ended in 2018. The settings are kept. Files are posted only if `base_url` names a compatible server and
+//! the operator configured the forge's API. An event contains no files, so they are read at the last commit of the
+//! push, one after another, at most 20. A failure of the forge defers the delivery, and is not held against the server.
 //!
 //! A server's errors are JSON with `error`, a word, and `message`.
 
@@ -77,7 +77,7 @@ impl Adapter for Gemnasium {
 impl Deliver for Gemnasium {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(24 * 3600),
-        // The same files at the same commit are the same.
+        // A repeat does no harm, because it posts the same files of the same commit.
         retry_ambiguous: true,
         concurrency: 1,
         // The files at the forge, and the upload.
@@ -107,7 +107,7 @@ impl Deliver for Gemnasium {
             201..=299 => "unavailable",
             other => usual_status(other),
         },
-        // Of the forge: the first call reads a file.
+        // Answers of the forge: the first call reads a file.
         answers: &[
             Expected { status: 200, headers: &[], body: "gem 'rails'", outcome: "next call" },
             Expected { status: 200, headers: &[], body: "<html>Sign in", outcome: "unavailable" },
@@ -181,7 +181,7 @@ impl Deliver for Gemnasium {
     }
 }
 
-/// Where the files are posted to, and as what.
+/// The destination of the files, and their metadata.
 struct Upload {
     request: HttpRequest,
 }

@@ -1,8 +1,9 @@
-//! Jira, Cloud and Data Center: issues are told which commits and merge requests name them, and are closed by those that say
-//! so (<https://docs.gitlab.com/integration/jira/issues/>).
+//! Jira, Cloud and Data Center: issues get comments and links for the commits and merge requests that name them, and
+//! are closed by those that say so (<https://docs.gitlab.com/integration/jira/issues/>).
 //!
-//! Each issue that a commit or merge request names is a target; its deliveries are made in order. `references` finds the
-//! issues, `told` what they are told of, `markup` writes the comments, `chain` makes the calls, `answers` reads refusals.
+//! Each issue that a commit or merge request names is a target; its deliveries are made in order. `references` finds
+//! the issues, `told` selects the commits and merge requests, `markup` writes the comments, `chain` makes the calls,
+//! and `answers` reads refusals.
 
 #![expect(
     clippy::result_large_err,
@@ -52,7 +53,7 @@ const MOST_TARGETS: usize = 100;
 const LONGEST: usize = 2048;
 /// More transitions lead from no state to another.
 const MOST_TRANSITIONS: usize = 20;
-/// What a target's name ends with if the issue is closed.
+/// The suffix of a target's name if the issue is to be closed.
 const CLOSES: &str = " closes";
 /// How many things of a kind a reason names.
 const NAMED: usize = 5;
@@ -310,7 +311,8 @@ impl Deliver for Jira {
     }
 }
 
-/// Jira is asked who it is, and who the user is. It says the first to everybody, so both are asked.
+/// The probe asks for Jira's server data and for the user. Jira shows the server data without a login, so the probe
+/// needs both.
 impl Probe for Jira {
     const CALLS: u32 = 2;
 
@@ -410,7 +412,7 @@ fn search_left_out(search: &Search, more: usize) -> Vec<String> {
     left_out
 }
 
-/// What is to be done for an issue.
+/// The task for an issue.
 fn task(settings: &Settings, note: &Notification<'_>, key: &str, object: &Object<'_>, closes: bool) -> Task {
     let project = note.event.project.as_ref();
     let link = RemoteLink {
@@ -450,7 +452,7 @@ fn task(settings: &Settings, note: &Notification<'_>, key: &str, object: &Object
     }
 }
 
-/// One object has one link, whatever Jira is told of it.
+/// The id of the link: an object has only one link in an issue, for all its events.
 fn global_id(url: &str) -> String {
     let id = format!("forgebell={url}");
     if id.chars().count() <= LONGEST_ID {

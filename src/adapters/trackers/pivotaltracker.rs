@@ -1,9 +1,9 @@
-//! Pivotal Tracker: every commit of a push is told to its endpoint for source commits, which finds the stories that the message
-//! names (`[#123]`, `[fixes #123]`, `[delivers #123]`) by itself (`POST /services/v5/source_commits`).
+//! Pivotal Tracker: every commit of a push is posted to its endpoint for source commits, which finds the stories that
+//! the message names (`[#123]`, `[fixes #123]`, `[delivers #123]`) by itself (`POST /services/v5/source_commits`).
 //!
-//! The service ended on 30 April 2025, so commits are told to the compatible server that `base_url` names, and to nothing
-//! without one. Each commit is a delivery of its own. A repeated attempt looks first whether one of the stories has the commit
-//! already: a comment that was made of a commit names it as `commit_identifier`.
+//! The service ended on 30 April 2025, so commits are posted only to the compatible server that `base_url` names, if
+//! any. Each commit is a separate delivery. A repeated attempt first checks whether one of the stories has the commit
+//! already: a comment for a commit contains its `commit_identifier`.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ const MESSAGE: Limit = Limit::Chars(20_000);
 const AUTHOR: Limit = Limit::Chars(250);
 /// No rate is published; this value is our choice.
 const PER_TOKEN: (u32, u32) = (1, 3);
-/// A repeated attempt looks at this many of the stories that a commit names. One that has the commit is enough.
+/// A repeated attempt checks this many of the stories that a commit names. If one has the commit, that is enough.
 const LOOKED_AT: usize = 2;
 /// Longer numbers are none.
 const LONGEST_NUMBER: usize = 19;
@@ -178,7 +178,7 @@ impl Deliver for PivotalTracker {
         let (count, burst) = PER_TOKEN;
         let server = below(settings.base_url.as_ref(), SERVER, []).origin().ascii_serialization();
         let parts = [server.as_str(), settings.token.expose().trim()];
-        // Those of a repeated attempt. The first one takes a single call.
+        // The calls of a repeated attempt. The first attempt takes a single call.
         let bucket = Bucket::new("pivotal token", &parts, count, Duration::from_secs(1), burst);
         Pace::of(bucket).calls(Self::DELIVERY.calls)
     }
@@ -342,7 +342,7 @@ mod tests {
         assert_eq!((second.requests.len(), second.outcome.as_str()), (2, "taken"));
         let neither = repeated(&[(200, none), (200, none), (200, "[]")]);
         assert!(neither.address(2).starts_with("POST "), "{:?}", neither.requests);
-        // Who can't be asked is asked again, and told nothing meanwhile.
+        // If the check fails, it is made again later, and nothing is posted meanwhile.
         for unsound in ["", "<html>", "[]", "{", r#"{"kind":"error"}"#] {
             assert_eq!(repeated(&[(200, unsound)]).outcome, "unavailable", "{unsound}");
         }

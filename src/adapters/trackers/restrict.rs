@@ -1,19 +1,19 @@
-//! `restrict_to_branch`: the branches whose pushes a tracker is told of.
+//! `restrict_to_branch`: the branches whose pushes a tracker gets.
 //!
-//! It is a list of exact names, separated by commas. Blank means every branch. GitLab once compared parts of names, with which
-//! `master` passed a list that holds `mastermind`.
+//! The setting is a list of exact names, separated by commas. Blank means every branch. GitLab once compared parts of
+//! names, so that `master` passed a list with `mastermind`.
 
 use crate::event::Push;
 use crate::settings::FieldError;
 
 const FIELD: &str = "restrict_to_branch";
 
-/// What becomes of white space in the list. Git allows none in a branch's name.
+/// The treatment of white space in the list. Git allows no white space in a branch's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Spaces {
     /// All of it is taken out, also within a name.
     Removed,
-    /// It is taken out around the names.
+    /// White space around the names is removed.
     Trimmed,
 }
 

@@ -1,8 +1,8 @@
-//! Squash TM: the events of issues, forwarded to the webhook of its plug-in `xsquash4gitlab`, which keeps its requirements in step
-//! with them (`app/models/integrations/squash_tm.rb` in <https://gitlab.com/gitlab-org/gitlab>).
+//! Squash TM: the events of issues, forwarded to the webhook of its plug-in `xsquash4gitlab`, which synchronizes its
+//! requirements with them (`app/models/integrations/squash_tm.rb` in <https://gitlab.com/gitlab-org/gitlab>).
 //!
-//! GitLab names the event `issue Hook` in the header, in these letters, and a test `Test Configuration Hook`. The token stands
-//! in the address.
+//! GitLab names the event `issue Hook` in the header, in these letters, and a test `Test Configuration Hook`. The token
+//! is in the address.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ impl Adapter for SquashTm {
 impl Deliver for SquashTm {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(24 * 3600),
-        // An issue's state that is told twice is the same state.
+        // A repeat does no harm, because it sends the same state of the issue.
         retry_ambiguous: true,
         concurrency: 2,
         calls: 1,

@@ -8,11 +8,11 @@ use crate::settings::Url;
 const SERVER: &str = "https://app.asana.com/";
 /// Longer numbers are none.
 const LONGEST_NUMBER: usize = 19;
-/// Of a word that is no task, a reason shows this much, in characters.
+/// The most characters that a reason shows of a word that is no task.
 const LONGEST_WORD: usize = 30;
 /// More are not read from one message. One event has fewer effects.
 const MOST: usize = 1_000;
-/// What a message says right before a task that is done: a word that begins like this.
+/// A word with this beginning right before a task means that the task is done.
 const DONE: [&str; 3] = ["fix", "close", "closi"];
 
 /// A task that a message names.
@@ -23,7 +23,7 @@ pub(super) struct Task {
     pub(super) completes: bool,
 }
 
-/// What a message names: each task once, and the words behind `#` that are no tasks.
+/// The tasks in a message, each once, and the words after `#` that are no tasks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Mentions {
     pub(super) tasks: Vec<Task>,
@@ -101,7 +101,8 @@ fn is_digits(part: &str) -> bool {
     !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether a reference may stand behind this: not behind a word, save one that says what is done, nor in an address.
+/// Whether a reference may follow this text. It may not follow a word, except one that closes tasks, and it may not be
+/// in an address.
 fn may_follow(before: &str) -> bool {
     match before.chars().next_back() {
         Some(c) if is_of_word(c) => says_done(before),
@@ -110,7 +111,7 @@ fn may_follow(before: &str) -> bool {
     }
 }
 
-/// Whether an address that stands behind this is a part of another one.
+/// Whether an address after this text is a part of another address.
 fn is_part_of_address(before: &str) -> bool {
     before.ends_with(|c| is_of_word(c) || matches!(c, '/' | '=' | '?' | '&' | '%'))
 }
@@ -175,7 +176,7 @@ mod tests {
             ("closing https://app.asana.com/0/77/12", "12!"),
             ("closed https://app.asana.com/1/9/task/12", "12!"),
             ("see #12, fixes #12", "12!"),
-            // Another word, or something between.
+            // The word before the task is another one, or there is text between both.
             ("prefix #12", "12"),
             ("enclosed #12", "12"),
             ("clo #12", "12"),
@@ -198,7 +199,7 @@ mod tests {
             ("#0012 #0", "#0012 #0"),
             ("#99999999999999999999", "#99999999999999999999"),
             ("fix #\u{661}\u{662}", "#\u{661}\u{662}"),
-            // Of other things.
+            // Numbers with another meaning.
             ("acme/web#12", ""),
             ("https://forge.example/page#12 https://forge.example/#13", ""),
             ("&#12; ##12 a@#12", ""),

@@ -13,7 +13,7 @@ pub(super) struct Address {
     pub(super) door: Door,
 }
 
-/// Which of the project's addresses it is.
+/// The kind of alert address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Door {
     /// `…/prometheus/alerts/notify.json`, for Alertmanager.
@@ -34,10 +34,10 @@ impl Door {
 }
 
 impl Address {
-    /// The address that a request's path is; `None` where it is another.
+    /// Reads a request's path; `None` where the path is no alert address.
     pub(super) fn of(path: &str) -> Option<Self> {
         let path = path.strip_prefix('/')?;
-        // From its end: a project may be called `alerts`.
+        // The path is read from its end, because a project may be called `alerts`.
         let plain =
             || path.strip_suffix("/alerts/notify.json").or_else(|| path.strip_suffix("/alerts/notify"));
         let (project, door) = match plain() {
@@ -52,7 +52,7 @@ impl Address {
     }
 }
 
-/// What stands before `/alerts/notify/:name/:endpoint_id.json`.
+/// The part of a path before `/alerts/notify/:name/:endpoint_id.json`.
 fn above_named(path: &str) -> Option<&str> {
     let (rest, id) = path.rsplit_once('/')?;
     let (rest, name) = rest.rsplit_once('/')?;

@@ -1,10 +1,11 @@
 //! The project's addresses for alerts: monitoring systems post them here, as to a GitLab.
 //!
-//! [`address`] reads the path; the adapter reads the body; [`report()`] makes of each alert what the store is told, which
-//! says whether it is news. The order of checks and their statuses are GitLab's: a body that is too large (400), one that is
-//! no such report (422), the token (401), a switched-off endpoint (403, at the generic address only). Only the project's own
-//! alert tokens admit alerts, sent as `Bearer` or as the password of `Basic`. An unknown project and a token of another one
-//! are answered like a wrong token, so that no answer shows which projects exist; all three count as a wrong token.
+//! [`address`] reads the path; the adapter reads the body; [`report()`] turns each alert into a report for the store,
+//! which decides whether the alert is new. The order of checks and their statuses are GitLab's: a body that is too
+//! large (400), a body that is not a report (422), the token (401), a switched-off endpoint (403, at the generic
+//! address only). Only the project's own alert tokens admit alerts, sent as `Bearer` or as the password of `Basic`. An
+//! unknown project and a token of another one are answered like a wrong token, so that no answer shows which projects
+//! exist; all three count as a wrong token.
 //!
 //! Addresses and statuses: <https://docs.gitlab.com/operations/incident_management/integrations/>.
 
@@ -24,7 +25,7 @@ use futures_util::StreamExt as _;
 use hyper::body::Body as _;
 use jiff::Timestamp;
 use serde::Serialize;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use self::address::{Address, Door};
 use self::report::{AlertProject, report};
@@ -49,7 +50,7 @@ struct Taken {
     title: String,
 }
 
-/// What no other route takes: alerts, at any depth of groups, or nothing.
+/// Handles requests that no other route takes: alerts, at any depth of groups, or a 404.
 pub(super) async fn fallback(Extract(state): Extract<Arc<State>>, request: Request) -> Response {
     let address = Address::of(request.uri().path()).filter(|_| request.method() == Method::POST);
     let Some(address) = address else { return ApiError::NoSuchRoute.into_response() };
@@ -76,7 +77,12 @@ async fn receive(state: &State, address: &Address, request: Request) -> Result<V
     let titles: Vec<String> = reports.iter().map(|report| report.title.clone()).collect();
     let noted = match committed(refusal_as_answer(state.alerts.note_alerts(reports, now))).await? {
         Ok(noted) => noted,
-        Err(why) => return Err(ApiError::Unprocessable(format!("the store does not take an alert: {why}"))),
+        Err(why) => {
+            error!(project = project.id, why, "the store does not take an alert");
+            return Err(ApiError::Unprocessable(
+                "the store does not take an alert; the log has the reason".to_owned(),
+            ));
+        }
     };
     if noted.iter().flatten().any(|noted| noted.change == AlertChange::New) {
         state.arrived.notify_one();
@@ -87,7 +93,7 @@ async fn receive(state: &State, address: &Address, request: Request) -> Result<V
     Ok(taken.collect())
 }
 
-/// Counts what came, and writes down what was left out.
+/// Counts the alerts, and logs those that were left out.
 fn log(project: &AlertProject, reported: &ReportedAlerts, noted: &[Option<NotedAlert>]) {
     let changes = noted.iter().map(|noted| noted.map_or("unknown", |noted| noted.change.name()));
     changes.for_each(|change| metrics::alerts(change, 1));
@@ -128,7 +134,7 @@ async fn read_body(head: &Parts, body: Body, state: &State) -> Result<Bytes, Api
     let limit = BODY_LIMIT.min(state.config.get().body_limit);
     let announced =
         head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    // One that is announced as too large is refused before it is sent.
+    // A body that is announced as too large is refused before it is sent.
     if body.size_hint().lower() > limit as u64 || announced.is_some_and(|length: u64| length > limit as u64) {
         return Err(ApiError::AlertsTooLarge(limit));
     }
@@ -197,8 +203,8 @@ fn credential(headers: &HeaderMap) -> Option<Credential> {
     Credential::bearer(value).or_else(|| Credential::basic_password(value))
 }
 
-/// The project of an alert token, if it has this path. Where no path is known of it, and no project is known of the path,
-/// the token counts, and the project is known by its number alone.
+/// The project of an alert token, if it has this path. If the project's path is unknown and no known project has the
+/// path, the token is accepted, and the project has only its number.
 fn project_of(snapshot: &Snapshot, token: &StoredToken, path: &str) -> Option<AlertProject> {
     let ScopeKey::Project(id) = token.access.reach else { return None };
     if token.access.right != Right::Alerts {

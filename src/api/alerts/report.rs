@@ -1,4 +1,4 @@
-//! What the store is told of a reported alert: its key, and the event for people. Pure.
+//! Turns a reported alert into a report for the store: its key, and the event for people. Pure.
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::digest::Digest;
 use crate::event::{Event, EventId};
 use crate::store::AlertReport;
 
-/// The project that an alert token belongs to, as far as it is known.
+/// The project of an alert token, with its known facts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AlertProject {
     /// The forge's number.
@@ -29,8 +29,8 @@ impl AlertProject {
     }
 }
 
-/// What the store is told; `None` for the end of an alert that can't be told from others. `fresh` makes a fingerprint for
-/// one that has none.
+/// The report for the store; `None` for the end of an alert that can't be distinguished from others. `fresh` makes a
+/// fingerprint for an alert without one.
 pub(super) fn report(
     alert: &ReportedAlert,
     project: &AlertProject,
@@ -51,8 +51,8 @@ fn key(project: &AlertProject, fingerprint: &str) -> String {
     Digest::of([project.id.to_be_bytes().as_slice(), fingerprint.as_bytes()]).hex(16)
 }
 
-/// GitLab's event for a new alert, with the project, which GitLab leaves out, and with what helps people who are called at
-/// night.
+/// GitLab's event for a new alert, with additions: the project, which GitLab leaves out, and details for the people on
+/// call.
 fn event(
     alert: &ReportedAlert,
     project: &AlertProject,

@@ -1,7 +1,7 @@
 //! Every error that the HTTP server answers with: its status, its JSON and its headers.
 //!
-//! Errors of the request itself (parameters, tokens, routes, bodies) are under `error`; errors of what it requests are
-//! under `message`, as GitLab's clients expect. No error repeats a value that was sent, because that may be a secret.
+//! Errors in the request itself (parameters, tokens, routes, bodies) are under `error`; errors about the requested
+//! objects are under `message`, as GitLab's clients expect. No error repeats a sent value, because it may be a secret.
 //! [`responses`] describes the answers for OpenAPI.
 
 pub(super) mod responses;
@@ -24,7 +24,7 @@ const REALM: &str = "The API";
 /// How long a client should wait before it tries again while the store is unavailable.
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// And while there is no room for it: places and memory come back within seconds.
+/// How long a client should wait while the server has no place or memory for it. These become free within seconds.
 const NO_ROOM_RETRY_AFTER: Duration = Duration::from_secs(2);
 
 const EXPIRED: &str = "Token is expired. You can either do re-authorization or token refresh.";
@@ -47,7 +47,7 @@ pub(super) enum ApiError {
     InvalidSettings(Vec<FieldError>),
     /// `use_inherited_settings` was set, but no group above and no instance has settings to inherit.
     NoDefault,
-    /// There is no token, or no known one. `bearer`: it came as `Authorization: Bearer`.
+    /// The token is missing or unknown. `bearer`: it came as `Authorization: Bearer`.
     Unauthorized {
         bearer: bool,
     },
@@ -62,9 +62,9 @@ pub(super) enum ApiError {
     NoSuchRoute,
     /// The route has no such method; the text, which differs between GitLab's API and the other routes.
     NoSuchMethod(&'static str),
-    /// It can't be changed here, or not now.
+    /// The object can't be changed here, or not now.
     Conflict(String),
-    /// It changed after the moment in `If-Unmodified-Since`.
+    /// The object changed after the moment in `If-Unmodified-Since`.
     Modified,
     /// The request is understood, but can't be carried out.
     Unprocessable(String),
@@ -79,7 +79,7 @@ pub(super) enum ApiError {
     },
     BodyTooSlow(Duration),
     BodyIncomplete,
-    /// The store is unavailable. A change may have been written just before; to repeat the request is safe.
+    /// The store is unavailable. The change may have been written nevertheless. Repeating the request is safe.
     StoreUnavailable,
     /// There is no room for the connection or the request, for this reason.
     NoRoom(&'static str),
@@ -240,7 +240,8 @@ impl ApiError {
             Self::NoRoom(_) => {
                 vec![retry_after(NO_ROOM_RETRY_AFTER), (header::CONNECTION, "close".to_owned())]
             }
-            // The rest of the body could not be distinguished from the next request, so the connection ends with the answer.
+            // The unread rest of the body can't be distinguished from the next request, so the connection is closed
+            // after the answer.
             Self::BodyTooLarge { .. }
             | Self::BodyTooSlow(_)
             | Self::BodyIncomplete

@@ -1,7 +1,7 @@
 //! The error answers as OpenAPI describes them: one response per status, and the groups in which handlers give them.
 //!
-//! A handler's annotation names the groups beside its success. What its request type may answer (401, 403, 404) is
-//! described where that type is.
+//! A handler's annotation names the groups beside its success. The answers of its request type (401, 403, 404) are
+//! described at that type.
 
 use std::collections::BTreeMap;
 

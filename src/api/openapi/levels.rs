@@ -43,7 +43,7 @@ pub(super) fn described(mounted: &Mounted, services: Services) -> Vec<(String, P
         Mount::Integrations(level) => {
             vec![(path.clone(), filled(item, level, "an integration", "Integration"))]
         }
-        // The former name of a few stands for all: the rest is served under it as well.
+        // Only a few paths with the former name are described. The others are served under it as well.
         Mount::Services(level) if is_of_one || path.ends_with("/services") => {
             vec![(path.clone(), former(filled(item, level, "an integration", "Service")))]
         }

@@ -96,7 +96,7 @@ pub fn document() -> OpenApi {
     document_with(Services::Apart)
 }
 
-/// The same where one path stands for all services.
+/// The document for people, in which one path stands for all services.
 fn for_people() -> &'static OpenApi {
     static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(|| document_with(Services::Together));
     &DOCUMENT

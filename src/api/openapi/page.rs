@@ -14,7 +14,7 @@ use crate::adapters::{ADAPTERS, Entry};
 const STYLE: &str = include_str!("page.css");
 const SETTINGS: &str = "Settings of each service";
 const ERRORS: &str = "Errors";
-/// Where the examples ask.
+/// The server in the examples.
 const SERVER: &str = "http://127.0.0.1:8090/api/v4";
 
 /// Where the settings of the services are described.
@@ -25,7 +25,7 @@ pub(super) enum SettingsAt {
     OwnPages,
 }
 
-/// What comes first: method and path. The rest follows by resource.
+/// The operations that come first: method and path. The others follow by resource.
 const FIRST: [(&str, &str); 6] = [
     ("GET", "/status"),
     ("POST", "/events/explain"),

@@ -1,4 +1,4 @@
-//! The parameters of a `PUT`, adapter by adapter, from what each declares.
+//! The parameters of a `PUT` for each adapter, from its declaration.
 
 use serde_json::{Map, Value as Json};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
@@ -9,7 +9,7 @@ use crate::adapters::Entry;
 use crate::api::v4::put_params::{MAX_LENGTH, ParamSpec, StoredAs, put_params};
 use crate::settings::{Kind, Shape};
 
-/// What the names of these schemas end with.
+/// The suffix of these schemas' names.
 pub(super) const SUFFIX: &str = "Settings";
 /// The schema of booleans, as they are read.
 const TRUTH: &str = "Truth";
@@ -32,7 +32,7 @@ pub(super) fn schema_name(entry: &Entry) -> String {
     format!("{}{SUFFIX}", name(entry))
 }
 
-/// What a `PUT` of this adapter takes.
+/// The parameters of a `PUT` of this adapter.
 pub(super) fn schema(entry: &Entry) -> Schema {
     let object = ObjectBuilder::new().schema_type(Type::Object).description(Some(entry.about.summary));
     let schema = put_params(entry).iter().fold(object, |object, spec| {
@@ -42,7 +42,8 @@ pub(super) fn schema(entry: &Entry) -> Schema {
     schema.into()
 }
 
-/// Values are read leniently, and described so: numbers where texts are expected, words where booleans are, and null.
+/// The schema of a parameter. Values are read leniently, and the schema says so: numbers are accepted as texts, words
+/// as booleans, and null.
 fn parameter(spec: &ParamSpec) -> Schema {
     let help = Some(spec.help.as_ref());
     let example = spec.example.as_deref().map(|example| literal(spec.kind, example));

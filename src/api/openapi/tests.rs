@@ -117,7 +117,9 @@ fn only_the_expected_operations_need_no_token() {
         "get /docs",
         "get /docs/{slug}",
         "get /openapi.json",
+        "get /projects/{id}/integrations/mattermost_slash_commands/trigger",
         "post /projects/{id}/integrations/mattermost_slash_commands/trigger",
+        "get /projects/{id}/integrations/slack_slash_commands/trigger",
         "post /projects/{id}/integrations/slack_slash_commands/trigger",
     ];
     assert_eq!(open, expected);

@@ -1,4 +1,4 @@
-//! Deliveries: a list with filters, and one with its request, what was answered, and a retry.
+//! Deliveries: a list with filters, and a page for one delivery with its request, its answer, and a retry.
 
 use axum::response::Response;
 use jiff::{SignedDuration, Timestamp};

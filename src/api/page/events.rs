@@ -1,5 +1,4 @@
-//! Events: a list of what came with what became of it, and one event with what each integration did with it, and would do
-//! now.
+//! Events: a list with results, and a page for one event that shows what each integration did with it and would do now.
 
 use axum::response::Response;
 use maud::{Markup, html};
@@ -51,7 +50,7 @@ fn within(viewer: &Viewer, path: &str) -> EventsOf {
     let known = viewer.caller.state.catalog.read(|snapshot| reached::place(&viewer.caller, snapshot, path));
     match known {
         Some(scope) => of(scope),
-        // The log may still have events of a project that is gone.
+        // The log may still have events of a removed project.
         None if viewer.sees_instance() => EventsOf::Within(path.to_owned()),
         None => NONE,
     }
@@ -182,7 +181,7 @@ fn about(viewer: &Viewer, record: &EventRecord) -> Markup {
     ])
 }
 
-/// What each integration did, beside what it would do now where that is known.
+/// What each integration did, and what it would do now, if known.
 fn verdicts(viewer: &Viewer, record: &EventRecord, compared: Option<&[ThenAndNow]>) -> Markup {
     let then_alone = compare(record, &[]);
     let both = compared.unwrap_or(&then_alone);

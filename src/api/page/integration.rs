@@ -1,4 +1,4 @@
-//! One integration: its state and settings, and what a person does with it: set, switch off, test, resume, mute.
+//! One integration: its state and settings, and the actions: set, switch off, test, resume, mute.
 
 use std::collections::BTreeSet;
 
@@ -61,7 +61,7 @@ impl About {
         self.viewer.caller.state.catalog.read(|snapshot| snapshot.id_at(&self.scope, self.entry.about.slug))
     }
 
-    /// As it is set here or above; `None` where it was never set.
+    /// The integration as it is set here or above; `None` where it was never set.
     async fn shown(&self) -> Result<Option<Integration>, ApiError> {
         match shown(self.named()).await {
             Ok(integration) => Ok(Some(integration)),
@@ -70,7 +70,7 @@ impl About {
         }
     }
 
-    /// What the catalog knows beside that.
+    /// Further facts from the catalog.
     fn known(&self) -> Known {
         let slug = self.entry.about.slug;
         self.viewer.caller.state.catalog.read(|snapshot| {
@@ -109,7 +109,7 @@ struct Known {
     channels: BTreeSet<String>,
 }
 
-/// What a form led to, for the page that follows.
+/// The result of a form, for the page that follows.
 #[derive(Default)]
 struct Outcome {
     notice: Option<Markup>,
@@ -247,7 +247,7 @@ async fn page(about: &About, status: StatusCode, outcome: Outcome) -> Result<Res
     Ok(viewer.page_with(status, Section::Integrations, &title, &content))
 }
 
-/// How it is, as far as that is more than a word.
+/// The details of the state, if there are any.
 fn standing(about: &About, integration: &Integration) -> Markup {
     let now = about.viewer.caller.now;
     let Integration { head, tail, .. } = integration;
@@ -384,7 +384,7 @@ fn as_set(integration: &Integration) -> Markup {
     table("What is set; secrets are not shown", &["Setting", "Value"], &rows)
 }
 
-/// What became of a test, with every request and its answer.
+/// The result of a test, with every request and its answer.
 fn result(test: &Test) -> Markup {
     let tone = if test.success { "good" } else { "bad" };
     html! {

@@ -37,7 +37,7 @@ struct Listed {
 pub(super) async fn list(viewer: Viewer) -> Result<Response, Refused> {
     let wanted = viewer.query.text("path").ok().flatten().unwrap_or_default();
     let holds = viewer.caller.state.holds.snapshot();
-    // Who sees all sees what each project has of its own; others also what their project inherits.
+    // A viewer of the whole instance sees each project's own integrations. Others also see what their project inherits.
     let with_inherited = !viewer.sees_instance();
     let mut all = viewer.caller.state.catalog.read(|snapshot| {
         let scopes = reached::scopes(&viewer.caller, snapshot);
@@ -125,7 +125,7 @@ fn line(snapshot: &Snapshot, holds: &HoldSet, scope: &ResolvedScope, slug: &'sta
     Some(Line { slug, state: state_of(&integration, is_wanted), from, integration })
 }
 
-/// In a word, how an integration is. `is_wanted`: a person left it switched on.
+/// The state of an integration in a word. `is_wanted`: whether a person left it switched on.
 pub(super) fn state_of(integration: &Integration, is_wanted: bool) -> &'static str {
     match (integration.head.active, integration.tail.switched_off.is_empty()) {
         (true, true) => "active",
@@ -145,7 +145,7 @@ pub(super) fn scope_of(viewer: &Viewer) -> Result<(Level, ResolvedScope), ApiErr
     Ok((level, scope_at(&viewer.caller, level, viewer.path.id())?))
 }
 
-/// `GET /-/projects/{id}` and so on: what applies there, and what could be added.
+/// `GET /-/projects/{id}` and so on: the integrations that apply there, and those that could be added.
 pub(super) async fn scope(viewer: Viewer) -> Result<Response, Refused> {
     let (_, scope) = scope_of(&viewer)?;
     let holds = viewer.caller.state.holds.snapshot();

@@ -1,4 +1,4 @@
-//! What stands around the content of every page: head, navigation, footer, and the headers of the answer.
+//! The frame of every page: head, navigation, footer, and the headers of the answer.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 pub(super) const STYLE: &str = include_str!("style.css");
 pub(super) const ICON: &str = include_str!("icon.svg");
 
-/// No script at all, nothing from elsewhere, no frame around it. Forms go to this server alone.
+/// Permits no script, nothing from other servers, and no embedding in frames. Forms are sent only to this server.
 pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; form-action 'self'; \
      base-uri 'none'; frame-ancestors 'none'";
 
@@ -71,7 +71,7 @@ impl Section {
     }
 }
 
-/// Who is logged in, as the page's head says it.
+/// The logged-in person, as the page's head shows it.
 pub(super) struct Holder {
     /// The token's name.
     pub(super) token: String,
@@ -81,7 +81,7 @@ pub(super) struct Holder {
     pub(super) form_key: Markup,
 }
 
-/// What stands around a page's content.
+/// The frame around a page's content.
 pub(super) struct Frame<'a> {
     pub(super) title: &'a str,
     pub(super) here: Option<Section>,

@@ -1,6 +1,6 @@
 //! Log-in with an API token, and log-out.
 //!
-//! Every token that is not valid gets one answer: it does not say whether there was such a token. Wrong ones count against
+//! Every invalid token gets the same answer, which does not say whether such a token exists. Wrong tokens count against
 //! the client's address, as everywhere in the API.
 
 use std::sync::Arc;

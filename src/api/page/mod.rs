@@ -1,11 +1,11 @@
-//! THE PAGE for people, at `GET /` and below `/-/`: what goes on, what is wrong, and what helps.
+//! THE PAGE for people, at `GET /` and below `/-/`: activity, problems, and remedies.
 //!
-//! It is HTML from the server, without scripts and without anything from elsewhere. A person logs in with an API token
-//! ([`log_in`], [`session`]) and sees what the token may ([`viewer`]): the pages ask the functions by which the API answers,
-//! and show the API's objects. [`layout`] has what stands around each page, [`parts`] what several pages show alike,
-//! [`places`] the addresses of integrations, and [`reached`] lists a token's deliveries.
+//! The page is HTML from the server, without scripts and without content from other servers. A person logs in with an
+//! API token ([`log_in`], [`session`]) and sees what the token permits ([`viewer`]): the pages call the same functions
+//! as the API, and show the API's objects. [`layout`] has the frame of each page, [`parts`] has elements that several
+//! pages share, [`places`] has the addresses of integrations, and [`reached`] lists a token's deliveries.
 //!
-//! No group of a forge is called `-`, so nothing here takes an address from the alerts of a project.
+//! No group of a forge is called `-`, so these paths never collide with the alert addresses of a project.
 
 mod audit;
 mod deliveries;

@@ -1,4 +1,4 @@
-//! `GET /`: whether all is well, how much goes on, and what is wrong now with what helps.
+//! `GET /`: the overall state, the activity, and the current problems with their remedies.
 
 use axum::response::Response;
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +13,7 @@ use crate::integration::IntegrationId;
 use crate::pipeline::standing::{Given, Part, Standing, Trouble};
 use crate::store::{DeliveryFilter, DeliveryLine, HoldCause, State};
 
-/// The most deliveries that are looked at for the numbers of the last hour.
+/// The most deliveries that are read for the numbers of the last hour.
 const SAMPLE: usize = 1000;
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const BARS: usize = 12;
@@ -41,7 +41,7 @@ struct Lately {
     delivered: usize,
     failed: usize,
     others: usize,
-    /// How long the time is: an hour, or less where there are too many to count.
+    /// The length of the period: an hour, or less where there are too many deliveries to count.
     span: SignedDuration,
     /// Delivered and other ones in each twelfth of the time, the oldest first.
     bars: [(usize, usize); BARS],
@@ -193,7 +193,7 @@ pub(super) fn held(viewer: &Viewer, trouble: &Trouble) -> Markup {
     }
 }
 
-/// What a person does about it, in a sentence. The command beside it does the same.
+/// The remedy in a sentence. The command beside it does the same.
 fn remedy(cause: &str) -> &'static str {
     let is = |known: HoldCause| known.name() == cause;
     if is(HoldCause::Throttled) || is(HoldCause::Quota) {
@@ -237,7 +237,7 @@ fn name(viewer: &Viewer, id: &IntegrationId) -> String {
     viewer.caller.state.catalog.read(|snapshot| places::name(snapshot, id))
 }
 
-/// What the daemon works with; for tokens of the instance.
+/// The daemon's parts, for tokens of the instance.
 fn parts(parts: &[Part]) -> Markup {
     if parts.is_empty() {
         return html! {};

@@ -56,7 +56,8 @@ pub(super) fn badge_as(word: &str, tone: &str) -> Markup {
 /// One row of a table; the first cell is its heading.
 pub(super) type Row = Vec<Markup>;
 
-/// A table that becomes a list of cards on a narrow screen. The roles stay then, which styles would take away.
+/// A table that becomes a list of cards on a narrow screen. The explicit roles keep it a table for screen readers,
+/// because the styles would remove them.
 pub(super) fn table(caption: &str, columns: &[&str], rows: &[Row]) -> Markup {
     html! {
         table role="table" {
@@ -81,7 +82,7 @@ pub(super) fn table(caption: &str, columns: &[&str], rows: &[Row]) -> Markup {
     }
 }
 
-/// Names with what they stand for; those without a value are left out.
+/// Names with their values. Names without a value are left out.
 pub(super) fn facts(facts: &[(&str, Option<Markup>)]) -> Markup {
     html! {
         dl class="facts" {
@@ -101,7 +102,7 @@ pub(super) fn prose(text: &str) -> Markup {
     }
 }
 
-/// What an event is about, in people's words where they are known.
+/// The subject of an event, in words for people if possible.
 pub(super) fn subject(subject: &str) -> String {
     let named = [("ref:refs/heads/", "branch"), ("ref:refs/tags/", "tag")];
     let named = named
@@ -120,7 +121,7 @@ pub(super) fn json_box(label: &str, json: &serde_json::Value) -> Markup {
     code_box(label, &serde_json::to_string_pretty(json).unwrap_or_default())
 }
 
-/// What was done, or what is wrong with it.
+/// A notice of success or of an error.
 pub(super) fn notice(tone: &str, words: &Markup) -> Markup {
     let role = if tone == "bad" { "alert" } else { "status" };
     html! { div class={ "notice " (tone) } role=(role) { (words) } }

@@ -6,7 +6,7 @@ use crate::catalog::{ResolvedScope, Snapshot};
 use crate::integration::{IntegrationId, Scope};
 use crate::pipeline::standing::scope_of;
 
-/// What may stand in a part of a path, or in a query, as it is.
+/// Characters that need no encoding in a part of a path or in a query.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// A text for a part of a path, or a value in a query.

@@ -1,7 +1,7 @@
-//! Messages as their services show them: of a sample, for every service or for one integration, or of a delivery. Nothing is
-//! sent.
+//! Shows messages as their services would: of a sample, for every service or for one integration, or of a delivery.
+//! Nothing is sent.
 //!
-//! The drawings have styles of their own, so they stand in a frame: a page that may do nothing but be looked at.
+//! The drawings have their own styles, so they are shown in a frame, whose page can only be viewed.
 
 use axum::response::{Html, IntoResponse, Response};
 use maud::{Markup, html};
@@ -36,11 +36,11 @@ pub(super) async fn show(viewer: Viewer) -> Result<Response, Refused> {
     let pairs = query.form().into_iter();
     let pairs = pairs.map(|(name, value)| format!("{}={}&", places::encoded(&name), places::encoded(&value)));
     let frame = format!("/-/preview/drawing?{}", pairs.collect::<String>());
-    // What can't be drawn is said here, not in the frame.
+    // An error of the drawing is reported here, not in the frame.
     chosen.drawn(&viewer).await?;
     let content = html! {
         h1 { "Preview" }
-        p class="quiet" { "Messages about as their services show them. Nothing is sent." }
+        p class="quiet" { "Messages roughly as their services show them. Nothing is sent." }
         (form(query))
         iframe class="preview" src=(frame) title="The messages" {}
     };
@@ -71,7 +71,7 @@ pub(super) async fn drawing(viewer: Viewer) -> Result<Response, Refused> {
     Ok((headers(POLICY), Html(page(&[shown]))).into_response())
 }
 
-/// What a query asks to see.
+/// The choice in a query.
 enum Chosen {
     Delivery(DeliveryId),
     Integration(IntegrationId, Option<Trigger>),
@@ -218,7 +218,7 @@ impl About<'_> {
     }
 }
 
-/// What event it is.
+/// The event in words.
 fn words(event: &Event) -> String {
     let place = match (&event.group, &event.project) {
         (Some(group), _) => format!(" of group {}", group.path),

@@ -1,8 +1,8 @@
 //! The deliveries that a token reaches, over all of its integrations.
 //!
-//! The ledger lists deliveries by integration or all together. A token of the instance reads all. For others, the lists of
-//! its integrations are merged while they are few; where they are many, all deliveries are read and the others left out, up
-//! to a bound, from which the next page goes on.
+//! The ledger lists deliveries by integration or all together. A token of the instance reads all. For another token
+//! with few integrations, the lists of these integrations are merged. With many integrations, all deliveries are read
+//! and those of other integrations left out, up to a bound, where the next page continues.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::store::{DeliveryFilter, DeliveryId, DeliveryLine};
 
 /// The most integrations whose lists are merged.
 const MOST_LISTS: usize = 50;
-/// How many deliveries are read at once where most are others', and how often at most.
+/// How many deliveries are read at once when most of them are out of reach, and the most reads.
 const BATCH: usize = 500;
 const MOST_BATCHES: usize = 10;
 
@@ -93,7 +93,7 @@ pub(super) fn place(caller: &Caller, snapshot: &Snapshot, path: &str) -> Option<
     known.find(|scope| caller.reaches(snapshot, scope))
 }
 
-/// Why nothing fits: a name that is not known, or that the caller does not reach.
+/// Why nothing was found: a name that is unknown or out of the caller's reach.
 pub(super) fn unknown_name(
     caller: &Caller,
     project: Option<&str>,
@@ -123,7 +123,7 @@ fn unknown_integration(caller: &Caller, snapshot: &Snapshot, name: &str) -> Opti
     (!is_known).then(|| format!("There is no integration {name}, or your token does not reach it."))
 }
 
-/// The projects, groups and so on that the caller reaches, and of which something is known.
+/// The known scopes that the caller reaches.
 pub(super) fn scopes(caller: &Caller, snapshot: &Snapshot) -> Vec<ResolvedScope> {
     let directory = snapshot.directory();
     let projects = directory

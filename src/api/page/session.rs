@@ -1,10 +1,10 @@
 //! Sessions: who is logged in, as a sealed cookie.
 //!
 //! A cookie holds the digest of the token that a person logged in with, and the session's end. It is sealed, so that neither
-//! the browser nor a reader of the store can make one. Nothing is kept for a session: any number costs no memory, and each
-//! node with the same `secrets.key` knows all of them. The token is looked up at every request, so a revoked or expired token
-//! ends its sessions at once, on every node. Only sessions that a person ended are kept, in the store, until they would have
-//! ended by themselves.
+//! the browser nor a reader of the store can make one. The server keeps nothing for a session, so sessions need no
+//! memory, and every node with the same `secrets.key` can read all of them. The token is looked up at every request, so
+//! a revoked or expired token ends its sessions at once, on every node. Only sessions that a person ended are kept, in
+//! the store, until they would have ended by themselves.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -46,7 +46,8 @@ pub(super) struct Session {
 }
 
 impl Sessions {
-    /// Sealed with the operator's key; without one, with a key that this process makes, so that sessions end with it.
+    /// Cookies are sealed with the operator's key. Without one, the process makes a key, so that sessions end with the
+    /// process.
     ///
     /// # Errors
     /// The operating system gives no random numbers.
@@ -62,7 +63,7 @@ impl Sessions {
         Ok(URL_SAFE_NO_PAD.encode(self.key.seal_for(PURPOSE, &plain)?))
     }
 
-    /// The session of a cookie; `None` where it is none of ours, or its time is over.
+    /// The session of a cookie; `None` where the cookie is not valid or has expired.
     pub(super) fn read(&self, cookie: &str, now: Timestamp) -> Option<Session> {
         let sealed = URL_SAFE_NO_PAD.decode(cookie).ok()?;
         let plain = self.key.open_for(PURPOSE, &sealed)?;
@@ -73,17 +74,18 @@ impl Sessions {
 }
 
 impl Session {
-    /// Ends it before its time, on all nodes.
+    /// Ends the session early, on all nodes.
     pub(super) async fn end(&self, registry: &dyn Registry, now: Timestamp) -> store::Result<()> {
         registry.end_session(self.digest, self.ends, now).await
     }
 
-    /// Whether it was ended before its time.
+    /// Whether the session was ended early.
     pub(super) async fn is_ended(&self, registry: &dyn Registry) -> store::Result<bool> {
         registry.session_ended(self.digest).await
     }
 
-    /// What every form of this session sends back. A page of another origin can't read it, so it can send no form.
+    /// The key that every form of this session must send back. A page of another origin can't read the key, so it can't
+    /// send a form.
     pub(super) fn form_key(&self) -> String {
         key_of(&self.digest)
     }
@@ -97,7 +99,7 @@ fn digest_of(cookie: &str) -> [u8; 32] {
     Sha256::digest(cookie.as_bytes()).into()
 }
 
-/// Derived once more, so that it says nothing of the digest by which ended sessions are known.
+/// The key is derived once more, so that it does not reveal the digest that identifies ended sessions.
 fn key_of(digest: &[u8; 32]) -> String {
     let digest = Sha256::new().chain_update(b"forgebell: a form of the page\0").chain_update(digest);
     URL_SAFE_NO_PAD.encode(digest.finalize())
@@ -107,8 +109,8 @@ fn is_same(expected: &str, sent: &str) -> bool {
     expected.as_bytes().ct_eq(sent.as_bytes()).into()
 }
 
-/// The form of the log-in has no session yet. Its cookie takes the session's place, so that no other page can log a person
-/// in with a token of its own.
+/// The log-in form has no session yet. It uses a cookie instead, so that no other site can log a person in with its own
+/// token.
 pub(super) mod of_log_in {
     use super::{digest_of, is_same, key_of, token};
     use crate::store;
@@ -127,8 +129,8 @@ pub(super) mod of_log_in {
     }
 }
 
-/// The cookies of one request, by whether it came over TLS. Over TLS they have a name that a browser takes from this host
-/// over TLS alone.
+/// The cookies of one request, by whether it came over TLS. Over TLS, the cookies' names make browsers accept them only
+/// from this host over TLS.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cookies {
     over_tls: bool,

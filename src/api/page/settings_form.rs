@@ -1,6 +1,6 @@
 //! The form of an integration's settings, from what its adapter declares: the parameters of the API's `PUT`, with a field
-//! for each. What is wrong is said beside its field. A secret is never shown: its field is empty, and stays as it is if it
-//! is sent empty.
+//! for each. Errors are shown beside their fields. A secret is never shown: its field is empty, and the secret stays
+//! unchanged if the field is sent empty.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,10 +16,10 @@ use crate::api::v4::Params;
 use crate::api::v4::put_params::{INHERIT, ParamSpec, StoredAs, put_params};
 use crate::settings::{Kind, Shape};
 
-/// What the form shows and where it is sent.
+/// The content of the form and its address.
 pub(super) struct SettingsForm<'a> {
     pub(super) entry: &'static Entry,
-    /// As it is now; `None` where it was never set.
+    /// The current integration; `None` where it was never set.
     pub(super) integration: Option<&'a Integration>,
     /// The secrets that are stored.
     pub(super) stored_secrets: &'a BTreeSet<String>,
@@ -27,18 +27,18 @@ pub(super) struct SettingsForm<'a> {
     pub(super) is_off: bool,
     /// Whether there is a default above to follow.
     pub(super) has_default: bool,
-    /// What was typed, where it was refused.
+    /// The typed values, if they were refused.
     pub(super) typed: Option<&'a Params>,
     pub(super) refused: &'a Problems,
     pub(super) action: &'a str,
     pub(super) form_key: Markup,
 }
 
-/// What is wrong with a form, by field.
+/// The errors of a form, by field.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Problems {
     pub(super) by_field: BTreeMap<String, Vec<String>>,
-    /// What belongs to no field.
+    /// Errors that belong to no field.
     pub(super) others: Vec<String>,
 }
 
@@ -76,8 +76,9 @@ impl Problems {
     }
 }
 
-/// The parameters of a `PUT` from a form that was sent; those that keep their values, which are secrets with an empty field;
-/// and numbers with an empty field, which are as if they had never been set. The API takes a blank number as not sent.
+/// The parameters of a `PUT` from a form; the parameters that keep their values, which are secrets with an empty field;
+/// and the parameters to unset, which are numbers with an empty field. The last are listed because the API reads a
+/// blank number as not sent.
 pub(super) fn sent(
     entry: &Entry,
     stored_secrets: &BTreeSet<String>,
@@ -103,7 +104,7 @@ pub(super) fn sent(
             cleared.insert(name.to_owned());
         }
     }
-    // A cleared box is sent as the word beside it.
+    // A cleared box sends only the hidden field beside it.
     (params, kept, cleared)
 }
 
@@ -182,7 +183,7 @@ impl SettingsForm<'_> {
         }
     }
 
-    /// Where there is a default, whether it is followed; a form without it means these settings.
+    /// The choice whether to follow a default, if there is one. A form without this choice sets its own settings.
     fn inheritance(&self, spec: &ParamSpec) -> Markup {
         let follows = match self.typed {
             Some(typed) => typed.text(INHERIT).ok().flatten().as_deref() == Some("true"),
@@ -288,7 +289,7 @@ impl SettingsForm<'_> {
         }
     }
 
-    /// The text of a field: what was typed, else what is set. Empty for secrets, and where the default applies.
+    /// The text of a field: the typed value, else the stored one. Empty for secrets, and where the default applies.
     fn value(&self, spec: &ParamSpec) -> String {
         let name = spec.name.as_ref();
         if spec.kind.is_write_only() {

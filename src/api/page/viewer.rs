@@ -1,7 +1,7 @@
 //! A request to the page by a person who is logged in: [`Viewer`] looks, and [`Posted`] sends a form.
 //!
-//! The session's token is authenticated as the API does it, at every request, with the API's limit of wrong tokens. What the
-//! person may see and do follows from the token alone.
+//! The session's token is authenticated at every request, as in the API, with the API's limit for wrong tokens. Only
+//! the token decides what the person may see and do.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -29,11 +29,11 @@ pub(super) struct Viewer {
     /// The address that was asked for, without its query.
     pub(super) address: String,
     pub(super) path: PathParams,
-    /// The query. One that can't be read is empty.
+    /// The query. An unreadable query is read as empty.
     pub(super) query: Params,
 }
 
-/// A form that a person sent who may change things.
+/// A form from a person who may change things.
 pub(super) struct Posted {
     pub(super) viewer: Viewer,
     pub(super) params: Params,
@@ -46,7 +46,8 @@ pub(super) enum Refused {
         to: String,
         cookies: Cookies,
     },
-    /// The browser left the cookie out, because another site led here. The same page asks again.
+    /// The browser left out the cookie, because another site linked here. The answer makes the browser ask for the same
+    /// page again.
     AskAgain {
         to: String,
     },
@@ -124,10 +125,10 @@ impl FromRequest<Arc<State>> for Posted {
     }
 }
 
-/// Everybody may do this.
+/// The address of the log-out, which every token may use.
 pub(super) const LOG_OUT: &str = "/-/logout";
 
-/// The name of the hidden field by which a form is known as the session's.
+/// The name of the hidden field that proves that a form belongs to the session.
 pub(super) const FORM_KEY: &str = "form_key";
 
 fn without_session(head: &Parts, cookies: Cookies) -> Refused {
@@ -140,7 +141,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-/// Where the log-in leads: to the page that was asked for. A form has to be sent again from the overview.
+/// The page after the log-in: the requested page, or the overview after a form, which has to be sent again.
 fn way_back(head: &Parts) -> String {
     let asked = head.uri.path_and_query().map_or("/", |asked| asked.as_str());
     if head.method == Method::GET { asked.to_owned() } else { "/".to_owned() }
@@ -223,7 +224,7 @@ impl IntoResponse for Refused {
                 answer
             }
             Self::AskAgain { to } => {
-                // A new request, which this page makes, brings the cookie along.
+                // A new request from this page includes the cookie.
                 let page = html! {
                     (maud::DOCTYPE)
                     html lang="en" {
@@ -285,7 +286,7 @@ pub(super) fn in_words(error: &ApiError) -> (&'static str, String) {
     }
 }
 
-/// The answer after a form was carried out: the browser goes to a page, which it can load again.
+/// The answer after a form was carried out: a redirect to a page that the browser can safely reload.
 pub(super) fn go_to(address: &str) -> Response {
     Redirect::to(address).into_response()
 }

@@ -1,4 +1,4 @@
-//! What is known of a commit's builds, in GitLab's form.
+//! The known builds of a commit, in GitLab's form.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -51,7 +51,7 @@ impl CommitStatus {
         Self {
             id: watch.number,
             sha: watch.sha.clone(),
-            ref_name: watch.ref_name.clone(),
+            ref_name: watch.short_ref().to_owned(),
             status: match state {
                 // GitLab has no such status.
                 BuildState::SuccessWithWarnings => BuildState::Success.name(),

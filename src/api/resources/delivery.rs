@@ -106,7 +106,7 @@ pub struct DeliveryDetail {
 }
 
 impl DeliveryDetail {
-    /// The same, with the request or why there is none.
+    /// The delivery with its request, or with the reason why there is none.
     #[must_use]
     pub fn with_request(self, rendered: Result<Json, String>) -> Self {
         let (request, no_request) = match rendered {

@@ -112,7 +112,8 @@ pub struct IntegrationHealth {
 }
 
 impl IntegrationHealth {
-    /// Of settings that have been as they are since `set_at`. What was asked before says nothing of them.
+    /// The health under settings that have not changed since `set_at`. Earlier answers say nothing about these
+    /// settings.
     pub(in crate::api) fn of(record: &HealthRecord, set_at: Timestamp) -> Option<Self> {
         let HealthRecord { reached, note, since, checked_at, .. } = record;
         (*checked_at >= set_at).then(|| Self {

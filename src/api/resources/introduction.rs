@@ -1,4 +1,4 @@
-//! What GitLab's clients ask for before all else: who they are, and what answers.
+//! The objects that GitLab's clients ask for first: the token's user, and the server's version.
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -1,4 +1,4 @@
-//! What is wrong now.
+//! The current problems.
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -1,4 +1,4 @@
-//! What is tried without being stored: tests of integrations, and explanations of events.
+//! Results that are not stored: tests of integrations, and explanations of events.
 
 use std::sync::Arc;
 use std::time::Duration;

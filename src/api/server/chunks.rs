@@ -1,17 +1,17 @@
 //! Finds the end of a chunked body, to know where the next head begins: RFC 9112, section 7.1.
 //!
-//! hyper decodes the body and refuses what is wrong with it. This only follows: where hyper would refuse, it gives up, and
-//! the rest passes as it is.
+//! hyper decodes the body and refuses errors in it. This module only tracks the position. Where hyper would refuse the
+//! body, tracking stops, and the rest passes unchanged.
 
 /// Where in a chunked body the next byte is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Chunks {
-    /// In the size, of which this was read.
+    /// In the size; this part of it was read.
     Size(u64),
     /// In the extension after the size, or at the line feed that ends the line.
     Extension(u64),
     SizeLf(u64),
-    /// In a chunk, of which as many bytes are left.
+    /// In a chunk; so many bytes of it are left.
     Data(u64),
     DataCr,
     DataLf,
@@ -25,12 +25,12 @@ pub(super) enum Chunks {
     EndLf,
 }
 
-/// What a piece of a chunked body held.
+/// The result of following a piece of a chunked body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// It is not over.
+    /// The body has not ended.
     Within,
-    /// It ended after this many bytes of the piece.
+    /// The body ended after this many bytes of the piece.
     Ended(usize),
     /// The trailers have a line feed without a carriage return, at this place in the piece.
     BareLf(usize),

@@ -1,8 +1,9 @@
-//! Reads what a handler left unread of a request's body.
+//! Reads the part of a request's body that a handler left unread.
 //!
-//! A handler that refuses a request need not read its body, but the client may still send it: a client that sends head and
-//! body apart (Python's do) would write to a closed connection and report that in place of the answer. So the rest is read
-//! and discarded before the answer goes out, up to a limit. Beyond the limit the connection ends, and the answer says so.
+//! A handler that refuses a request need not read its body, but the client may still send it: a client that sends head
+//! and body separately (Python's do) would write to a closed connection, and report this error instead of the answer.
+//! So the rest is read and discarded before the answer is sent, up to a limit. Beyond the limit, the answer closes the
+//! connection.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -18,12 +19,12 @@ use hyper::body::{Body, Frame, SizeHint};
 /// The most that is read and discarded. It exceeds every body limit, so that a client
 /// whose body is a little too large reads the answer.
 const MAX_DISCARDED: u64 = 64 * 1024 * 1024;
-/// The longest time for that: what is on its way arrives within it.
+/// The longest time for reading the rest. Bytes that are on their way arrive within this time.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
-/// A client that sent nothing for this long has nothing on its way.
+/// If a client sent nothing for this long, no bytes are on their way.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A request's body as a handler gets it. What is unread when it is dropped goes to its [`BodyDrain`].
+/// A request's body as a handler gets it. When it is dropped, its unread rest goes to its [`BodyDrain`].
 pub(super) struct TrackedBody<B> {
     body: Option<B>,
     started: bool,
@@ -95,7 +96,8 @@ impl<B: Body<Data = Bytes> + Unpin> BodyDrain<B> {
         let Some(Rest { body, started }) = rest.filter(|rest| !rest.body.is_end_stream()) else {
             return answer;
         };
-        // A client that still waits for `100 Continue` will not send the body, and one that was too slow has had its time.
+        // A client that still waits for `100 Continue` will not send the body, and a client that was too slow gets no
+        // more time.
         let is_sent = (started || !self.waits_for_continue) && answer.status() != StatusCode::REQUEST_TIMEOUT;
         if !is_sent || !reaches_end(body).await {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -104,7 +106,7 @@ impl<B: Body<Data = Bytes> + Unpin> BodyDrain<B> {
     }
 }
 
-/// Reads and discards a body; whether its end came within the limits.
+/// Reads and discards a body. Returns whether its end came within the limits.
 async fn reaches_end<B: Body<Data = Bytes> + Unpin>(mut body: B) -> bool {
     if body.size_hint().lower() > MAX_DISCARDED {
         return false;

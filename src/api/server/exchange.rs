@@ -1,7 +1,7 @@
-//! What the stream and the service of one connection tell each other about the request under way.
+//! State that the stream and the service of one connection share about the request under way.
 //!
-//! hyper parses heads and calls the service. The stream below it has to know what the service knows: how the body is
-//! framed, and whether a request is under way. The service has to know what the stream knows: that the answer is written.
+//! hyper parses heads and calls the service. The stream below hyper has to know from the service how the body is
+//! framed, and whether a request is under way. The service has to know from the stream when the answer is written.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,13 +36,13 @@ pub(super) struct Exchange {
 
 #[derive(Default)]
 struct State {
-    /// Of the request whose head was parsed last, until the stream takes it.
+    /// The framing of the last parsed request, until the stream takes it.
     framing: Option<Framing>,
-    /// There is no request under way.
+    /// Set while no request is under way.
     waiting: Option<Waiting>,
-    /// hyper has the whole answer, but perhaps not yet written.
+    /// Whether hyper has the whole answer. It may not be written yet.
     answered: bool,
-    /// What the answers hold until they are written.
+    /// The place that an answer holds until it is written.
     place: Option<RequestPlace>,
     answers: Vec<Reservation>,
 }
@@ -57,7 +57,7 @@ impl Exchange {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The service has a request.
+    /// Notes that the service got a request.
     pub(super) fn begin(&self, framing: Framing) {
         let mut state = self.state();
         state.framing = Some(framing);
@@ -90,7 +90,7 @@ impl Exchange {
         self.state().framing.take()
     }
 
-    /// All that hyper had to write is written. Returns whether the connection waits for a request from now on.
+    /// Notes that hyper has written everything. Returns whether the connection waits for a request from now on.
     pub(super) fn flushed(&self) -> bool {
         let mut state = self.state();
         if !state.answered {
@@ -102,7 +102,7 @@ impl Exchange {
     }
 }
 
-/// An answer's body, whose end the exchange is told of.
+/// An answer's body, which notifies the exchange of its end.
 pub(super) struct AnswerBody {
     body: AxumBody,
     exchange: Exchange,

@@ -1,10 +1,10 @@
-//! The memory of one large body: a mapping of its own.
+//! The memory of one large body, in a separate mapping.
 //!
-//! hyper gives a body out in small pieces. Kept as they come, the bodies of many connections lie mixed with everything else
-//! that is allocated meanwhile, and the allocator can't give a page back while anything on it is in use. A body that is
-//! larger than the allocator's threshold for mappings does not help either: glibc raises that threshold to the size of
-//! every mapping that is freed. A [`Gathered`] is mapped apart, and the system has its memory back when the last
-//! reader drops the bytes.
+//! hyper gives a body out in small pieces. If the pieces were kept as they come, the bodies of many connections would
+//! be mixed with other allocations, and the allocator can't return a page while anything on it is in use. Allocations
+//! above the allocator's threshold for mappings do not help either, because glibc raises the threshold to the size of
+//! every freed mapping. A [`Gathered`] has its own mapping, and the system gets the memory back when the last reader
+//! drops the bytes.
 
 use std::io;
 

@@ -1,16 +1,16 @@
-//! The reading side of a connection, below hyper: it ends lines as RFC 9112 has them, and heads have a time.
+//! The reading side of a connection, below hyper. It enforces the line endings of RFC 9112 and a time limit for heads.
 //!
-//! hyper takes a lone line feed for the end of a line. A proxy in front may not, and then the two disagree about where a
-//! request ends: one's header is the other's request. So [`HeadReader`] refuses line feeds without a carriage return in
-//! heads and trailers: it hands a NUL to hyper in their place, which hyper answers with 400. The standard permits either:
-//! <https://www.rfc-editor.org/rfc/rfc9112#section-2.2>.
+//! hyper takes a lone line feed for the end of a line. A proxy in front may not. Then both disagree about where a
+//! request ends: a header for one is a request for the other. So [`HeadReader`] refuses line feeds without a carriage
+//! return in heads and trailers: it hands a NUL to hyper in their place, which hyper answers with 400. The standard
+//! permits either: <https://www.rfc-editor.org/rfc/rfc9112#section-2.2>.
 //!
-//! Only heads and trailers are looked at. Where a head begins is known from the framing of the body before it, as hyper
-//! understood that ([`Exchange::take_framing`]); a read never hands more to hyper than the head or the body at hand, and
-//! keeps what came with it for the next read.
+//! Only heads and trailers are checked. Where a head begins is known from the framing of the body before it, as hyper
+//! understood that ([`Exchange::take_framing`]); a read never hands more to hyper than the current head or body, and
+//! keeps the bytes after it for the next read.
 //!
-//! A client that does not send a head within its time is disconnected. The time begins when the connection does, or when
-//! the answer before was written; it does not run while a request is under way.
+//! A client that does not send a head within its time is disconnected. The time begins with the connection, or when the
+//! previous answer was written. It does not run while a request is under way.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -24,19 +24,19 @@ use super::chunks::{Chunks, Progress};
 use super::exchange::{Exchange, Framing};
 use super::patience::Deadline;
 
-/// A stream, and the function that says how long its other end may take at present.
+/// A stream, and the function that returns how long its other end may take now.
 pub(super) struct HeadReader<S, F> {
     stream: S,
     allowed: F,
     exchange: Exchange,
     mode: Mode,
-    /// What was read beyond the head or body at hand.
+    /// The bytes that were read beyond the current head or body.
     kept: BytesMut,
     /// Runs while the connection waits for a head.
     deadline: Option<Deadline>,
 }
 
-/// What the next byte belongs to.
+/// The part of a request that the next byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Head(Lines),
@@ -44,7 +44,7 @@ enum Mode {
     AfterHead,
     Length(u64),
     Chunked(Chunks),
-    /// hyper will refuse what was handed on.
+    /// hyper will refuse the bytes that it got.
     Refused,
 }
 
@@ -62,7 +62,7 @@ struct Lines {
 impl Mode {
     const START: Self = Self::Head(Lines { cr: false, in_line: false, began: false });
 
-    /// How much of a piece may be handed on before hyper has said more. The rest belongs to what comes next.
+    /// How many bytes of a piece may be handed on now. The rest must wait until hyper reports the framing.
     fn follow(&mut self, piece: &mut [u8]) -> usize {
         match self {
             Self::Head(lines) => match lines.follow(piece) {
@@ -202,7 +202,7 @@ impl<S: AsyncWrite + Unpin, F: Fn() -> Duration + Unpin> AsyncWrite for HeadRead
         ready!(Pin::new(&mut self.stream).poll_flush(context))?;
         if self.exchange.flushed() {
             self.deadline = None;
-            // It has just begun, so it is not over; the poll lets it wake this task.
+            // The time has just begun, so the result does not matter; the poll registers this task for wake-up.
             let _ = self.poll_deadline(context);
         }
         Poll::Ready(Ok(()))
@@ -217,8 +217,8 @@ impl<S: AsyncWrite + Unpin, F: Fn() -> Duration + Unpin> AsyncWrite for HeadRead
 mod tests {
     use super::*;
 
-    /// What hyper gets of these bytes, where each head is followed by a body with this framing; a `|` ends what one read
-    /// hands on.
+    /// The bytes that hyper gets, where each head is followed by a body with this framing; `|` marks the end of each
+    /// read.
     fn handed_on(bytes: &str, framings: &[Framing], piece: usize) -> String {
         let mut framings = framings.iter().copied();
         let (mut mode, mut text) = (Mode::START, String::new());

@@ -1,10 +1,10 @@
-//! Whether a request says what host it is for, as RFC 9112 demands.
+//! Checks the `Host` header of a request, as RFC 9112 demands.
 
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Version, header};
 
-/// Why a request's `Host` is refused with 400: <https://www.rfc-editor.org/rfc/rfc9112#section-3.2>. Two parties that read
-/// different ones of two headers would not agree on whose request it is.
+/// Why a request's `Host` is refused with 400: <https://www.rfc-editor.org/rfc/rfc9112#section-3.2>. If there were two
+/// headers, two parties could read different ones and disagree about the request's host.
 pub(super) fn refused(version: Version, headers: &HeaderMap) -> Option<&'static str> {
     let mut hosts = headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -14,7 +14,7 @@ pub(super) fn refused(version: Version, headers: &HeaderMap) -> Option<&'static 
         (Some(host), None) => {
             let host = host.as_bytes();
             let is_valid = !host.contains(&b'@') && Authority::try_from(host).is_ok();
-            // It is empty where the target has no authority.
+            // An empty `Host` is valid where the target has no authority.
             (!host.is_empty() && !is_valid).then_some("the header Host is not a host and a port")
         }
     }

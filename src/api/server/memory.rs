@@ -1,8 +1,8 @@
 //! How much memory the bodies of requests and answers may take at once.
 //!
-//! [`Budget`] is a number of bytes, of which one client may have half. The first [`FREE`] bytes of a body take nothing of
-//! it, because the number of connections bounds them: ordinary events are never kept waiting by large ones.
-//! [`BudgetedBody`] reserves what is beyond before it reads on, so that a client which has to wait is stopped by TCP. It
+//! [`Budget`] is a number of bytes, of which one client may have half. The first [`FREE`] bytes of a body are not
+//! counted, because the number of connections bounds them. So ordinary events never wait for large ones.
+//! [`BudgetedBody`] reserves memory for more bytes before it reads on, so that TCP stops a client that has to wait. It
 //! gathers a large body in memory of its own ([`Gathered`]), and gives it out as one frame.
 
 use std::collections::HashMap;
@@ -22,9 +22,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::gathered::Gathered;
 
-/// What a body takes without a reservation. Events of a GitLab have a few kilobytes.
+/// The bytes that a body may have without a reservation. GitLab's events have a few kilobytes.
 pub(super) const FREE: u64 = 64 * 1024;
-/// A body without a length reserves as much at a time.
+/// A body without a known length reserves this much at a time.
 const STEP: u64 = 256 * 1024;
 /// How long a body waits for memory. GitLab gives up after ten seconds.
 const WAIT: Duration = Duration::from_secs(4);
@@ -58,8 +58,8 @@ impl Budget {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reserves bytes at once, or not at all. A client that has nothing yet may exceed its half, so that a body which is
-    /// larger than that can come.
+    /// Reserves bytes at once, or not at all. A client without any reservation may exceed its half, so that a body
+    /// larger than the half can be received.
     pub(super) fn try_reserve(self: &Arc<Self>, client: IpAddr, bytes: u64) -> Option<Reservation> {
         let mut used = self.used();
         let of_client = used.clients.get(&client).copied().unwrap_or_default();
@@ -102,7 +102,7 @@ impl Drop for Reservation {
     }
 }
 
-/// What a request's body has reserved. The service keeps it until the request is answered.
+/// The reservation of a request's body. The service keeps it until the request is answered.
 #[derive(Clone, Default)]
 pub(super) struct BodyMemory {
     reserved: Arc<Mutex<Vec<Reservation>>>,
@@ -116,7 +116,7 @@ impl BodyMemory {
     }
 }
 
-/// A body that reserves memory for what its reader keeps.
+/// A body that reserves memory for the bytes that its reader keeps.
 pub(super) struct BudgetedBody<B> {
     body: B,
     budget: Arc<Budget>,
@@ -124,15 +124,15 @@ pub(super) struct BudgetedBody<B> {
     memory: BodyMemory,
     /// The most that any reader accepts.
     largest: usize,
-    /// What has come.
+    /// The bytes that have come.
     come: u64,
-    /// What may come before more is reserved.
+    /// The bytes that may come before more is reserved.
     allowed: u64,
     waits: Option<BoxFuture<'static, Option<Reservation>>>,
     held: Held,
 }
 
-/// What has come of a body, and is not given out yet.
+/// The received bytes that are not given out yet.
 enum Held {
     /// Nothing; frames are given out as they come.
     Nothing,
@@ -154,14 +154,14 @@ impl<B: Body> BudgetedBody<B> {
         Self { body, budget, client, memory, largest, come: 0, allowed: FREE, waits, held }
     }
 
-    /// The bytes to reserve next: the rest of a body whose length is known, because one that has a part of what it needs
-    /// would keep others from getting all.
+    /// The bytes to reserve next. For a body of known length, this is the whole rest: a body with only a part of its
+    /// memory would prevent others from getting all of theirs.
     fn next_bytes(&self) -> u64 {
         let bytes = self.body.size_hint().exact().map_or(STEP, |rest| (self.come + rest) - self.allowed);
         bytes.min(self.budget.total)
     }
 
-    /// Memory for a body of which nothing has come; `None` for one that is small.
+    /// Memory for a body before any of it has come; `None` for a small body.
     fn memory_for_all(&self) -> io::Result<Option<Gathered>> {
         match self.body.size_hint().exact() {
             Some(length) if length <= FREE => Ok(None),

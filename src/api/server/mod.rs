@@ -8,15 +8,15 @@
 //! No client can shut the others out, or take all memory:
 //!
 //! * [`places`]: the number of connections is bounded, in all and for each client address;
-//! * [`memory`]: so are the bytes of large bodies and large answers; a large body goes back to the system with its request
-//!   ([`gathered`]);
+//! * [`memory`]: the bytes of large bodies and large answers are bounded too. The memory of a large body goes back to
+//!   the system after its request ([`gathered`]);
 //! * [`patience`]: a client that does not send a head ([`head_reader`]) or read its answer ([`write_timeout`]) in time is
 //!   disconnected, the sooner the fewer places are free;
-//! * [`refusals`] counts what is refused, and says it.
+//! * [`refusals`] counts and logs what is refused.
 //!
-//! [`head_reader`] and [`host`] refuse heads that a proxy in front may understand otherwise. A client that is refused while
-//! it is still sending gets to read the answer ([`drain_body`]). [`exchange`] is what a connection's stream and its service
-//! tell each other.
+//! [`head_reader`] and [`host`] refuse heads that a proxy in front may understand differently. A client that is refused
+//! while it is still sending can read the answer ([`drain_body`]). [`exchange`] is the state that a connection's stream
+//! and its service share.
 
 mod chunks;
 mod drain_body;
@@ -72,7 +72,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(25);
 /// as well.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
-/// What is still answered when a client has no other place left.
+/// The paths that are answered even if no ordinary place is free.
 const HEALTH: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// Serves until `stop` is cancelled; requests under way are finished. Dropping the future closes all connections at once.
@@ -146,7 +146,7 @@ fn refuse(stream: TcpStream, why: Refusal) {
     let _ = stream.write(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes());
 }
 
-/// What all connections share.
+/// The state that all connections share.
 struct Server {
     handlers: TowerToHyperService<Router>,
     trusted_proxies: Vec<IpNet>,
@@ -191,7 +191,7 @@ impl Server {
         ApiError::NoRoom(why.why()).into_response()
     }
 
-    /// Has the handlers answer a request, within the memory that there is.
+    /// Lets the handlers answer a request, if there is memory for it.
     async fn answer(&self, request: Request<Incoming>, client: IpAddr, exchange: &Exchange) -> Response {
         let (head, body) = request.into_parts();
         let (body, drain) = track(&head.headers, body);
@@ -288,7 +288,7 @@ impl Connection {
         {
             return Some(self.server.refused(why, client));
         }
-        // The other end of the connection has its place already, unless it is a proxy.
+        // A direct client's place is counted with its connection. Only a request through a proxy needs a place here.
         if self.server.is_proxy(self.peer.0.ip()) && !self.server.is_proxy(client) {
             match self.server.places.enter_request(network_of(client), for_health) {
                 Ok(place) => exchange.hold_place(place),
@@ -308,7 +308,7 @@ async fn until_end<C: Future>(mut connection: Pin<&mut C>, places: &Places, exch
             return Poll::Ready(());
         }
         if !exchange.may_give_way() {
-            // If it was told to, another one is told instead.
+            // If this connection was told to give way but has a request now, another connection is told instead.
             gives_way.set(places.gives_way());
         } else if gives_way.as_mut().poll(context).is_ready() {
             places.gave_way();

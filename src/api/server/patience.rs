@@ -1,7 +1,7 @@
-//! How long a client is waited for: less, the fewer places are free.
+//! How long the server waits for a client: the fewer places are free, the shorter.
 //!
-//! [`Patience`] is the decision, a function of how many places are in use. [`Deadline`] carries it out: it looks at the
-//! decision again every second, so that connections which are open already feel the pressure too.
+//! [`Patience`] is the decision, a function of the number of places in use. [`Deadline`] enforces it, and checks the
+//! decision again every second, so that it applies to open connections too.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -21,10 +21,10 @@ pub(super) struct Patience {
 impl Patience {
     /// While half of the places are free. An answer may take a minute: enough for the largest one over a slow line.
     pub(super) const CALM: Self = Self { head: Duration::from_secs(10), answer: Duration::from_secs(60) };
-    /// While none is free: enough for a client that is at work.
+    /// While no place is free. It is enough for a client that is active.
     pub(super) const SHORT: Self = Self { head: Duration::from_secs(1), answer: Duration::from_secs(10) };
 
-    /// From [`Patience::CALM`], while half of the places are free, it falls evenly to [`Patience::SHORT`].
+    /// [`Patience::CALM`] while half of the places are free. Below that, it falls linearly to [`Patience::SHORT`].
     pub(super) fn at(in_use: usize, limit: usize) -> Self {
         let half = u32::try_from(limit / 2).unwrap_or(u32::MAX).max(1);
         let free = u32::try_from(limit.saturating_sub(in_use)).unwrap_or(u32::MAX).min(half);
@@ -41,7 +41,7 @@ impl Patience {
     }
 }
 
-/// How often the time is compared with what is allowed by now.
+/// How often the time is compared with the current limit.
 const STEP: Duration = Duration::from_secs(1);
 
 /// The time that has passed since something began, against a limit that may change meanwhile.

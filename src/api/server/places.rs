@@ -1,4 +1,4 @@
-//! How many connections there may be at once, and whose.
+//! Bounds the number of connections, in all and for each client.
 //!
 //! [`Limits`] decides, as a function of what is in use; [`Places`] counts. Every client address has a share of the
 //! connections, so that one address can't shut the others out. A trusted proxy has no share: of its connections, each
@@ -6,7 +6,8 @@
 //! kept for health and metrics ([`Admission::HealthOnly`]).
 //!
 //! When all places are taken, the connection that has been without a request for longest gives way to the new one
-//! ([`Places::gives_way`]). So connections that send nothing or half a head, from however many addresses, shut nobody out.
+//! ([`Places::gives_way`]). So connections that send nothing or half a head, from any number of addresses, can't shut
+//! others out.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -22,43 +23,43 @@ use crate::metrics;
 /// The most connections.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// In all, besides those for health.
+    /// The most connections in all, besides those for health.
     pub(super) connections: usize,
-    /// For one client address.
+    /// The most connections for one client address.
     pub(super) per_client: usize,
-    /// Those kept for health and metrics. One client address may have a quarter of them.
+    /// The connections kept for health and metrics. One client address may have a quarter of them.
     pub(super) for_health: usize,
 }
 
-/// What is in use when a connection comes.
+/// The places in use when a connection comes.
 #[derive(Clone, Copy, Debug, Default)]
 struct InUse {
     connections: usize,
-    /// By the client that the connection counts for, if it counts for one.
+    /// The places of the client that the connection counts for, if any.
     of_client: Option<usize>,
     for_health: usize,
-    /// By the other end of the connection.
+    /// The places for health of the other end of the connection.
     for_health_of_peer: usize,
 }
 
-/// What a connection is accepted for.
+/// The requests that a connection is accepted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
     Everything,
-    /// All else is refused for this reason.
+    /// Other requests are refused for this reason.
     HealthOnly(Refusal),
 }
 
 /// Why a connection or a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// The client has its share.
+    /// The client's share is used up.
     Share,
     /// All places are taken.
     Full,
-    /// Its body needs memory that is not free.
+    /// There is not enough memory for the body.
     BodyMemory,
-    /// Its answer needs memory that is not free.
+    /// There is not enough memory for the answer.
     AnswerMemory,
 }
 
@@ -102,15 +103,15 @@ impl Limits {
     }
 }
 
-/// The connections that there are.
+/// The current connections.
 pub(super) struct Places {
     limits: Limits,
     table: Mutex<Table>,
     /// Wakes the connection that has been without a request for longest.
     give_way: Notify,
-    /// Connections without a request.
+    /// The number of connections without a request.
     waiting: AtomicUsize,
-    /// Of these, how many were told to give way, and have not ended yet.
+    /// The number of these that were told to give way and have not ended yet.
     leaving: AtomicUsize,
 }
 
@@ -118,7 +119,7 @@ pub(super) struct Places {
 struct Table {
     connections: usize,
     for_health: usize,
-    /// What counts for a client: connections of its own, and its requests over connections of proxies.
+    /// The places of each client: its own connections, and its requests over connections of proxies.
     clients: HashMap<IpAddr, usize>,
     health_clients: HashMap<IpAddr, usize>,
 }
@@ -153,7 +154,7 @@ impl Places {
         let with_room = InUse { connections: 0, ..in_use };
         let admission = match self.limits.judge(in_use) {
             Ok(Admission::Everything) => Admission::Everything,
-            // Whether another connection gives way is asked only where that would help.
+            // Another connection is told to give way only if that frees a usable place.
             _ if self.limits.judge(with_room) == Ok(Admission::Everything) && self.tell_one_to_leave() => {
                 Admission::Everything
             }
@@ -195,7 +196,7 @@ impl Places {
         Ok(RequestPlace { places: Arc::clone(self), client })
     }
 
-    /// Whether there is a connection without a request that was not yet told to leave. It is told.
+    /// Tells a connection without a request to give way. Returns whether there was one that was not told yet.
     fn tell_one_to_leave(&self) -> bool {
         let is_one = self.waiting.load(Relaxed) > self.leaving.load(Relaxed);
         if is_one {
@@ -205,13 +206,13 @@ impl Places {
         is_one
     }
 
-    /// Ready when this connection has to give way, which it must not do while it has a request: those that wait are asked
-    /// in the order in which they began to.
+    /// Completes when this connection has to give way. It must be polled only while the connection has no request.
+    /// Waiting connections are told in the order in which they began to wait.
     pub(super) fn gives_way(&self) -> Notified<'_> {
         self.give_way.notified()
     }
 
-    /// A connection gave way.
+    /// Notes that a connection gave way.
     pub(super) fn gave_way(&self) {
         self.leaving.fetch_sub(1, Relaxed);
     }
@@ -260,9 +261,9 @@ impl Place {
         matches!(self.admission, Admission::HealthOnly(_))
     }
 
-    /// The connection is without a request for as long as the result lives.
+    /// Marks the connection as without a request while the result lives.
     pub(super) fn wait(&self) -> Waiting {
-        // A connection for health takes no place that another one needs.
+        // A connection for health takes no ordinary place, so it need not give way.
         let places = (!self.is_for_health()).then(|| Arc::clone(&self.places));
         if let Some(places) = &places {
             places.waiting.fetch_add(1, Relaxed);
@@ -270,7 +271,7 @@ impl Place {
         Waiting(places)
     }
 
-    /// How long the client is waited for at present.
+    /// How long the server waits for the client now.
     pub(super) fn patience(&self) -> Patience {
         if self.is_for_health() {
             return Patience::SHORT;

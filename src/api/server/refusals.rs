@@ -1,5 +1,5 @@
-//! Counts what is refused for want of places or memory, and says it in the log: at once, and then at most every ten seconds
-//! with the number of refusals meanwhile, because an attack must not fill the log too.
+//! Counts and logs refusals for lack of places or memory. The first refusal is logged at once, further ones at most
+//! every ten seconds with their number, so that an attack does not fill the log.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};

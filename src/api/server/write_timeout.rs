@@ -1,4 +1,4 @@
-//! A connection whose other end has to read what is written to it within a time.
+//! A connection whose other end has to read the written bytes within a time limit.
 //!
 //! The time starts when the kernel's send buffer is full, and ends when everything is written and flushed. A client that
 //! reads a little now and then does not extend it: otherwise a few bytes on many connections would keep all other clients
@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::patience::Deadline;
 
-/// A stream, and the function that says how long its other end may take at present.
+/// A stream, and the function that returns how long its other end may take now.
 pub(super) struct WriteTimeout<S, F> {
     stream: S,
     allowed: F,

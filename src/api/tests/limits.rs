@@ -1,4 +1,4 @@
-//! What one client can take of connections and memory, and what is left for the others.
+//! Limits of connections and memory for one client, and the rest for others.
 
 use std::net::{Ipv4Addr, SocketAddr};
 

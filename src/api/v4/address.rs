@@ -4,8 +4,9 @@ use crate::adapters::{self, Entry};
 use crate::event::PATH_MAX_BYTES;
 use crate::integration::Scope;
 
-/// A project by its decoded `id`: digits are always its number. `None` is what can't be a project: a number beyond 64 bits,
-/// a name outside of any group, a path that no forge gives. It is answered like a project that does not exist.
+/// A project by its decoded `id`: digits are always its number. `None` for names that can't be a project: a number
+/// beyond 64 bits, a name outside of any group, a path that no forge gives. They are answered like a project that does
+/// not exist.
 pub(in crate::api) fn project(id: &str) -> Option<Scope> {
     number(id).map(Scope::ProjectId).or_else(|| project_path(id).map(Scope::ProjectPath))
 }

@@ -41,7 +41,7 @@ pub(super) fn project_of(named: Named<'_>) -> Result<Option<ScopeKey>, ApiError>
 /// The path that monitoring systems post a project's alerts to; `None` for other services, and where the project's path is
 /// not known.
 pub(super) fn path_of(scope: &ResolvedScope, slug: &str) -> Option<String> {
-    /// What a path may hold without being encoded.
+    /// The characters that need no encoding in a path.
     const PLAIN: &AsciiSet =
         &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
     let ResolvedScope::Project { path: Some(project), .. } = scope else { return None };
@@ -84,10 +84,11 @@ impl Change<'_> {
         Ok(Some(secret.expose().to_owned()))
     }
 
-    /// Ends all alert tokens of the project.
-    pub(super) async fn revoke_all(&self) -> Result<(), ApiError> {
+    /// Ends all alert tokens of the project. Returns whether there were any.
+    pub(super) async fn revoke_all(&self) -> Result<bool, ApiError> {
         let live = self.live().await?;
-        self.revoke(live.iter()).await
+        self.revoke(live.iter()).await?;
+        Ok(!live.is_empty())
     }
 
     async fn revoke(&self, tokens: impl Iterator<Item = &StoredToken>) -> Result<(), ApiError> {

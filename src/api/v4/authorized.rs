@@ -1,7 +1,7 @@
-//! A request whose token is valid and whose right is enough for what the handler does. What the path names is checked
-//! after that.
+//! A request whose token is valid and has a sufficient right for the handler. The names in the path are checked later.
 //!
-//! The body is read at once if the head has no token, because the token may be in it; else when the handler asks for it.
+//! If the head has no token, the body is read at once, because the token may be in the body. Otherwise it is read when
+//! the handler asks for it.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -23,7 +23,7 @@ use crate::api::State;
 use crate::api::error::ApiError;
 use crate::api::error::responses::{Any, responses_of};
 
-/// What a handler does. Its type is part of the handler's signature, and decides which checks precede the handler.
+/// The intent of a handler. The type is part of the handler's signature, and decides which checks precede the handler.
 pub(super) trait Intent: Send + 'static {
     const NEED: Need;
     const UNKNOWN: Unknown = Unknown::IsMissing;
@@ -31,7 +31,7 @@ pub(super) trait Intent: Send + 'static {
     const NO_ADAPTER: ApiError = ApiError::UnknownSlug;
 }
 
-/// Says who asks, and what answers. Clients ask for it before all else, with tokens of every kind.
+/// Returns the token's user or the server's version. Clients ask for these first, with tokens of every kind.
 pub(super) struct Introduce;
 
 pub(super) struct Read;
@@ -102,7 +102,7 @@ impl<I: Intent> FromRequest<Arc<State>> for Authorized<I> {
     }
 }
 
-/// What the checks before the handler may answer.
+/// The answers of the checks before the handler.
 impl<I: Intent> IntoResponses for Authorized<I> {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let mut responses = Any::responses();

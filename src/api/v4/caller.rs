@@ -1,4 +1,5 @@
-//! Who asks: the token of a request, what it reaches, and when. The API and the page answer callers by the same functions.
+//! The caller: the token of a request, its reach, and the time. The API and the page answer callers by the same
+//! functions.
 
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ pub(in crate::api) struct Caller {
 }
 
 impl Caller {
-    /// What the token reaches: a project, a group or everything.
+    /// The token's reach: a project, a group or everything.
     pub(in crate::api) fn reach(&self) -> ScopeKey {
         self.token.access.reach
     }

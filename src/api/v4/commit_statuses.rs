@@ -1,4 +1,4 @@
-//! `GET /projects/:id/repository/commits/:sha/statuses`: what build services said of a commit.
+//! `GET /projects/:id/repository/commits/:sha/statuses`: the results of build services for a commit.
 
 use axum::Json;
 use utoipa::IntoParams;

@@ -1,4 +1,4 @@
-//! `…/integrations/:slug/deliveries`: what an integration sent, with every attempt.
+//! `…/integrations/:slug/deliveries`: the deliveries of an integration, with every attempt.
 
 use axum::Json;
 use jiff::Timestamp;
@@ -31,7 +31,7 @@ pub(super) fn routes() -> Vec<Route> {
 pub(in crate::api) struct ListQuery;
 
 impl ListQuery {
-    /// The filter that the query names, which no page limits yet.
+    /// The filter in the query, without a page.
     pub(in crate::api) fn read(params: &Params) -> Result<DeliveryFilter, ApiError> {
         let mut complaints = Vec::new();
         let mut text = |name: &'static str| {
@@ -151,7 +151,7 @@ pub(in crate::api) async fn reached(caller: &Caller, id: DeliveryId) -> Result<D
     Ok(shown(caller, detail))
 }
 
-/// The same as the store has it.
+/// A delivery by its number, as the store has it, if the caller reaches its integration.
 pub(in crate::api) async fn found(
     caller: &Caller,
     id: DeliveryId,

@@ -78,7 +78,7 @@ impl IntoParams for EndedQuery {
     }
 }
 
-/// The same for what waits.
+/// The query of a change to waiting deliveries, for annotations.
 pub(super) struct WaitingQuery;
 
 impl IntoParams for WaitingQuery {
@@ -157,7 +157,7 @@ async fn selected(
     Ok((page, filter))
 }
 
-/// Changes the delivery that the path names; its line afterwards.
+/// Changes the delivery that the path names. Returns its state afterwards.
 async fn changed(named: Named, caller: &Caller, change: Change) -> Result<Delivery, ApiError> {
     let ledger = &*caller.state.ledger;
     let store::DeliveryDetail { line, .. } = find(ledger, &named).await?;
@@ -177,7 +177,7 @@ pub(in crate::api) async fn change_reached(
     change.apply(caller, &detail.line).await?.map_err(|why| ApiError::Unprocessable(why.to_owned()))
 }
 
-/// Changes all that pass a filter. What was done with each, newest first.
+/// Changes all deliveries that pass a filter. Returns what was done with each, newest first.
 async fn all_changed(filter: DeliveryFilter, caller: &Caller, change: Change) -> Result<Vec<Step>, ApiError> {
     let lines = caller.state.ledger.deliveries(filter).await?;
     let mut steps = Vec::with_capacity(lines.len());
@@ -195,7 +195,7 @@ fn paged(request: &IntegrationRequest<Write>, page: PageRequest, steps: Vec<Step
     page.of(&request.authorized.head.uri, steps.into_iter().map(|step| (step.id, step)))
 }
 
-/// What is done with a delivery.
+/// A change of a delivery.
 #[derive(Clone, Copy)]
 pub(in crate::api) enum Change {
     Retry,
@@ -203,7 +203,7 @@ pub(in crate::api) enum Change {
 }
 
 impl Change {
-    /// What the delivery is afterwards.
+    /// The delivery's state after the change.
     const fn done(self) -> &'static str {
         match self {
             Self::Retry => "due again",
@@ -211,7 +211,7 @@ impl Change {
         }
     }
 
-    /// Makes the change, or says why it can't be made.
+    /// Makes the change, or returns why it can't be made.
     async fn apply(self, caller: &Caller, line: &DeliveryLine) -> Result<Result<(), &'static str>, ApiError> {
         let state = &caller.state;
         let note = |action| {

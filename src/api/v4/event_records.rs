@@ -1,4 +1,4 @@
-//! `/events`, `/projects/:id/events` and `/groups/:id/events`: what came, and what became of it.
+//! `/events`, `/projects/:id/events` and `/groups/:id/events`: received events and their results.
 
 use axum::Json;
 use bytes::Bytes;
@@ -209,7 +209,7 @@ pub(in crate::api) fn of(scope: ResolvedScope) -> EventsOf {
     match scope {
         ResolvedScope::Instance => EventsOf::All,
         ResolvedScope::Group { path, .. } => EventsOf::Within(path),
-        // A project whose number is not known has a number of ours, which is negative.
+        // A project whose number is unknown has a provisional, negative number.
         ResolvedScope::Project { id, path } => EventsOf::Place { project_id: id.filter(|id| *id > 0), path },
     }
 }
@@ -232,7 +232,7 @@ pub(in crate::api) fn with_all_ids(state: &State, filter: EventFilter) -> EventF
     EventFilter { integrations, ..filter }
 }
 
-/// An event, where it is one of these.
+/// An event, if it is in this scope.
 async fn shown(
     state: &State,
     id: Option<EventId>,
@@ -243,10 +243,10 @@ async fn shown(
     Ok(Json(LoggedEventDetail::new(&record, raw.as_deref(), comparison.as_deref())))
 }
 
-/// An event with its JSON, where that is kept, and what would become of it now, where that can be said.
+/// An event with its JSON, if that is kept, and with its comparison with current settings, if possible.
 type Detail = (EventRecord, Option<Bytes>, Option<Vec<ThenAndNow>>);
 
-/// An event with all that is known of it, where it is one of these.
+/// An event with all known facts, if it is in this scope.
 pub(in crate::api) async fn detail(
     state: &State,
     id: Option<EventId>,
@@ -266,7 +266,7 @@ pub(in crate::api) async fn detail(
     Ok((record, raw, comparison))
 }
 
-/// What became of an event, beside what would become of it now.
+/// Compares the past result of an event with the result under current settings.
 async fn compared(
     state: &State,
     record: &EventRecord,

@@ -41,7 +41,7 @@ pub(super) async fn explain(mut authorized: Authorized<Read>) -> Result<Json<Exp
     explained(&authorized, &event).await.map(Json)
 }
 
-/// What each integration does with an event that the caller reaches, by the present settings.
+/// What each integration does with an event that the caller reaches, under the current settings.
 pub(in crate::api) async fn explained(caller: &Caller, event: &Event) -> Result<Explanation, ApiError> {
     let Caller { state, now, .. } = caller;
     let mut verdicts = verdicts(event, &*state.catalog, &state.holds.snapshot(), *now);

@@ -1,9 +1,9 @@
-//! What handlers get: an authorized request together with what its path names, checked in GitLab's order.
+//! The arguments of handlers: an authorized request and the objects in its path, checked in GitLab's order.
 //!
 //! A handler's signature tells which checks precede it. [`Authorized`] has a valid token; [`InstanceRequest`] has a token
 //! that reaches everything; [`ScopeRequest`] names a project, a group or the instance that its token reaches;
-//! [`IntegrationRequest`] names an adapter there as well. What the token does not reach is answered like something that
-//! does not exist, so no parameter is read before that is known.
+//! [`IntegrationRequest`] names an adapter there as well. An object out of the token's reach is answered like one that
+//! does not exist, so parameters are read only after this check.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ impl<I> IntegrationRequest<I> {
     }
 }
 
-/// The scope of a level that a caller names. One who may write may name what is not known yet.
+/// The scope of a level that a caller names. A caller who may write may name an unknown scope.
 pub(in crate::api) fn scope_at(caller: &Caller, level: Level, id: &str) -> Result<ResolvedScope, ApiError> {
     let unknown = if caller.require(Need::Write).is_ok() { Unknown::IsNew } else { Unknown::IsMissing };
     caller.state.catalog.read(|snapshot| {
@@ -86,7 +86,8 @@ impl<I: Intent> FromRequest<Arc<State>> for IntegrationRequest<I> {
         let ScopeRequest { authorized, scope } = ScopeRequest::<I>::from_request(request, state).await?;
         let slug = authorized.path.slug();
         let entry = address::adapter(slug).ok_or_else(|| {
-            // GitLab's clients handle a service that is missing, as where an integration was never set.
+            // GitLab's clients can handle a missing service, because the answer is that of an integration that was
+            // never set.
             let is_known = address::is_known_to_gitlab(slug);
             if is_known { ApiError::NotFound(Missing::Integration) } else { I::NO_ADAPTER }
         })?;

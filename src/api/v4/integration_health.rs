@@ -12,7 +12,7 @@ use crate::store::Watches;
 /// An integration whose service is asked whether it can be reached.
 pub struct Probed {
     id: IntegrationId,
-    /// Since when the settings that apply are as they are.
+    /// When the settings that apply were last changed.
     set_at: Timestamp,
 }
 

@@ -27,7 +27,8 @@ use crate::api::resources::{
     Moment, Resumed, SavedIntegration,
 };
 use crate::catalog::{
-    self, Actor, FIRST_DERIVED_ID, Inheritance, Noted, Origin, ResolvedScope, Snapshot, integration_id,
+    self, Actor, ChangeError, FIRST_DERIVED_ID, Inheritance, Noted, Origin, ResolvedScope, Snapshot,
+    integration_id,
 };
 use crate::integration::IntegrationId;
 use crate::pipeline::addresses::Addresses;
@@ -68,7 +69,7 @@ pub(super) async fn list(
     let (mut active, probed): (Vec<_>, Vec<_>) = found.into_iter().unzip();
     let health = health_of(&*authorized.state.watches, &probed).await;
     active.iter_mut().zip(health).for_each(|(integration, health)| integration.tail.health = health);
-    // In the order in which they were made. Those without a row of their own come last.
+    // The order is that of creation. Integrations without their own row come last.
     active.sort_by_key(|integration| integration.head.id.min(FIRST_DERIVED_ID));
     Json(active.into_iter().map(|Integration { head, tail, .. }| IntegrationBasic { head, tail }).collect())
 }
@@ -104,8 +105,8 @@ pub(super) async fn put(mut request: IntegrationRequest<Upsert>) -> Result<Json<
     save(request.named(), &params, &nothing, BTreeSet::new(), unless_changed_since).await.map(Json)
 }
 
-/// Sets an integration. The parameters in `kept` keep their values though they are not sent, also required ones; those in
-/// `cleared` are as if they had never been set.
+/// Sets an integration. Parameters in `kept` keep their values although they are not sent, even required ones.
+/// Parameters in `cleared` become unset.
 pub(in crate::api) async fn save(
     named: Named<'_>,
     params: &Params,
@@ -166,11 +167,17 @@ pub(in crate::api) async fn switch_off(
     let Caller { state, now, .. } = named.caller;
     let actor = named.caller.actor();
     let alerts = alert_tokens::project_of(named)?;
-    state.catalog.deactivate(change(named, unless_changed_since, &actor)).await?;
-    if let Some(project) = alerts {
-        alert_tokens::Change { state, project, actor: &actor, now: *now }.revoke_all().await?;
+    let switched_off = state.catalog.deactivate(change(named, unless_changed_since, &actor)).await;
+    if let Some(project) = alerts
+        && matches!(switched_off, Ok(()) | Err(ChangeError::NeverConfigured))
+    {
+        let tokens = alert_tokens::Change { state, project, actor: &actor, now: *now };
+        // The command line makes tokens of projects for which nothing was set.
+        if tokens.revoke_all().await? {
+            return Ok(());
+        }
     }
-    Ok(())
+    Ok(switched_off?)
 }
 
 /// End what {integration} of {level} waits for
@@ -185,7 +192,7 @@ pub(super) async fn resume(request: IntegrationRequest<Write>) -> Result<Json<Re
     resumed(request.named()).await.map(Json)
 }
 
-/// Has what waits for an integration tried again now, also where an address was switched off.
+/// Makes deliveries that wait for an integration due now, even if an address was switched off.
 pub(in crate::api) async fn resumed(named: Named<'_>) -> Result<Resumed, ApiError> {
     let Caller { state, now, .. } = named.caller;
     shown(named).await?;
@@ -242,7 +249,7 @@ pub fn integration_object(
     Some(with_dead_addresses(integration, applies.as_deref(), holds))
 }
 
-/// The same, with its dead addresses. `applies` is the integration that sends, if one does.
+/// The object with its dead addresses. `applies` is the integration that sends, if one does.
 fn with_dead_addresses(
     mut shown: Integration,
     applies: Option<&crate::integration::Integration>,
@@ -256,11 +263,15 @@ fn with_dead_addresses(
     shown
 }
 
+/// Why an integration is off that has no settings of its own.
+const NO_DEFAULT: &str =
+    "it follows a default that is not set any more: send its own settings, or set a default above";
+
 /// The integration that applies to a scope: its own, or the default that it follows.
 fn object(scope: &ResolvedScope, inheritance: Inheritance<'_>) -> Option<Integration> {
     let effective = inheritance.effective().or(inheritance.own)?;
     let followed = inheritance.own.filter(|own| own.configuration.inherits);
-    // One that only inherits is as old as the default, and has a number of its own.
+    // An integration that only inherits has the times of the default, and its own derived number.
     let inherited = || {
         let Noted { created_at, updated_at, .. } = effective.noted;
         Noted::derived(&integration_id(&scope.name(), effective.slug()), created_at, updated_at)
@@ -269,11 +280,12 @@ fn object(scope: &ResolvedScope, inheritance: Inheritance<'_>) -> Option<Integra
     let about = &effective.entry.about;
     let configuration = &effective.configuration;
     let unusable = effective.unusable();
-    let off = unusable.map(|errors| DeadAddress {
-        targets: Vec::new(),
-        reason: errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
-        since: Moment(updated_at),
-    });
+    let why_off = match unusable {
+        Some(errors) => Some(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+        None if inheritance.effective().is_none() => Some(NO_DEFAULT.to_owned()),
+        None => None,
+    };
+    let off = why_off.map(|reason| DeadAddress { targets: Vec::new(), reason, since: Moment(updated_at) });
     Some(Integration {
         head: IntegrationHead {
             id,
@@ -283,7 +295,7 @@ fn object(scope: &ResolvedScope, inheritance: Inheritance<'_>) -> Option<Integra
             updated_at: Moment(updated_at),
             active: effective.is_switched_on()
                 && followed.is_none_or(|own| own.configuration.active)
-                && unusable.is_none(),
+                && off.is_none(),
             flags: GitLabFlags::new(effective.entry, &configuration.flags),
             inherited: inheritance.is_inherited(),
         },

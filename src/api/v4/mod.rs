@@ -100,9 +100,9 @@ pub(super) enum Mount {
     AsDescribed,
     /// Among the integrations of a level.
     Integrations(Level),
-    /// The same under `services`, which is GitLab's former name of `integrations`.
+    /// Among the integrations of a level, under `services`, which is GitLab's former name of `integrations`.
     Services(Level),
-    /// What an adapter of commands receives, below this list of a project's integrations.
+    /// The route for requests to an adapter of commands, below this list of a project's integrations.
     Inbound(&'static str, &'static Entry),
 }
 
@@ -151,7 +151,7 @@ pub(super) fn routes() -> Vec<Mounted> {
     };
     for level in [Level::Project, Level::Group, Level::Instance] {
         mount(integrations::routes(), Mount::Integrations(level));
-        // A default of the instance sends nothing itself, so it has neither tests nor deliveries.
+        // A default of the instance sends nothing itself, so it has no tests and no deliveries.
         if level != Level::Instance {
             mount(test::routes(), Mount::Integrations(level));
             mount(deliveries::routes(), Mount::Integrations(level));
@@ -204,7 +204,7 @@ async fn counted(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let method = request.method().to_string();
     let response = next.run(request).await;
-    // The same goes for methods that the route does not have.
+    // Methods that the route does not have are not counted for the same reason.
     if let Some(route) = route.filter(|_| response.status() != StatusCode::METHOD_NOT_ALLOWED) {
         metrics::api_request(route, method, response.status().as_u16());
     }

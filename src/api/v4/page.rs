@@ -25,8 +25,13 @@ pub(super) struct PageRequest {
 
 impl PageRequest {
     /// # Errors
-    /// `before` or `per_page` is not a positive number.
+    /// `before` or `per_page` is not a positive number, or the query counts pages.
     pub(super) fn read(params: &Params) -> Result<Self, ApiError> {
+        if positive(params, "page").is_ok_and(|page| page.is_some_and(|page| page > 1)) {
+            // The same items again would look like the next page.
+            let why = "page is not supported: follow the `Link` header, or send before=ID".to_owned();
+            return Err(ApiError::InvalidParams(vec![why]));
+        }
         match (positive(params, "before"), size(params)) {
             (Ok(before), Ok(limit)) => Ok(Self { before, limit }),
             (before, limit) => {
@@ -44,7 +49,7 @@ impl PageRequest {
     }
 }
 
-/// How many items a page has, or what is wrong with that.
+/// The number of items of a page, or the error in it.
 pub(super) fn size(params: &Params) -> Result<usize, String> {
     let per_page = positive(params, "per_page")?.unwrap_or(DEFAULT_SIZE);
     Ok(usize::try_from(per_page).unwrap_or(usize::MAX).min(MAX_SIZE))
@@ -63,7 +68,7 @@ fn others(query: &str) -> String {
     let is_of_page = |pair: &&str| {
         let name = pair.split('=').next().unwrap_or_default();
         // A token in an address would be in the next one too.
-        !matches!(name, "before" | "per_page" | "private_token" | "access_token" | "")
+        !matches!(name, "before" | "page" | "per_page" | "private_token" | "access_token" | "")
     };
     query.split('&').filter(is_of_page).flat_map(|pair| [pair, "&"]).collect()
 }
@@ -76,7 +81,8 @@ pub(super) struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// The page with these items. `last` is what the last of them is called; it names the next page where this one is full.
+    /// The page with these items. `last` is the name of the last item. The page has a link to the next one if it is
+    /// full.
     pub(super) fn of(uri: &Uri, limit: usize, items: Vec<T>, last: Option<&str>) -> Self {
         let filters = others(uri.query().unwrap_or_default());
         let next = last.filter(|_| items.len() >= limit).map(|last| {
@@ -130,6 +136,9 @@ mod tests {
 
     #[test]
     fn pages_have_twenty_items_by_default_and_a_hundred_at_most() {
+        assert_eq!(page("page=1"), Ok((None, 20)));
+        let counted = "page is not supported: follow the `Link` header, or send before=ID".to_owned();
+        assert_eq!(page("page=2"), Err(ApiError::InvalidParams(vec![counted])));
         assert_eq!(page(""), Ok((None, 20)));
         assert_eq!(page("before=7&per_page=5"), Ok((Some(7), 5)));
         assert_eq!(page("per_page=1000000000000"), Ok((None, 100)));

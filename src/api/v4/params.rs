@@ -1,8 +1,8 @@
 //! The parameters of a request: its query and its body together.
 //!
-//! JSON, forms and multipart forms all become [`Params`]: names with simple values. Of a value that is neither simple nor a
-//! list of simple values, only the presence is kept, however deep or long it is, so that a request takes no more memory than
-//! its body. Of several parameters with one name the last counts, and the body counts before the query.
+//! JSON, forms and multipart forms all become [`Params`]: names with simple values. For any other value than a simple
+//! one or a list of simple ones, only its presence is kept, so that a request takes no more memory than its body. If
+//! several parameters have the same name, the last one counts, and the body takes precedence over the query.
 
 mod form;
 mod json;
@@ -86,7 +86,7 @@ impl Params {
         }
     }
 
-    /// All that are simple values, as texts.
+    /// All parameters with simple values, as texts.
     pub(in crate::api) fn form(&self) -> BTreeMap<String, String> {
         let text = |(name, param): (&String, &Param)| match param {
             Param::Simple(value) => Some((name.clone(), value.as_text())),
@@ -138,25 +138,25 @@ impl Params {
         self.0.keys().map(String::as_str)
     }
 
-    /// The same without texts that are blank, as a form has them in the fields that a person left empty.
+    /// The parameters without blank texts, which a form sends for empty fields.
     pub(in crate::api) fn without_blanks(mut self) -> Self {
         self.0.retain(|_, param| !matches!(param, Param::Simple(value) if is_blank(value)));
         self
     }
 
-    /// The same without these parameters.
+    /// The parameters without those of these names.
     pub(in crate::api) fn without<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
         names.into_iter().for_each(|name| drop(self.0.remove(name)));
         self
     }
 
-    /// The same with this parameter as null.
+    /// The parameters with this one set to null.
     pub(in crate::api) fn with_null(mut self, name: &str) -> Self {
         self.0.insert(name.to_owned(), Param::Null);
         self
     }
 
-    /// Whether it was sent, blank or not.
+    /// Whether the parameter was sent, blank or not.
     pub(in crate::api) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }

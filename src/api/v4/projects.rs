@@ -1,4 +1,4 @@
-//! `/projects` and `/groups/:id`: what is known of the forge's projects and groups, and corrections to it.
+//! `/projects` and `/groups/:id`: the known facts of the forge's projects and groups, and corrections of them.
 //!
 //! A path decides which groups' defaults a project follows and which tokens reach it. So only tokens of the instance may
 //! set paths; a token that maintains the project may set the rest.
@@ -269,7 +269,7 @@ fn path_parameter(
     }
 }
 
-/// The project with its row. One that only a file or a token names has none, and is not known enough to be shown.
+/// The project with its row. A project that only a file or a token names has no row, and can't be shown.
 fn present<I>(authorized: &Authorized<I>, scope: &ResolvedScope) -> Result<Json<Project>, ApiError> {
     let found = authorized.state.catalog.read(|snapshot| {
         let ResolvedScope::Project { id: Some(id), .. } = scope else { return None };
@@ -278,7 +278,7 @@ fn present<I>(authorized: &Authorized<I>, scope: &ResolvedScope) -> Result<Json<
     found.map(Json).ok_or(ApiError::NotFound(Missing::Project))
 }
 
-/// What holds: what files say, else what was corrected, else what events say.
+/// The effective facts: those from files, else the corrections, else those from events.
 fn object(snapshot: &Snapshot, project: &StoredProject) -> Project {
     let facts = snapshot.directory().file_facts(Some(project.id), project.path.as_deref());
     let facts = facts.cloned().unwrap_or_default();

@@ -1,9 +1,9 @@
-//! The `properties` of an integration's object: every setting of its adapter but those that are secrets as a whole, as it
-//! was set, else its default, else null. Of addresses, the credentials are masked. Settings that GitLab does not have are
-//! shown only where they are set: clients made for GitLab find what they know.
+//! The `properties` of an integration's object: every setting of its adapter except those that are entirely secret,
+//! with its value, else its default, else null. Credentials in addresses are masked. Settings that GitLab does not have
+//! are shown only if they are set, so that clients made for GitLab find the settings that they know.
 //!
-//! A client that reads them and sends them back changes nothing: Terraform, for one, would import an absent key as blank
-//! and send the blank.
+//! GitLab's keys are all present, so that a client can read the properties and send them back without a change.
+//! Terraform, for example, would import an absent key as blank and send the blank.
 
 use std::borrow::Cow;
 
@@ -31,7 +31,7 @@ fn shown(field: ApiField, stored: &Configuration) -> (Cow<'static, str>, Option<
     (field.name, value.map(|value| as_shown(field.kind, value)))
 }
 
-/// What applies where a setting was never set.
+/// The value that applies if a setting was never set.
 fn default(field: &ApiField, stored: &Properties) -> Option<String> {
     // This deprecated setting applies where its successor was never set. If the successor's own default were shown instead,
     // sending it back would change which branches are notified.
@@ -44,7 +44,7 @@ fn default(field: &ApiField, stored: &Properties) -> Option<String> {
     field.default.map(str::to_owned)
 }
 
-/// Lists, booleans and numbers as such, though they were stored as texts.
+/// Shows lists, booleans and numbers in their types, even if they were stored as texts.
 fn as_shown(kind: Kind, value: Value) -> ShownValue {
     match kind {
         Kind::Names => ShownValue::List(Names::split(&value.as_text()).map(str::to_owned).collect()),
@@ -56,7 +56,7 @@ fn normalized(kind: Kind, value: Value) -> Value {
     match kind {
         Kind::Bool => read_bool(&value).map_or(value, Value::Bool),
         Kind::Integer => value.as_text().parse().map_or(value, Value::Integer),
-        // A login may stand in an address.
+        // An address may contain a login.
         Kind::Url | Kind::InternalUrl => Url::masked(&value.as_text()).map_or(value, Value::Text),
         _ => value,
     }

@@ -2,9 +2,9 @@
 //! settings that it has, every `…_events` flag, and `use_inherited_settings`.
 //!
 //! Other parameters are ignored, as in GitLab; [`unknown`] names them. Missing parameters and those of the wrong type are reported all at once, in the order of the
-//! declaration. Whether the values are valid together is checked by the catalog, because that needs what is stored. Every
-//! adapter has every flag, as every object shows them all; flags for events that an adapter does not support are stored and
-//! have no effect.
+//! declaration. The catalog checks whether the values are valid together, because this check needs the stored values.
+//! Every adapter has every flag, because every object shows all flags. Flags for events that an adapter does not
+//! support are stored and have no effect.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -36,23 +36,23 @@ pub(in crate::api) struct ParamSpec {
     pub(in crate::api) required: bool,
     pub(in crate::api) help: Cow<'static, str>,
     pub(in crate::api) example: Option<Cow<'static, str>>,
-    /// What applies where it was never set.
+    /// The value that applies if the parameter was never set.
     pub(in crate::api) default: Option<&'static str>,
     pub(in crate::api) stored_as: StoredAs,
-    /// Whether the service heeds it at all.
+    /// Whether the parameter has an effect for the service.
     pub(in crate::api) has_effect: bool,
     /// Whether GitLab does not have it. Sent blank or as null, such a setting is as if it had never been set.
     pub(in crate::api) is_addition: bool,
 }
 
-/// What a parameter is stored as.
+/// How a parameter is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::api) enum StoredAs {
     Setting,
     Flag,
     Inheritance,
     Active,
-    /// It asks for something to be done now.
+    /// Not stored: the parameter requests an action.
     Nothing,
 }
 
@@ -205,8 +205,8 @@ pub(in crate::api) fn read(
     Ok(request)
 }
 
-/// Whether a parameter that was sent makes its setting as if it had never been set. A text that was null when it was read is
-/// null again when it is sent back. A blank number or boolean of GitLab's counts as not sent; one of ours can be unset.
+/// Whether a sent parameter unsets its setting. A text that a client read as null is null again when it is sent back. A
+/// blank number or boolean of GitLab counts as not sent; one of Forgebell's additions is unset.
 fn unsets(spec: &ParamSpec, params: &Params) -> bool {
     let is_text = matches!(spec.kind.shape(), Shape::Words | Shape::List);
     let blank = |value: &Value| matches!(value, Value::Text(text) if text.trim().is_empty());
@@ -266,7 +266,7 @@ fn put(request: &mut Request, stored_as: StoredAs, name: &str, value: Option<Val
         }
         (StoredAs::Inheritance, Some(Value::Bool(follow))) => request.use_inherited_settings = Some(follow),
         (StoredAs::Active, Some(Value::Bool(active))) => request.active = Some(active),
-        // It counts as not sent; or a flag that is not a boolean, which `value` never returns.
+        // The parameter counts as not sent. (`value` never returns a flag that is not a boolean.)
         (_, None)
         | (StoredAs::Flag | StoredAs::Inheritance | StoredAs::Active | StoredAs::Nothing, Some(_)) => {}
     }

@@ -1,6 +1,6 @@
-//! What a request is about (a project, a group or the instance), and whether its token reaches that.
+//! Finds the scope of a request (a project, a group or the instance), and checks whether its token reaches the scope.
 //!
-//! What a token does not reach is answered as if it did not exist.
+//! A scope out of the token's reach is answered as if it did not exist.
 
 use super::{ApiError, Level, PREFIX, address};
 use crate::api::error::Missing;
@@ -9,7 +9,7 @@ use crate::event::{Event, Project};
 use crate::integration::Scope;
 use crate::store::registry::{ScopeKey, StoredProject};
 
-/// What a name stands for that is not known.
+/// How an unknown name is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unknown {
     IsMissing,
@@ -60,7 +60,7 @@ pub(super) fn find(
         Scope::ProjectId(id) => {
             (*id > 0 && (may_be_new || reach == ScopeKey::Project(*id)), Missing::Project)
         }
-        // Where the path lies decides which tokens reach it.
+        // The groups in the path decide which tokens reach the project.
         Scope::ProjectPath(_) => {
             (unknown == Unknown::IsNew && !matches!(reach, ScopeKey::Project(_)), Missing::Project)
         }
@@ -72,7 +72,7 @@ pub(super) fn find(
     found.filter(|scope| reaches(snapshot.directory(), reach, scope)).ok_or(ApiError::NotFound(missing))
 }
 
-/// Whether a token of this reach may see a scope: it is the token's own, or lies in it.
+/// Whether a token of this reach may see a scope: the scope is the reach itself or lies in it.
 pub(super) fn reaches(directory: &Directory, reach: ScopeKey, scope: &ResolvedScope) -> bool {
     match reach {
         ScopeKey::Instance => true,
@@ -87,14 +87,14 @@ pub(super) fn reaches(directory: &Directory, reach: ScopeKey, scope: &ResolvedSc
     }
 }
 
-/// An event with what a token of this reach can be trusted to say; `None` if it can't be trusted at all.
+/// An event with only the facts for which a token of this reach is trusted; `None` if it is not trusted at all.
 ///
 /// A sender can write any path into an event, and integrations are matched by path. So only a token of the instance is
 /// trusted fully; for others the path must be the known one of the event's project number. A group's token may also send
 /// events of a project that is not known yet, by number or by path, if its path lies in the group. The number is then
 /// removed from the event. Otherwise an event with another project's number could make that project appear to lie in the
-/// group: the group's token could then set its integrations, and its code would be read with the forge's token. The same
-/// goes for the project in which a group was mentioned, wherever that lies.
+/// group: the group's token could then set its integrations, and its code would be read with the forge's token. The
+/// number is also removed from the project in which a group was mentioned, wherever the project lies.
 pub(in crate::api) fn trusted_event(catalog: &CachedCatalog, reach: ScopeKey, event: Event) -> Option<Event> {
     match catalog.read(|snapshot| trust(snapshot, reach, &event)) {
         Trust::Whole => Some(event),
@@ -120,7 +120,7 @@ fn trust(snapshot: &Snapshot, reach: ScopeKey, event: &Event) -> Trust {
             match of_project {
                 _ if group.key().is_none() || !reaches(directory, reach, &group) => Trust::None,
                 None | Some(Trust::Whole) => Trust::Whole,
-                // The group's integrations deliver it, and need no more than the project's name.
+                // The group's integrations deliver the event, and need only the project's name.
                 Some(Trust::WithoutNumber | Trust::None) => Trust::WithoutNumber,
             }
         }

@@ -1,4 +1,5 @@
-//! `GET /status`: what is held, throttled, blocked or switched off, what was given up, and how the daemon's parts are.
+//! `GET /status`: everything that is held, throttled, blocked or switched off, the dead letters, and the state of the
+//! daemon's parts.
 
 use axum::Json;
 use utoipa_axum::routes;
@@ -28,7 +29,7 @@ pub(super) async fn status(authorized: Authorized<Read>) -> Result<Json<Status>,
     Ok(Json((&standing(&authorized).await?).into()))
 }
 
-/// What is wrong now, as far as a caller may know it.
+/// The current problems that a caller may see.
 pub(in crate::api) async fn standing(caller: &Caller) -> Result<Standing, ApiError> {
     let (state, now) = (&caller.state, caller.now);
     let overview = state.ledger.overview().await?;

@@ -63,7 +63,7 @@ impl IntoParams for TestQuery {
 )]
 pub(super) async fn test(mut request: IntegrationRequest<Write>) -> Result<Json<Test>, ApiError> {
     let query = request.authorized.query()?.clone();
-    // What the query names is checked before the body is read.
+    // The query is checked before the body is read.
     trigger(&query, request.entry)?;
     let body = request.authorized.body().await?;
     tested(request.named(), &query, body).await.map(Json)
@@ -99,8 +99,8 @@ pub(in crate::api) async fn tested(
     Ok(run_test(state, &subject, &event, |_| true, now).await)
 }
 
-/// How long the store may take to say what the last event of an integration was. People who wait for a test in a channel
-/// get no answer after three seconds.
+/// How long the store may take to find the last event of an integration. People who test in a channel get no answer
+/// after three seconds.
 const LAST_PROJECT_WITHIN: Duration = Duration::from_secs(1);
 
 /// A sample, as if it had happened in the project of this scope. The project's address and names are those of the last event

@@ -48,6 +48,14 @@ fn a_put_activates_and_keeps_the_settings_that_it_does_not_name() {
 }
 
 #[test]
+fn a_put_where_the_default_is_gone_sets_the_integrations_own_settings() {
+    let asked = request(&[("webhook", "https://hooks.slack.com/services/T0/B0/n3w")]);
+    let after = put(&own(Configuration::following()), &asked).unwrap();
+    assert!(after.active && !after.inherits, "{after:?}");
+    assert!(after.secrets.contains_key("webhook"));
+}
+
+#[test]
 fn an_address_is_at_the_services_host_or_at_one_that_the_operator_permits() {
     let discord = adapters::find("discord").unwrap();
     let at = |host: &str| format!("{host}/api/webhooks/1/s3cret");
@@ -246,16 +254,19 @@ mod guarded {
     /// Of every adapter, also those that are added later: an address that is set, changed or removed.
     #[test]
     fn no_secret_follows_any_address_of_any_adapter() {
-        const ELSEWHERE: &str = "https://elsewhere.example";
         let mut tried = Vec::new();
         for entry in adapters::ADAPTERS {
             let is_guarded = |kind: Kind| matches!(kind, Kind::Secret | Kind::Addresses | Kind::Base);
             let guarded: Vec<_> = entry.fields.iter().filter(|field| is_guarded(field.kind)).collect();
-            let is_url = |kind: Kind| matches!(kind, Kind::Url | Kind::InternalUrl);
-            let urls = entry.fields.iter().filter(|field| is_url(field.kind));
+            let is_place = |kind: Kind| matches!(kind, Kind::Url | Kind::InternalUrl | Kind::Host);
+            let urls = entry.fields.iter().filter(|field| is_place(field.kind));
             for url in urls.filter(|_| !guarded.is_empty()) {
+                let elsewhere = match url.kind {
+                    Kind::Host => "elsewhere.com",
+                    _ => "https://elsewhere.example",
+                };
                 for (before, after) in
-                    [(None, ELSEWHERE), (Some(url.example), ELSEWHERE), (Some(ELSEWHERE), "")]
+                    [(None, elsewhere), (Some(url.example), elsewhere), (Some(elsewhere), "")]
                 {
                     let examples = entry.fields.iter().filter(|field| field.name != url.name);
                     let examples = examples.map(|field| (field.name, field.example));
@@ -291,7 +302,9 @@ mod guarded {
                 tried.push((entry.about.slug, url.name));
             }
         }
-        assert!(tried.contains(&("hipchat", "server")), "{tried:?}");
+        for place in [("hipchat", "server"), ("datadog", "datadog_site"), ("irker", "server_host")] {
+            assert!(tried.contains(&place), "{tried:?}");
+        }
     }
 
     /// irkerd gets the channels with their keys, so a person who may set its host could send the keys to another host.
@@ -382,9 +395,29 @@ mod guarded {
         let after = put_jenkins(&before, &shown, &UrlPolicy::allow_all()).unwrap();
         assert_eq!(after.properties["jenkins_url"].as_text(), before[0].1);
         assert_eq!(after.properties["project_name"].as_text(), "other");
-        let moved = [("jenkins_url", "https://ada:************@evil.example.com/ci"), JENKINS[1]];
-        let after = put_jenkins(&before, &moved, &UrlPolicy::allow_all()).unwrap();
-        assert!(!after.properties["jenkins_url"].as_text().contains("s3cret"));
+        let elsewhere = [("jenkins_url", "https://ada:************@jenkins.example.com/builds"), JENKINS[1]];
+        let after = put_jenkins(&before, &elsewhere, &UrlPolicy::allow_all()).unwrap();
+        let whole = "https://ada:s3cret@jenkins.example.com/builds";
+        assert_eq!(after.properties["jenkins_url"].as_text(), whole, "another path on the same server");
+    }
+
+    #[test]
+    fn a_masked_password_is_neither_sent_to_another_place_nor_stored_as_the_password() {
+        let before = [("jenkins_url", "https://ada:s3cret@jenkins.example.com/ci"), JENKINS[1]];
+        for moved in [
+            "https://ada:************@evil.example.com/ci",
+            "https://bob:************@jenkins.example.com/ci",
+            "http://ada:************@jenkins.example.com/ci",
+        ] {
+            let asked = [("jenkins_url", moved), JENKINS[1]];
+            let Err(InvalidChange::Settings(errors)) = put_jenkins(&before, &asked, &UrlPolicy::allow_all())
+            else {
+                panic!("{moved} was taken");
+            };
+            assert_eq!((errors[0].field.as_str(), errors.len()), ("jenkins_url", 1));
+        }
+        let new = [("jenkins_url", "https://ada:************@jenkins.example.com/ci"), JENKINS[1]];
+        assert!(put_jenkins(&[], &new, &UrlPolicy::allow_all()).is_err(), "nothing is stored");
     }
 
     /// GitLab takes any http address for Jenkins, which is seldom in a public network.

@@ -133,7 +133,7 @@ fn integration_steps(wanted: &Provisioned, present: &Snapshot, prune: bool) -> a
             }
         }
     }
-    // A tracker is refused while the project uses another one, so those that end come first.
+    // A tracker is refused while the project uses another one, so the steps that deactivate trackers come first.
     steps.sort_by_key(activates_tracker);
     Ok(steps)
 }
@@ -146,7 +146,7 @@ fn activates_tracker(step: &Step) -> bool {
 /// The rows of the store, by scope and slug.
 type Rows<'a> = BTreeMap<(String, &'static str), (Scope, &'a Configured)>;
 
-/// The other tracker that a project would go on using, where the files set an active one.
+/// The other tracker that would stay active although the files activate one.
 fn other_tracker(
     scope: &Scope,
     placed: &ConfiguredAt,
@@ -164,7 +164,7 @@ fn other_tracker(
         ADAPTERS.iter().filter(|other| is_tracker(other) && other.about.slug != placed.configured.slug());
     others.map(|other| other.about.slug).find(|other| {
         let key = (scope.canonical(), *other);
-        // What the files name, they decide. What is pruned is not used any more.
+        // The files decide about integrations that they name, and pruned ones are not used any more.
         let is_decided = named.contains(&key) || prune && rows.contains_key(&key);
         let of_file = provisioned(scope, other, present).is_some();
         let is_used = rows.get(&key).is_some_and(|(_, configured)| configured.is_active()) || of_file;
@@ -172,7 +172,7 @@ fn other_tracker(
     })
 }
 
-/// Whether the files set a default that applies there where there is no integration of its own.
+/// Whether the files set a default that applies to a scope without its own integration.
 fn has_default(scope: &Scope, slug: &str, wanted: &Provisioned, present: &Snapshot) -> bool {
     if *scope == Scope::Instance {
         return false;
@@ -257,7 +257,7 @@ fn quoted(value: &str) -> String {
     if value.trim().is_empty() { format!("\"{value}\"") } else { printable(value) }
 }
 
-/// Every setting with its value; of a secret, the mask.
+/// Every setting with its value; a secret is shown as the mask.
 fn shown(configuration: &Configuration) -> Shown {
     let text = |value: &Value| Url::masked(&value.as_text()).unwrap_or_else(|| value.as_text());
     let settings = configuration.properties.iter().map(|(name, value)| (name.clone(), text(value)));

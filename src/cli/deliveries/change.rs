@@ -15,7 +15,7 @@ use crate::store::{
     Cancel, DeliveryDetail, DeliveryFilter, DeliveryId, JSON_GONE, REPLACED, Resend, State, Store,
 };
 
-/// Rows per query where all are wanted.
+/// Rows per query when all rows are needed.
 const PAGE: usize = 500;
 
 #[derive(Debug, clap::Args)]
@@ -65,7 +65,7 @@ fn ended_states() -> PossibleValuesParser {
     )
 }
 
-/// Ends the holds that keep a delivery, except those that the service asked for.
+/// Ends the holds that delay a delivery, except those that the service asked for.
 async fn end_holds(store: &dyn Store, id: DeliveryId, now: Timestamp) -> anyhow::Result<()> {
     let Some(DeliveryDetail { line, .. }) = store.delivery(id).await? else { return Ok(()) };
     let holds: HoldSet = store.holds(now).await?.into_iter().collect();
@@ -134,7 +134,8 @@ pub(super) async fn cancel(
     steps.end("no such delivery waits: there is nothing to cancel")
 }
 
-/// All that pass a filter, collected before anything is done with one, so that one that fails anew is not sent twice.
+/// All deliveries that pass a filter. They are collected before the first change, so that a delivery that fails again
+/// is not sent twice.
 async fn every(
     store: &dyn Store,
     config: &Config,
@@ -159,7 +160,7 @@ async fn every(
     Ok(ids)
 }
 
-/// What was done with one delivery after the other.
+/// The results for one delivery after another.
 struct Steps {
     json: bool,
     results: Vec<Step>,
@@ -174,7 +175,7 @@ impl Steps {
         Ok(())
     }
 
-    /// Success where everything was done; `nothing` is said where there was nothing to do.
+    /// The exit code: success if every step succeeded. Prints `nothing` if there was nothing to do.
     fn end(self, nothing: &str) -> anyhow::Result<ExitCode> {
         if self.json {
             say_json(&self.results)?;
@@ -197,7 +198,7 @@ mod tests {
     use crate::store::sqlite::Sqlite;
     use crate::store::{
         AttemptRecord, Dispatched, Hold, HoldCause, HoldKey, Lane, Ledger as _, NewDelivery, NewState,
-        NodeId, Origin, Outbox as _, Settled,
+        NodeId, Origin, Outbox as _, Remembered, Settled,
     };
 
     fn at(second: i64) -> Timestamp {
@@ -220,7 +221,8 @@ mod tests {
         };
         let origin = Origin::Broker { digest: None, redelivered: false };
         let event = Arc::new(sample(Trigger::Push));
-        let batch = vec![Dispatched { event, origin, deliveries: vec![delivery], seen: None, log: None }];
+        let batch =
+            vec![Dispatched { event, origin, deliveries: vec![delivery], remembered: Remembered::default() }];
         let id = store.enqueue(batch, at(0)).await.unwrap()[0][0].as_ref().unwrap().id;
 
         let route = |target: &str| HoldKey::Route { integration: slack.clone(), target: target.into() };

@@ -1,5 +1,5 @@
-//! Which deliveries a command is about: by project, integration, event and time. A name that is not known is an error, so
-//! that a misspelt one is not read as "there is nothing".
+//! Selects the deliveries for a command: by project, integration, event and time. An unknown name is an error, so that
+//! a misspelt name does not look like an empty result.
 
 use anyhow::bail;
 use jiff::tz::TimeZone;
@@ -77,7 +77,7 @@ fn read_moment(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp,
     }
 }
 
-/// How many days ago the beginning of the named day was: the last one of this name.
+/// How many days ago the last day with this name began.
 fn days_back(word: &str, today: civil::Date) -> Option<i64> {
     use civil::Weekday::{Friday, Monday, Saturday, Sunday, Thursday, Tuesday, Wednesday};
     let day = match word {
@@ -100,8 +100,8 @@ pub(in crate::cli) fn event_id(text: &str) -> Result<EventId, String> {
     EventId::new(text).ok_or_else(|| "an event's id is 1 to 200 printable characters".to_owned())
 }
 
-/// The deliveries that pass a filter, newest first. Where it names an integration, the deliveries under each of these ids of
-/// it are found.
+/// The deliveries that pass a filter, newest first. If the filter names an integration, the deliveries under each of
+/// the integration's ids are found.
 pub(super) async fn found(
     ledger: &dyn Ledger,
     filter: &DeliveryFilter,
@@ -136,7 +136,7 @@ pub(in crate::cli) async fn ids_of(
     }
 }
 
-/// Complains of a name in the filter that is not known. It is asked where nothing was found.
+/// Refuses unknown names in the filter. It is called if nothing was found.
 pub(super) async fn check_names(
     ledger: &dyn Ledger,
     config: &Config,

@@ -94,7 +94,7 @@ fn states() -> PossibleValuesParser {
 }
 
 pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<ExitCode> {
-    // The key shows what is set beside the files. A user who may not read it still sees the deliveries.
+    // The key is needed to read integrations from the store. A user who may not read the key still sees the deliveries.
     let config = options.config_for(&["store", "secrets"]).or_else(|_| options.config_for(&["store"]))?;
     let store = state::open(&config.store).await?;
     let now = daemon::now();
@@ -165,7 +165,7 @@ async fn show(
     Ok(ExitCode::SUCCESS)
 }
 
-/// The hold that keeps a delivery longest, as the API shows it.
+/// The hold that delays a delivery longest, as the API shows it.
 async fn hold_on(
     store: &dyn Store,
     config: &Config,
@@ -176,7 +176,8 @@ async fn hold_on(
         return Ok(None);
     }
     let holds: HoldSet = store.holds(now).await?.into_iter().collect();
-    // Only the settings say which rate limits a delivery shares with others, and reading them takes keys and files.
+    // The shared rate limits of a delivery are known only from the settings. They are read only if necessary, because
+    // that needs keys and files.
     let pace = if holds.holds_buckets(now) { pace(config, line, now).await } else { None };
     Ok(holds.longest(line, pace.as_deref(), now).cloned())
 }

@@ -34,7 +34,7 @@ use watch::Watch;
 
 /// The time limit of the story.
 const AT_MOST: Duration = Duration::from_secs(30);
-/// How long repeated messages are waited for.
+/// How long the demo waits for repeated messages.
 const AFTERTHOUGHTS: Duration = Duration::from_millis(300);
 /// The pause between events.
 const BETWEEN: Duration = Duration::from_millis(40);

@@ -40,7 +40,7 @@ use crate::wire::smtp::Tls;
 /// How long the daemon may take to open its store, and to stop.
 const STARTING: Duration = Duration::from_secs(10);
 const STOPPING: Duration = Duration::from_secs(15);
-/// More than the deliveries of the story, since `--stay` may add some.
+/// A limit above the number of deliveries in the story, because `--stay` may add some.
 const MANY: usize = 1000;
 
 /// Everything that the story runs in.

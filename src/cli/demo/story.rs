@@ -49,7 +49,7 @@ pub(super) struct Heard {
 /// The fate of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It is dispatched, even if a filter stops every delivery.
+    /// The event is dispatched, even if filters stop every delivery.
     Matched,
     /// No integration takes events of this kind.
     Unrouted,

@@ -67,7 +67,7 @@ pub(super) async fn run(args: &Args, options: &Options) -> anyhow::Result<ExitCo
     {
         bail!("--set {key}: none of these services has such a setting");
     }
-    // Trackers and wikis get no messages: those of the others lead there.
+    // Trackers and wikis get no messages. The messages of other services link to them.
     let drawn: Vec<&'static Entry> = chosen.iter().copied().filter(|entry| !is_only_linked(entry)).collect();
     let mut shown = Vec::new();
     for (source, event) in events(args)? {
@@ -172,14 +172,14 @@ fn message(
         may_have_been_sent: false,
         test: false,
     };
-    // The address's own place has no name.
+    // The default target of an address has no name.
     let place = if target.is_empty() { String::new() } else { format!("to {target}{others}") };
-    // The examples are no secrets, and may be words of any message.
+    // The examples are not secret, and may be words of any message, so they are not masked.
     let secrets = (!settings.is_empty()).then_some(&secrets);
     Ok(Drawn::of(&outgoing, place, unwanted, secrets))
 }
 
-/// The integration with the event's kind switched on: a preview was asked for it.
+/// The integration with the event's kind switched on, because the preview was requested for this event.
 fn listening(integration: &Integration, event: &Event) -> Integration {
     let mut integration = integration.clone();
     if let Some(trigger) = event.trigger {

@@ -1,4 +1,4 @@
-//! Every drawer on requests made by hand; and the page of everything that there is.
+//! Tests of every drawer with handmade requests, and of a page with everything.
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -9,7 +9,7 @@ use crate::call::{HttpRequest, Request};
 use crate::preview::drawn;
 use crate::settings::{Kind, Secret};
 
-/// How an adapter's requests are drawn; those of no adapter as they are.
+/// The drawing of an adapter's requests. Without an adapter, requests are drawn unchanged.
 fn as_by(slug: &str) -> Preview {
     let deliver = crate::adapters::find(slug).and_then(|entry| entry.deliver.as_ref());
     deliver.map_or(Preview::Request, |deliver| deliver.about.preview)
@@ -228,7 +228,7 @@ fn hipchats_old_form_is_the_same_bubble() {
     }
 }
 
-/// What is drawn of the sample of this kind, with the adapter's examples.
+/// The drawing of the sample of this kind, with the adapter's examples.
 fn drawn_sample(slug: &str, trigger: Trigger) -> String {
     let entry = crate::adapters::find(slug).expect("an adapter");
     let shown = show(
@@ -353,7 +353,7 @@ fn the_page_of_everything_has_every_message_and_no_script() {
     assert!(page.contains("Content-Security-Policy") && page.contains("default-src 'none'"));
     let alert = shown.iter().find(|event| event.kind == "alert").expect("a sample");
     assert!(alert.unheard.contains(&"bamboo".to_owned()), "{:?}", alert.unheard);
-    // What the rules keep back is marked, with the setting that does.
+    // A message that the rules hold back is marked, with the setting that holds it back.
     let passed =
         shown.iter().find(|event| event.title.contains("Pipeline #31") && event.title.contains("passed"));
     let why = passed.and_then(|event| event.messages.iter().find_map(|message| message.unwanted.clone()));
@@ -386,7 +386,7 @@ fn settings_of_ones_own_take_the_place_of_examples_and_stay_secret() {
     assert!(!page(&[shown]).contains("deepsecret"));
 }
 
-/// Services that are called draw their whole request. Some have a part of a secret in it.
+/// For services that are only called, the whole request is drawn. Some requests contain a part of a secret.
 #[test]
 fn no_part_of_a_secret_is_drawn_of_a_call() {
     let mut seen = Vec::new();

@@ -82,7 +82,7 @@ fn lifetime(text: &str) -> Result<SignedDuration, String> {
     if lasting.is_positive() { Ok(lasting) } else { Err(wrong()) }
 }
 
-/// What `--json` prints.
+/// The output of `--json`.
 #[derive(Serialize)]
 struct Created<'a> {
     #[serde(flatten)]
@@ -128,7 +128,8 @@ pub(super) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Shows the project's integration `alerts` as active, as when the API makes a token. What admits an alert is the token.
+/// Activates the project's integration `alerts`, as the API does when it makes a token. Only the token decides whether
+/// an alert is accepted.
 async fn switch_on_alerts(
     store: &(impl Registry + ?Sized),
     project: ScopeKey,
@@ -146,12 +147,12 @@ async fn switch_on_alerts(
     let made_from = present.map(|present| present.revision);
     let note =
         command_audit::entry("integration.update", format!("{project} {}", endpoint::SLUG), &["active"], now);
-    // Where someone else sets it at this moment, it is as that person wants it.
+    // If another person changes the integration at the same time, that change counts.
     store.put_integration(project, endpoint::SLUG, configuration, made_from.into(), note).await?;
     Ok(())
 }
 
-/// What the token reaches. A project that is named by its number is added to the known ones, if it is new.
+/// The token's reach. A project that is named by its number becomes known, if it is new.
 async fn reach(store: &(impl Registry + ?Sized), args: &Args, now: Timestamp) -> anyhow::Result<ScopeKey> {
     if let Some(project) = &args.project {
         return project_of(store, project.trim().trim_matches('/'), now).await;

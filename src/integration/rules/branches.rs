@@ -15,8 +15,9 @@ pub(super) fn pass(integration: &Integration, event: &Event, facts: &ProjectFact
     let Some(filter) = &integration.filters.branches_to_be_notified else { return Ok(()) };
     let Some(branch) = branch_of(event, integration.rules.family) else { return Ok(()) };
 
-    let event_default_branch = event.project.as_ref().and_then(|project| project.default_branch.as_deref());
-    let default_branch = event_default_branch.or(facts.default_branch.as_deref());
+    // People may have corrected what the event says.
+    let of_event = event.project.as_ref().and_then(|project| project.default_branch.as_deref());
+    let default_branch = facts.default_branch.as_deref().or(of_event);
     let is_default = default_branch == Some(branch.name);
     let patterns = facts.protected_branches.as_deref();
     let listed = || patterns.map(|patterns| patterns.iter().any(|pattern| matches(pattern, branch.name)));

@@ -18,11 +18,11 @@ use super::topology::declare_exchange;
 /// The time limit for publishing a command. The user's chat waits three seconds for an answer.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// `[commands]`: where commands are forwarded that Forgebell does not know.
+/// `[commands]`: where Forgebell forwards commands that it does not know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// A topic exchange, but not the events' exchange: from there, commands would come back as events.
+    /// A topic exchange. It must not be the exchange of the events, because commands would then come back as events.
     pub exchange: String,
     /// Without a routing key, no command is published.
     pub routing_key: String,

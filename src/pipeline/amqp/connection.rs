@@ -31,16 +31,17 @@ pub struct Config {
     pub single_active_consumer: bool,
     /// The number of queues that the events are spread over, by their project.
     pub partitions: u16,
-    /// The header that names an event's project, by which events are spread. Empty: the routing key.
+    /// The header that names an event's project. Events are spread by its value. Empty: they are spread by the routing
+    /// key.
     pub partition_header: String,
     /// The routing keys that the queue is bound with.
     pub routing_keys: Vec<String>,
     pub declare: Declare,
     /// Messages that the broker may send ahead of acknowledgements, at most.
     pub prefetch: u16,
-    /// The bytes of these messages, at most: where messages are large, fewer are sent ahead.
+    /// The most bytes of unacknowledged messages. Where messages are large, the broker sends fewer ahead.
     pub prefetch_bytes: usize,
-    /// The size of a message in bytes above which only its beginning is kept, in quarantine.
+    /// The largest message that is read, in bytes. Of a larger message, only the beginning is kept, in quarantine.
     pub message_limit: usize,
     pub consumer_tag: String,
     /// After twice this time without traffic, the connection counts as lost.
@@ -78,7 +79,7 @@ impl ExchangeType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum QueueType {
-    /// Replicated where there are several nodes, and faster than classic even on one.
+    /// Replicated where the broker has several nodes, and faster than a classic queue even on one node.
     Quorum,
     Classic,
 }
@@ -89,7 +90,7 @@ pub enum QueueType {
 pub enum Declare {
     /// Forgebell declares them, durable, where they are missing.
     Create,
-    /// They must exist already. A missing one is an error.
+    /// Exchange, queue and binding must exist already. It is an error if one is missing.
     Passive,
 }
 
@@ -124,14 +125,14 @@ const NOT_FOUND: u16 = 404;
 const NOT_ALLOWED: u16 = 530;
 
 impl BrokerError {
-    /// What the operator does about it: one thing, by the broker's own code.
+    /// What the operator should do about the error, by the broker's error code.
     pub fn remedy(&self) -> String {
         let reachable = "is it running, and are host and port in `amqp.url` right?";
         match self {
             Self::Url(_) => "write amqp.url as amqp://USER:PASSWORD@HOST:5672/VHOST".to_owned(),
             Self::CaFile { .. } => "name a file that this user may read: `amqp.ca_file`".to_owned(),
             Self::Timeout(_) => reachable.to_owned(),
-            // Their messages have the remedy.
+            // The messages of these errors name the remedy.
             Self::ExchangeDiffers { .. } | Self::NoHashExchange(_) => String::new(),
             Self::Amqp(error) => match error.kind() {
                 ErrorKind::ProtocolError(answer) => {
@@ -166,7 +167,8 @@ impl BrokerError {
     }
 }
 
-/// A broker that is stopped, rather than gone, never answers, and the client's own time-out does not notice.
+/// Limits the time of a call. A broker process that is suspended never answers, and the client's own time-out does not
+/// notice that.
 pub(super) async fn within<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, BrokerError>>,
@@ -204,7 +206,7 @@ pub(super) async fn open_with_socket(config: &Config) -> Result<(Connection, Soc
     let connection = Connection::connector(
         uri(config)?,
         lapin::runtime::default_runtime()?,
-        // What `Connection::connect_uri_with_config` does, with a second handle of the socket.
+        // As `Connection::connect_uri_with_config` does, but with a second handle of the socket.
         async move |uri, runtime| {
             let addresses = runtime.to_socket_addrs((uri.authority.host.clone(), uri.authority.port));
             let stream = AsyncTcpStream::connect(&runtime, addresses).await?;

@@ -1,9 +1,9 @@
 //! The messages that the broker has sent and that are not acknowledged yet, bounded in bytes.
 //!
-//! The client library buffers what arrives, without a bound of its own. A task takes each message out at once: a message
-//! over the limit is cut to its beginning, and where the unacknowledged messages exceed their budget, the connection is
-//! closed, so that the source connects again with a smaller [`Prefetch`]. Messages that were not acknowledged come again,
-//! in their order.
+//! The client library buffers arriving messages without a bound. A task takes each message out at once: a message over
+//! the limit is cut to its beginning, and where the unacknowledged messages exceed their budget, the connection is
+//! closed, so that the source connects again with a smaller [`Prefetch`]. Messages that were not acknowledged come
+//! again, in their order.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ use super::connection::Socket;
 use super::prefetch::Prefetch;
 use crate::event::EventId;
 
-/// What is kept of a message over the limit, in bytes.
+/// How many bytes are kept of a message over the limit.
 const BEGINNING: usize = 4096;
 
 /// The consumer of one connection, which ends when this is dropped.
@@ -44,7 +44,7 @@ pub(super) enum End {
     Lost(lapin::Error),
     /// The broker cancelled the consumer: the queue was deleted, perhaps.
     Cancelled,
-    /// The messages are too large for the number that the broker may send ahead; this one is right.
+    /// The messages are too large for the number that the broker may send ahead. This prefetch fits.
     OverBudget(Prefetch),
 }
 
@@ -56,7 +56,7 @@ struct Shared {
 
 struct State {
     waiting: VecDeque<Message>,
-    /// The bytes in memory of all messages that are not acknowledged.
+    /// The bytes in memory of all unacknowledged messages.
     unacknowledged: usize,
     /// The messages that were taken and are not acknowledged: their tags and bytes.
     taken: VecDeque<(u64, usize)>,
@@ -117,12 +117,12 @@ impl Intake {
         }
     }
 
-    /// Whether no more messages come over this connection, and no acknowledgement counts.
+    /// Whether the connection has ended: no message comes over it, and an acknowledgement has no effect.
     pub(super) fn has_ended(&self) -> bool {
         self.0.lock().end.is_some()
     }
 
-    /// The messages up to this one are acknowledged.
+    /// Notes that the messages up to this one are acknowledged.
     pub(super) fn acknowledged(&self, last: u64) {
         let mut state = self.0.lock();
         while let Some((_, bytes)) = state.taken.front().copied().filter(|(tag, _)| *tag <= last) {
@@ -131,7 +131,7 @@ impl Intake {
         }
     }
 
-    /// The number of messages to go on with, where so many more fit that a new connection is worth it.
+    /// The new prefetch, where so many more messages fit that a new connection is worth its cost.
     pub(super) fn grown(&self) -> Option<Prefetch> {
         let mut state = self.0.lock();
         if state.end.is_some() { None } else { state.prefetch.grown() }

@@ -1,7 +1,7 @@
 //! The broker: `RabbitMQ`, or another that speaks AMQP 0-9-1.
 //!
-//! - [`AmqpSource`] consumes events: `topology` declares the queue, `intake` holds what has arrived, and `prefetch` decides how
-//!   much that may be;
+//! - [`AmqpSource`] consumes events: `topology` declares the queue, `intake` holds the messages that have arrived, and
+//!   `prefetch` decides how many the broker may send ahead;
 //! - [`Publisher`] publishes events as a forge does, for `forgebell publish`, the demo and the benches;
 //! - [`Commands`] publishes people's commands for the forge.
 //!

@@ -2,29 +2,30 @@
 //!
 //! AMQP limits the unacknowledged messages of a consumer by their number (`basic.qos`); `RabbitMQ` has no limit in bytes, and
 //! none for a channel where the queue is a quorum queue (<https://www.rabbitmq.com/docs/quorum-queues#global-qos>). The
-//! number of a running consumer can't be changed, so each change takes a new connection, after which another node may become
-//! the active consumer. So it changes seldom: it starts with the configured number, shrinks when the budget is exceeded,
-//! and grows again when many messages in a row were small.
+//! limit of a running consumer can't be changed. Each change takes a new connection, and then another node may become
+//! the active consumer. So the number changes seldom: it starts with the configured number, shrinks when the budget is
+//! exceeded, and grows again when many messages in a row were small.
 //!
-//! It does not start small. A quorum queue keeps the messages that come back from a consumer apart, and appends to them: if
-//! the next consumer takes only some of them and leaves too, these come back behind the others. A consumer that takes as many
-//! as its predecessor had takes all of them at once. (`RabbitMQ` 3.10.8: with 6 messages instead of 512, one to five of 3,000
-//! events were out of order when nodes were restarted quickly.)
+//! The number does not start small. A quorum queue keeps messages that a consumer returned in a separate list, and
+//! appends to this list. If the next consumer takes only some of the returned messages and leaves too, they come back
+//! behind the others. A consumer that takes as many messages as its predecessor had takes all of them at once.
+//! (`RabbitMQ` 3.10.8: with 6 messages instead of 512, one to five of 3,000 events were out of order when nodes were
+//! restarted quickly.)
 
 use std::cmp::max;
 
 /// After the budget was exceeded, this many messages in a row must be small before the number grows again.
 const LOOK: usize = 1024;
 
-/// The number of messages that may be sent ahead, and what it is decided by.
+/// The number of messages that may be sent ahead, and the values that decide it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Prefetch {
     /// The configured maximum.
     most: u16,
-    /// The bytes that unacknowledged messages may have together.
+    /// The most bytes that all unacknowledged messages may have together.
     budget: usize,
     current: u16,
-    /// How many messages were seen since the last look, and the largest, in bytes.
+    /// The number of messages since the last look, and the size of the largest in bytes.
     seen: usize,
     largest: usize,
 }
@@ -45,21 +46,21 @@ impl Prefetch {
         self.largest = max(self.largest, bytes);
     }
 
-    /// The number to go on with, where the unacknowledged messages exceed the budget. `None` where they don't, or where
-    /// the number can't be lower.
+    /// The new number, where the unacknowledged messages exceed the budget. `None` where they don't, or where the
+    /// number can't be lower.
     pub(super) fn shrunk(self, unacknowledged: usize) -> Option<Self> {
         if unacknowledged <= self.budget || self.current == 1 {
             return None;
         }
-        // Half at most: the largest message may have been seen before the last look began.
+        // The number is at least halved, because the largest message may have come before the last look began.
         let current = self.fitting(self.largest).min(self.current / 2).max(1);
         Some(Self { current, ..self.looking_again() })
     }
 
-    /// The number to go on with, where the messages have been so small that at least twice as many fit. Otherwise another
-    /// look begins, if this one is over.
+    /// The new number, where the messages were so small that at least twice as many fit. Otherwise the next look begins
+    /// if this one is over.
     pub(super) fn grown(&mut self) -> Option<Self> {
-        // By then, what came back from the former connection was taken.
+        // After so many messages, those that came back from the former connection were taken.
         if self.seen < max(LOOK, 2 * usize::from(self.most)) {
             return None;
         }

@@ -26,7 +26,7 @@ pub enum PublishError {
 }
 
 impl PublishError {
-    /// Whether the broker may have the message nevertheless, because it did not answer.
+    /// Whether the broker may have the message although it did not confirm.
     pub fn maybe_taken(&self) -> bool {
         matches!(self, Self::Broker(BrokerError::Timeout(_)))
     }
@@ -95,7 +95,7 @@ impl Publisher {
 
     /// Deletes queues and exchanges with their messages, and disconnects; for callers that created their own temporarily.
     pub async fn dismantle(self) {
-        // What can't be deleted stays: its name is unique, and the caller wants to disconnect in any case.
+        // An error is ignored: the names are unique, so what stays does no harm, and the caller has to disconnect.
         for queue in queues(&self.config) {
             let _ = self.channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await;
         }
@@ -121,8 +121,8 @@ pub(super) struct Message<'a> {
     pub(super) headers: FieldTable,
 }
 
-/// Publishes one persistent message, and waits for the broker's confirmation. A message that no queue receives is an error,
-/// since it would be lost.
+/// Publishes one persistent message, and waits for the broker's confirmation. It is an error if no queue receives the
+/// message, because the message would be lost.
 pub(super) async fn publish(
     channel: &Channel,
     exchange: &str,

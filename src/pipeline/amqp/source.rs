@@ -1,13 +1,13 @@
 //! The broker as a source.
 //!
 //! The connection is supervised here, not by the client library's recovery: a loss is seen at once and appears in logs,
-//! metrics and readiness. Every end of the stream (the broker is gone, the channel is closed by an exception, the queue
-//! is deleted) leads to the same thing: connect, declare and consume again, without end, with growing jittered pauses.
-//! What was not acknowledged is delivered again, and is recognised as a repeat.
+//! metrics and readiness. After every end of the stream (the broker is gone, the channel is closed by an exception, the
+//! queue is deleted), the source connects, declares and consumes again, without end, with growing jittered pauses. The
+//! broker delivers unacknowledged messages again, and they are recognised as repeats.
 //!
-//! Order: the broker delivers each queue to one consumer at a time, in order, and what a consumer did not acknowledge comes
-//! first for the next one. So whichever node commits an event, all events before it are committed. For that, a consumer
-//! leaves by closing its socket ([`Socket`]).
+//! Order: the broker delivers each queue to one consumer at a time, in order. The next consumer first gets the messages
+//! that its predecessor did not acknowledge. So when a node commits an event, all events before it are committed. For
+//! that, a consumer leaves by closing its socket ([`Socket`]).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -42,8 +42,8 @@ pub enum BrokerState {
 
 /// The first pause between attempts to connect.
 const RECONNECT_MIN: Duration = Duration::from_millis(200);
-/// A connection that lives shorter than this is followed by a pause, so that a broker that accepts and closes connections is
-/// not overloaded.
+/// After a connection that lived shorter than this, the source pauses. Otherwise it would overload a broker that
+/// accepts and closes connections.
 const SHORT_LIFE: Duration = Duration::from_secs(5);
 /// After this time without an answer to an acknowledgement, the connection counts as lost.
 const ACK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -52,7 +52,8 @@ const ACK_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct AmqpSource {
     config: Config,
     queue: String,
-    /// Which node the broker should prefer as the queue's active consumer, where nodes share several queues.
+    /// The consumer's priority, where nodes share several queues: the broker prefers the highest as the active
+    /// consumer.
     priority: Option<i32>,
     clock: Clock,
     state: watch::Sender<BrokerState>,
@@ -134,7 +135,7 @@ impl AmqpSource {
         (source, receiver)
     }
 
-    /// Connects, and tries again until that succeeds.
+    /// Connects. Tries again until a connection succeeds.
     async fn connected(&mut self) -> &Live {
         while self.live.is_none() {
             if std::mem::take(&mut self.hasty) {
@@ -211,7 +212,7 @@ impl AmqpSource {
         self.state.send_replace(BrokerState::Away { since, why: why.to_owned() });
     }
 
-    /// The next connection has this prefetch.
+    /// Ends the connection. The next one uses this prefetch.
     fn connect_with(&mut self, prefetch: Prefetch) {
         self.prefetch = prefetch;
         self.live = None;
@@ -251,7 +252,7 @@ impl AmqpSource {
         });
         Inbound {
             id,
-            // A sender whose clock is fast must not make an event that never expires.
+            // A sender whose clock is ahead must not produce an event that expires too late.
             occurred_at: sent.map_or(now, |sent| sent.min(now)),
             received_at: now,
             origin: Origin::Broker { digest, redelivered },
@@ -276,7 +277,7 @@ impl Source for AmqpSource {
     async fn next(&mut self, at_most: usize) -> Vec<Inbound> {
         loop {
             let live = self.connected().await;
-            // What is not acknowledged comes again over the new connection, and is known as in hand.
+            // Unacknowledged messages come again over the new connection, and are recognised as in hand.
             if let Some(prefetch) = live.intake.grown() {
                 self.connect_with(prefetch);
                 continue;
@@ -303,7 +304,8 @@ impl Source for AmqpSource {
         if live.intake.has_ended() {
             return; // the next call says why
         }
-        // Dispatch acknowledges a message when all before it are finished, so one acknowledgement covers them.
+        // Dispatch acknowledges a message when all messages before it are finished, so one acknowledgement covers all
+        // of them.
         let ack = live.channel.basic_ack(last.number, BasicAckOptions { multiple: true });
         let why = match tokio::time::timeout(ACK_TIMEOUT, ack).await {
             Ok(Ok(())) => {

@@ -1,4 +1,4 @@
-//! What is declared at the broker: the exchange, the queue and its bindings, or a queue for each partition.
+//! Declares the exchange, the queue and its bindings at the broker, or a queue for each partition.
 //!
 //! ```text
 //! one queue:    exchange ──routing keys──▶ queue
@@ -21,28 +21,29 @@ use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
 
 use super::connection::{BrokerError, Config, Declare, QueueType, open, within};
 
-/// How often a quorum queue may deliver a message again before it drops it. RabbitMQ 4 drops after 20 unless told otherwise
-/// (<https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling>), and every lost connection counts; we
-/// acknowledge what we cannot read, so there is no poison to guard against.
+/// How often a quorum queue may deliver a message again before it drops it. RabbitMQ 4 drops a message after 20
+/// deliveries by default (<https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling>), and every lost
+/// connection counts as one. Forgebell acknowledges messages that it cannot read, so it needs no protection against
+/// poison messages.
 const DELIVERY_LIMIT: i32 = 1_000_000;
 /// <https://www.rabbitmq.com/amqp-0-9-1-reference#constants>
 const NOT_FOUND: u16 = 404;
 const PRECONDITION_FAILED: u16 = 406;
 const COMMAND_INVALID: u16 = 503;
 
-/// Something at the broker that the operator should change. Events are read all the same.
+/// Something at the broker that the operator should change. Events are read nevertheless.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Remark {
     /// The queue exists, and delivers to all nodes at once.
     NotSingleActive { queue: String },
     /// The queue exists with other arguments.
     QueueDiffers { queue: String, answer: String },
-    /// The queue that was read before there were partitions still receives all events.
+    /// The queue that was read before partitions were configured still receives all events.
     Unread { queue: String },
 }
 
 impl Remark {
-    /// The queue that it is about.
+    /// The queue that the remark is about.
     pub(super) fn queue(&self) -> &str {
         match self {
             Self::NotSingleActive { queue } | Self::QueueDiffers { queue, .. } | Self::Unread { queue } => {
@@ -110,7 +111,7 @@ pub(super) async fn declare(
     Ok((channel, remarks))
 }
 
-/// Declares one queue. A refused declaration closes its channel, so a new one is returned then.
+/// Declares one queue. A refused declaration closes its channel; then a new channel is returned.
 async fn declare_queue(
     connection: &Connection,
     channel: Channel,
@@ -123,7 +124,7 @@ async fn declare_queue(
     }
     let Some(answer) = differs(&channel, queue, arguments(config)).await? else { return Ok((channel, None)) };
     let mut channel = connection.create_channel().await?;
-    // Whether it is this argument alone that differs.
+    // Checks whether only this argument differs.
     let former = Config { single_active_consumer: false, ..config.clone() };
     if config.single_active_consumer && differs(&channel, queue, arguments(&former)).await?.is_none() {
         return Ok((channel, Some(Remark::NotSingleActive { queue: queue.to_owned() })));
@@ -182,7 +183,8 @@ async fn bind(channel: &Channel, config: &Config) -> Result<(), BrokerError> {
         return Ok(());
     };
     declare_spreader(channel, &spreader, config).await?;
-    // Events flow when all queues are bound: with each further queue, some projects belong to another one.
+    // Events may flow only when all queues are bound, because each further queue changes which queue some projects
+    // belong to.
     for queue in queues(config) {
         // The routing key is the queue's weight.
         let options = QueueBindOptions::default();
@@ -245,8 +247,8 @@ fn code(error: &lapin::Error) -> Option<u16> {
     }
 }
 
-/// Whether the broker answers and accepts the credentials, whether passive declarations exist, and what it has that
-/// differs from the settings: for `check`. Nothing is consumed or created.
+/// Checks for `check` whether the broker answers and accepts the credentials, and whether passive declarations exist.
+/// Returns what differs from the settings. Nothing is consumed or created.
 ///
 /// # Errors
 /// What is wrong, in words.
@@ -257,14 +259,14 @@ pub async fn probe(config: &Config) -> Result<Vec<Remark>, BrokerError> {
             Declare::Passive => declare(&connection, config).await?.1,
             Declare::Create => remarks(&connection, config).await?,
         };
-        // It fails where a channel is being closed: the broker closes the channel of a declaration that it refuses.
+        // An error is ignored: closing fails while a channel is being closed, as after a refused declaration.
         let _ = connection.close(200, "checked".into()).await;
         Ok(remarks)
     })
     .await
 }
 
-/// What is to be said of what exists. Declaring an exchange or a queue that exists changes nothing.
+/// The remarks about existing exchanges and queues. Declaring an exchange or a queue that exists changes nothing.
 async fn remarks(connection: &Connection, config: &Config) -> Result<Vec<Remark>, BrokerError> {
     let mut remarks = Vec::new();
     let channel = connection.create_channel().await?;

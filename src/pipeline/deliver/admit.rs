@@ -1,5 +1,6 @@
-//! Whether a delivery whose turn it is may be attempted now: it is bound where its integration's settings lead, and the
-//! rate limits of the service allow it. Otherwise it goes to its new destination, or waits.
+//! Checks whether the next delivery may be attempted now: its destination must be that of the integration's current
+//! settings, and the rate limits of the service must allow the attempt. Otherwise the delivery moves to its new
+//! destination, or waits.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::pipeline::scheduler::{After, Job, SHORT_REST};
 use crate::store::Redirected;
 
 impl Deliverer {
-    /// Starts an attempt, if it is bound for where it was written for, and the pace allows it now.
+    /// Starts an attempt if the destination is still the one in the row, and the pace allows the attempt now.
     pub(super) fn admit(&mut self, job: Job, prepared: Prepared, now: Timestamp) {
         let Some(pace) = prepared.pace(&job.delivery) else { return self.start(job, prepared) };
         let is_bound_elsewhere = *pace.destination.key.0 != *job.delivery.destination;
@@ -31,8 +32,8 @@ impl Deliverer {
         self.start(job, prepared);
     }
 
-    /// The settings of its integration changed: it goes to another destination, whose holds, pace and concurrency
-    /// count.
+    /// Moves a delivery to another destination after the settings of its integration changed. The holds, pace and
+    /// concurrency of the new destination apply.
     fn redirect(&mut self, mut job: Job, prepared: &Prepared, now: Timestamp) {
         let settings = &prepared.integration.settings;
         let (destination, share) = prepared.entry.destination_and_share(settings, &job.delivery.target);
@@ -50,7 +51,8 @@ impl Deliverer {
         self.note_backlogged(&destination);
     }
 
-    /// The rate limit allows the attempt only then. For a long wait, the rows go back to the store.
+    /// Puts an attempt off until the rate limit allows it. If the wait is long, the destination's rows go back to the
+    /// store.
     fn put_off(&mut self, job: Job, until: Timestamp, now: Timestamp) {
         if until <= now + SHORT_REST {
             return self.scheduler.defer(job, until, now);

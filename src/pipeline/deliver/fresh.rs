@@ -1,8 +1,9 @@
-//! Events whose deliveries are attempted before they are rows: handed over by dispatch, and kept when each delivery has a fate.
+//! Events whose deliveries are attempted before they are rows. Dispatch hands them over. An event is kept when each of
+//! its deliveries is decided.
 //!
-//! An event that takes longer than [`ROWS_AFTER`] becomes rows, so that its source goes on. What is to be kept is written together,
-//! at [`KEPT_AT`] events or after [`KEPT_WITHIN`], or earlier where as many later deliveries of lanes wait for it as attempts are
-//! under way.
+//! An event that takes longer than [`ROWS_AFTER`], or that blocks a large part of its source's prefetch, becomes rows,
+//! so that the source goes on. Events to be kept are written together: at [`KEPT_AT`] events, after [`KEPT_WITHIN`], or
+//! as soon as the number of later deliveries that wait for the write reaches the number of attempts under way.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,9 +20,9 @@ use crate::store::{Delivery, DeliveryId, Kept, KeptDelivery, Lease, Settled};
 
 /// After this time in hand, an event's unfinished deliveries become rows.
 const ROWS_AFTER: SignedDuration = SignedDuration::from_millis(250);
-/// So many events are kept at once.
+/// Events are written when there are so many of them.
 const KEPT_AT: usize = 64;
-/// What is to be kept waits for more at most so long.
+/// The longest time for which an event to be kept waits for others.
 const KEPT_WITHIN: Duration = Duration::from_millis(10);
 
 impl Deliverer {
@@ -51,11 +52,9 @@ impl Deliverer {
                 self.note_backlogged(&key);
             }
         }
-        let spilled = self.in_hand.spill_down_to(self.most_in_hand, &self.new_lease(now));
-        self.keep(spilled, now);
     }
 
-    /// An attempt ended: its outcome is written, at once or with its event.
+    /// Writes the outcome of an attempt, at once or together with its event.
     pub(super) fn write_outcome(&mut self, delivery: &Delivery, settled: Settled, now: Timestamp) {
         self.unwritten += 1;
         if self.in_hand.contains(delivery.id) {
@@ -67,7 +66,7 @@ impl Deliverer {
         }
     }
 
-    /// A delivery is to be a row that no node has leased.
+    /// Makes a delivery a row that no node has leased.
     pub(super) fn release(&mut self, id: DeliveryId) {
         if self.in_hand.contains(id) {
             let now = self.now();
@@ -78,7 +77,7 @@ impl Deliverer {
         }
     }
 
-    /// The event of this delivery becomes rows now, if it is in hand.
+    /// Turns the event of this delivery into rows now, if the event is in hand.
     pub(super) fn make_rows(&mut self, id: DeliveryId) {
         let now = self.now();
         let kept = self.in_hand.spill_event_of(id, &self.new_lease(now));
@@ -92,10 +91,11 @@ impl Deliverer {
         }
     }
 
-    /// Has what is due written: what is old, what is enough, and what others wait for.
+    /// Sends events to the writer: those that are in hand for too long, and full, late or awaited batches.
     pub(super) fn keep_what_is_due(&mut self, now: Timestamp) {
         let old = now.checked_sub(ROWS_AFTER).unwrap_or(Timestamp::MIN);
-        let spilled = self.in_hand.spill_before(old, &self.new_lease(now));
+        let mut spilled = self.in_hand.spill_before(old, &self.new_lease(now));
+        spilled.extend(self.in_hand.spill_beyond(self.in_hand_bounds, &self.new_lease(now)));
         self.keep(spilled, now);
         let awaited = self.scheduler.take_awaited();
         for delivery in &awaited {
@@ -103,25 +103,26 @@ impl Deliverer {
         }
         self.awaited += awaited.len();
         let is_late = self.to_keep_since.is_some_and(|since| after(since, KEPT_WITHIN) <= now);
-        // While most attempts go on, a lane may wait for a larger commit: one for each lane would take more time than it gains.
+        // While most attempts go on, a lane may wait for a larger commit. A commit for each lane would cost more time
+        // than it saves.
         let is_held_up = self.awaited > 0 && self.awaited >= self.under_way.len();
         if is_late || self.to_keep.len() >= KEPT_AT || is_held_up {
             self.keep_now();
         }
     }
 
-    /// Has what is to be kept written.
+    /// Sends the events to be kept to the writer.
     pub(super) fn keep_now(&mut self) {
         self.to_keep_since = None;
         self.awaited = 0;
         if !self.to_keep.is_empty() {
             let kept = std::mem::take(&mut self.to_keep);
-            // The writer ends only after us.
+            // Can't fail: the writer ends after the deliverer.
             let _ = self.commands.send(Command::Keep(kept));
         }
     }
 
-    /// When to look again for what is due to be kept.
+    /// When to call [`Self::keep_what_is_due`] again.
     pub(super) fn keep_at(&self) -> Option<Timestamp> {
         let written = self.to_keep_since.map(|since| after(since, KEPT_WITHIN));
         let spilled = self.in_hand.oldest().and_then(|oldest| oldest.checked_add(ROWS_AFTER).ok());

@@ -1,4 +1,5 @@
-//! The deliverer's handle: dispatch hands it rows that it wrote leased, so that an ordinary first attempt needs no query.
+//! The deliverer's handle. Dispatch hands over rows that it wrote with a lease, so that an ordinary first attempt needs
+//! no query.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,20 +20,20 @@ use crate::pipeline::scheduler::{self, Job, JobEvent};
 use crate::pipeline::store_calls::NotWritten;
 use crate::store::{Delivery, DestinationKey, Kept, Lane, Lease, LoggedEvent, NodeId};
 
-/// How long is waited for the store to take what was ruled.
+/// How long [`DelivererHandle::flush`] waits for the store.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(60);
 
 /// An event whose deliveries are attempted before they are rows, with a place in memory for each of them.
 pub(in crate::pipeline) struct Fresh {
     pub(in crate::pipeline) kept: Kept,
     pub(in crate::pipeline) permits: Vec<OwnedSemaphorePermit>,
-    /// The deliveries that must stand behind rows which wait in the store, by their places in the event: they become rows at
-    /// once. Those of which the scheduler itself knows that need not be named here.
+    /// The indexes of the event's deliveries that must queue behind rows in the store. They become rows at once.
+    /// Deliveries whose backlog the scheduler already knows need not be listed.
     pub(in crate::pipeline) behind: Vec<usize>,
 }
 
-/// The most bytes of events that wait to be written to the event log. While the store is away, further ones are missing
-/// there.
+/// The most bytes of events that wait to be written to the event log. While the store is unavailable, further events
+/// are missing in the log.
 const LOGGED_BYTES: usize = 16 << 20;
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
@@ -49,7 +50,7 @@ pub struct DelivererHandle {
     missing: Arc<Mutex<Missing>>,
 }
 
-/// Events that are missing in the event log. That is said at once, and then every ten seconds at most.
+/// Counts events that are missing in the event log. They are logged at once, and then at most every ten seconds.
 #[derive(Default)]
 struct Missing {
     unsaid: usize,
@@ -67,13 +68,13 @@ impl Missing {
     }
 }
 
-/// What comes in by the handle.
+/// What the handle sends to the deliverer.
 pub(super) enum Input {
     /// Events whose deliveries are attempted before they are rows.
     Fresh(Vec<Fresh>),
     /// Keep the events in hand that have deliveries in these lanes, and tell when that is written.
     KeepLanes(Vec<Lane>, oneshot::Sender<()>),
-    /// A source brings at most so many events before one of them is acknowledged, and so many as it said before.
+    /// The prefetch of a source: the most events that it brings before one is acknowledged, now and before.
     Prefetch {
         before: usize,
         is: usize,
@@ -83,16 +84,16 @@ pub(super) enum Input {
     /// A delivery that was written without a lease.
     Written(Box<Delivery>),
     Backlog(DestinationKey),
-    /// Holds in the store began or ended otherwise than by a settlement of ours.
+    /// Holds in the store began or ended, but not by a settlement of this deliverer.
     HoldsChanged,
     /// The wall clock stepped.
     ClockStepped,
-    /// Asks to be told when all is written that was decided before.
+    /// Asks for a notice when everything is written that was decided before.
     Flush(oneshot::Sender<()>),
 }
 
-/// Destinations for which rows wait in the store: new ones had better be written to wait behind them. Only a hint; the
-/// scheduler keeps the order in any case.
+/// Destinations with rows that wait in the store. New rows for them should be written without a lease, behind those.
+/// This is only a hint; the scheduler keeps the order in any case.
 pub(super) type Backlogged = Arc<Mutex<HashSet<DestinationKey>>>;
 
 impl DelivererHandle {
@@ -126,12 +127,12 @@ impl DelivererHandle {
     /// Hands over events whose deliveries are attempted before they are rows, in their order.
     pub(in crate::pipeline) fn hand_over(&self, events: Vec<Fresh>) {
         if !events.is_empty() {
-            // Once the deliverer has stopped, they come again at the next start.
+            // After the deliverer has stopped, an error is ignored: the events come again at the next start.
             let _ = self.inputs.send(Input::Fresh(events));
         }
     }
 
-    /// A source of events brings at most so many before one of them is acknowledged, and no longer as many as `before`.
+    /// Notes that the prefetch of a source changed from `before` to `is`.
     pub(in crate::pipeline) fn note_prefetch(&self, before: usize, is: usize) {
         let _ = self.inputs.send(Input::Prefetch { before, is });
     }
@@ -149,7 +150,7 @@ impl DelivererHandle {
         let _ = self.inputs.send(Input::KeepLanes(lanes, kept));
         tokio::select! {
             () = stop.cancelled() => Err(NotWritten::Stopped),
-            // An error says that the deliverer has stopped: then nothing is in hand any more.
+            // An error means that the deliverer has stopped: then nothing is in hand any more.
             _ = written => Ok(()),
         }
     }
@@ -165,7 +166,7 @@ impl DelivererHandle {
         }
     }
 
-    /// Takes room for so many bytes. An event of any size has room where none waits.
+    /// Reserves room for so many bytes. An event of any size has room when no other event waits.
     fn has_room_to_log(&self, bytes: usize) -> bool {
         let before = self.logged.fetch_add(bytes, Ordering::Relaxed);
         let has_room = before == 0 || before + bytes <= LOGGED_BYTES;
@@ -183,40 +184,41 @@ impl DelivererHandle {
         entered: Timestamp,
     ) {
         let event = JobEvent::Decoded(event);
-        // Dispatch went by this node's catalogue: where it says another thing since, that is news.
+        // Dispatch used this node's catalogue. If the catalogue differs by now, the difference is a newer setting.
         let catalog_is_fresh = true;
         let job = Job { concurrency: 1, delivery, event, entered, catalog_is_fresh, _permit: permit };
-        // Once the deliverer has stopped, the row's lease lapses or is given back with the rest at the next start.
+        // After the deliverer has stopped, an error is ignored: the row's lease lapses, or is released at the next
+        // start.
         let _ = self.inputs.send(Input::Job(Box::new(job)));
     }
 
-    /// A delivery was written without a lease: it waits in the store.
+    /// Notes that a delivery was written without a lease and waits in the store.
     pub(in crate::pipeline) fn note_written(&self, delivery: Delivery) {
         let _ = self.inputs.send(Input::Written(Box::new(delivery)));
     }
 
-    /// Rows of this destination wait in the store.
+    /// Notes that rows of this destination wait in the store.
     pub fn note_backlog(&self, destination: DestinationKey) {
         let _ = self.inputs.send(Input::Backlog(destination));
     }
 
-    /// Waits until all is written that was ruled up to now, but not for ever. What is ruled after new settings are known
-    /// goes by those; what was ruled before and is not written yet would be written over what [`end_outdated_holds`](crate::store::Outbox::end_outdated_holds) set right.
+    /// Waits, for a limited time, until all decisions up to now are written. Decisions made under the old settings that
+    /// were written later would undo what [`end_outdated_holds`](crate::store::Outbox::end_outdated_holds) corrected.
     pub async fn flush(&self) {
         let (flushed, written) = oneshot::channel();
-        // Once the deliverer has stopped, there is nothing more to wait for.
+        // After the deliverer has stopped, there is nothing to wait for.
         let _ = self.inputs.send(Input::Flush(flushed));
         if tokio::time::timeout(WRITTEN_WITHIN, written).await.is_err() {
             warn!("the store takes its time: what was found out under the old settings may outlast them");
         }
     }
 
-    /// The wall clock stepped, and what waits in the store was shortened accordingly.
+    /// Notes that the wall clock stepped, and that the waits in the store were shortened accordingly.
     pub fn clock_stepped(&self) {
         let _ = self.inputs.send(Input::ClockStepped);
     }
 
-    /// Holds in the store began or ended otherwise than by a settlement of this deliverer.
+    /// Notes that holds in the store began or ended, but not by a settlement of this deliverer.
     pub fn holds_changed(&self) {
         let _ = self.inputs.send(Input::HoldsChanged);
     }

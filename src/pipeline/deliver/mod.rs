@@ -1,7 +1,8 @@
 //! Deliver: a delivery becomes attempts.
 //!
-//! One task, the [`Deliverer`], owns what is in flight. It asks the scheduler whose turn it is and the pace whether it may,
-//! runs the attempts, has [`super::retry::decide`] say what follows, and sends the writer what is to be written. [`DelivererHandle`] is its handle.
+//! One task, the [`Deliverer`], owns all deliveries in flight. It asks the scheduler which delivery is next and the
+//! pace whether the delivery may start. It runs the attempts, calls [`super::retry::decide`] with each outcome, and
+//! sends the decisions to the writer. [`DelivererHandle`] is its handle.
 
 mod admit;
 mod fresh;
@@ -30,7 +31,7 @@ use tracing::{info, warn};
 use super::attempt::{Attempter, Report};
 use super::condition::Condition;
 use super::events_in_hand::EventsInHand;
-use super::in_hand::InHand;
+use super::in_hand::{self, InHand};
 use super::outbox_writer::{Batch, Command, Event, OutboxWriter};
 use super::retry::{Outcome, Policy};
 use super::scheduler::{After, Bounds, Job, JobEvent, Scheduler};
@@ -49,22 +50,23 @@ use one_at_a_time::OneAtATime;
 use revalidate::{CatalogRefresh, Revalidations};
 use unknown_integrations::UnknownIntegrations;
 
-/// Outcomes that may be unwritten beside the attempts under way. After a crash, at most these and those are made again.
+/// The most unwritten outcomes, in addition to the attempts under way. After a crash, at most these attempts are
+/// repeated.
 const MAY_BE_UNWRITTEN: usize = 256;
-/// How often to look for rows that were not handed over: resent ones, another node's, those of a former run.
+/// How often to look for rows that were not handed over: resent rows, and rows of another node or of a former run.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Things taken from a channel at once.
+/// The most messages taken from a channel at once.
 const AT_ONCE: usize = 256;
 /// Jobs kept in memory for one destination.
 const PER_DESTINATION: usize = 256;
 /// How long a destination waits before it is considered again, while the outcome of its last attempt is not written.
 const WHILE_STOPPED: Duration = Duration::from_secs(1);
-/// The least time that the writer gets at the end.
+/// The least time that the writer gets at shutdown.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(4);
-/// What one claim brings for one destination: little, so that many destinations get their turn in a bounded memory.
+/// The most rows that one claim brings for one destination. It is small, so that many destinations fit into the memory.
 const PORTION: Portion = Portion { rows: 16, bytes: 256 << 10 };
 
-/// What a deliverer works with.
+/// The components of a deliverer.
 pub struct Deps {
     pub config: Config,
     pub policy: Policy,
@@ -72,8 +74,8 @@ pub struct Deps {
     pub outbox: Arc<dyn Outbox>,
     pub event_log: Arc<dyn EventLog>,
     pub events_in_hand: EventsInHand,
-    /// The most events in hand; the oldest ones beyond it become rows.
-    pub in_hand: usize,
+    /// The prefetch that is assumed until a source reports its own.
+    pub prefetch: usize,
     pub attempts: Attempter,
     pub pace: Arc<Pace>,
     pub condition: Condition,
@@ -105,35 +107,35 @@ pub struct Deliverer {
     scheduler: Scheduler,
     commands: mpsc::UnboundedSender<Command>,
     events: mpsc::UnboundedReceiver<Event>,
-    /// It returns whether everything was written.
+    /// The writer's task. It returns whether everything was written.
     writing: JoinHandle<bool>,
-    /// What is under way: attempts, and readings of the catalogue.
+    /// The attempts and the readings of the catalogue that are under way.
     under_way: FuturesUnordered<BoxFuture<'static, Completed>>,
     /// Events whose deliveries are attempted before they are rows.
     in_hand: InHand,
-    /// More events than that are not in hand.
-    most_in_hand: usize,
-    /// What the sources said that they bring before an event is acknowledged, together.
+    /// When the events in hand exceed these bounds, the oldest events become rows.
+    in_hand_bounds: in_hand::Bounds,
+    /// The sum of the prefetches of all sources.
     prefetch: usize,
-    /// Events to be kept, which are written together, and when the first of them was.
+    /// Events to be kept, which are written together.
     to_keep: Vec<Kept>,
     to_keep_since: Option<Timestamp>,
-    /// How many deliveries wait until what is to be kept is written.
+    /// How many deliveries wait until the events to be kept are written.
     awaited: usize,
     /// The bytes of events that wait to be written to the event log.
     logged: Arc<AtomicUsize>,
-    /// Settlements that were sent and are not written yet. They count as attempts under way: after a power cut, they are
-    /// what is told again.
+    /// Settlements that were sent to the writer and are not written yet. They are bounded, because their messages are
+    /// sent again after a power cut.
     unwritten: usize,
-    /// What must not start, because outcomes are not written that the store does not take.
+    /// What must not start, because the store refuses outcomes.
     stopped: Stopped,
     renewal: OneAtATime,
     poll: OneAtATime,
-    /// Ends the writer's attempts to reach a store that is away.
+    /// Ends the writer's attempts to reach an unavailable store.
     give_up: CancellationToken,
     /// When the leases were prolonged last.
     renewed: Timestamp,
-    /// When this node was found cut off from the store last. Renewals that were asked for before do not count.
+    /// When this node was last found cut off from the store. Renewals that were requested earlier do not count.
     cut_off_at: Timestamp,
     revalidations: Revalidations,
     unknown_integrations: UnknownIntegrations,
@@ -180,7 +182,7 @@ impl Deliverer {
             writing: deps.tasks.spawn(writer.run()),
             under_way: FuturesUnordered::new(),
             in_hand: InHand::default(),
-            most_in_hand: deps.in_hand,
+            in_hand_bounds: in_hand::Bounds::of(deps.prefetch),
             prefetch: 0,
             to_keep: Vec::new(),
             to_keep_since: None,
@@ -200,8 +202,9 @@ impl Deliverer {
         (deliverer, handle)
     }
 
-    /// Delivers until `stop`. The daemon's end was asked for at `asked`, or then: from that moment on, attempts in flight
-    /// have `shutdown_timeout` to end. Then everything is written, and what was not attempted is given back.
+    /// Delivers until `stop`. `asked` is cancelled when the daemon is asked to end. From `asked` (or `stop`, if
+    /// earlier) on, attempts in flight have `shutdown_timeout` to end. Then everything is written, and the leases of
+    /// deliveries that were not attempted are released.
     pub async fn run(mut self, asked: CancellationToken, stop: CancellationToken) {
         let deadline = self.run_until(asked, stop).await;
         self.shut_down(deadline).await;
@@ -267,11 +270,11 @@ impl Deliverer {
         }
     }
 
-    /// Lets attempts in flight end until the deadline, and gives back the rest.
+    /// Waits for attempts in flight until the deadline, and releases the leases of all others.
     async fn shut_down(&mut self, deadline: Instant) {
         self.inputs.close();
         for row in self.scheduler.drain() {
-            // What is no row yet comes again from its source.
+            // A delivery without a row comes again from its source.
             if !self.in_hand.contains(row) {
                 self.send(Command::Release(row));
             }
@@ -297,19 +300,19 @@ impl Deliverer {
                 }
             }
         }
-        // An event of which a part was told must not come again from its source.
-        let spilled = self.in_hand.spill_down_to(0, &self.new_lease(self.now()));
+        // An event that was partly delivered must not come again from its source, so its other deliveries become rows.
+        let spilled = self.in_hand.spill_all(&self.new_lease(self.now()));
         self.keep(spilled, self.now());
         self.keep_now();
     }
 
-    /// Whether the store has not been heard of for as long as leases last: what is in memory may be another node's by now.
+    /// Whether no lease was renewed for as long as leases last. Then another node may have leased the rows in memory.
     fn leases_may_have_lapsed(&self, now: Timestamp) -> bool {
         now >= after(self.renewed, self.deps.config.lease)
     }
 
-    /// Whether another node may have what is in memory, so that nothing may start. What this node took over from others is
-    /// paced as if they had used up every burst.
+    /// Whether another node may have leased the rows in memory, so that no attempt may start. Shares that this node
+    /// took over from other nodes are paced as if every burst was used up.
     fn must_not_start(&mut self, now: Timestamp) -> bool {
         let nodes = self.deps.outbox.among_nodes();
         for share in &nodes.gained {
@@ -326,7 +329,7 @@ impl Deliverer {
         self.deps.attempts.clock.now()
     }
 
-    /// Tells the writer to do something, after what is to be kept: a claim must find what waits.
+    /// Sends a command to the writer, behind the events to be kept: a claim must find the rows of these events.
     fn send(&mut self, command: Command) {
         self.keep_now();
         // The writer ends only after us.
@@ -340,10 +343,10 @@ impl Deliverer {
         }
     }
 
-    /// How long events are in hand is not known any more, so all of them become rows, whose leases are prolonged with
-    /// the others.
+    /// After a step of the clock, the age of the events in hand is unknown. So all of them become rows, and their
+    /// leases are prolonged with those of the other rows.
     fn on_clock_stepped(&mut self, now: Timestamp) {
-        let spilled = self.in_hand.spill_down_to(0, &self.new_lease(now));
+        let spilled = self.in_hand.spill_all(&self.new_lease(now));
         self.keep(spilled, now);
         self.renewed = self.renewed.min(now);
         self.cut_off_at = self.cut_off_at.min(now);
@@ -379,9 +382,7 @@ impl Deliverer {
             }
             Input::Prefetch { before, is } => {
                 self.prefetch = self.prefetch.saturating_sub(before) + is;
-                self.most_in_hand = most_in_hand(self.prefetch);
-                let spilled = self.in_hand.spill_down_to(self.most_in_hand, &self.new_lease(now));
-                self.keep(spilled, now);
+                self.in_hand_bounds = in_hand::Bounds::of(self.prefetch);
             }
             Input::Log(events) => self.send(Command::Log(events)),
             Input::Job(job) => {
@@ -400,7 +401,7 @@ impl Deliverer {
                 self.scheduler.note_backlog(&key, now, now);
                 self.note_backlogged(&key);
             }
-            // What the store has of them comes with the rows that are due.
+            // The store's holds come with the next poll.
             Input::HoldsChanged => self.poll_anew(),
             Input::ClockStepped => self.on_clock_stepped(now),
             Input::Flush(flushed) => self.send(Command::Flush(flushed)),
@@ -460,7 +461,7 @@ impl Deliverer {
         self.send_claims();
     }
 
-    /// Outcomes are on disk: later jobs of their lanes may start.
+    /// Notes that outcomes are on disk: later jobs of their lanes may start.
     fn on_written(
         &mut self,
         outcomes: &[(DestinationKey, Lane, DeliveryId)],
@@ -500,7 +501,7 @@ impl Deliverer {
         self.deliveries_of(delivery).is_some_and(|deliver| deliver.looks_first)
     }
 
-    /// What the adapter says of its deliveries.
+    /// The adapter's properties for deliveries.
     fn deliveries_of(&self, delivery: &Delivery) -> Option<&'static Deliveries> {
         let integration = self.deps.attempts.catalog.integration(&delivery.integration);
         integration.and_then(|integration| adapters::find(integration.slug))?.deliver.as_ref()
@@ -527,7 +528,7 @@ impl Deliverer {
         }
     }
 
-    /// Starts what may start.
+    /// Starts attempts while the bounds allow.
     fn start_attempts(&mut self) {
         let concurrency = self.deps.config.concurrency.max(1);
         while self.scheduler.in_flight() < concurrency
@@ -541,11 +542,11 @@ impl Deliverer {
             let Some(mut job) = self.scheduler.next(now) else { break };
             if job.delivery.started {
                 if !self.looks_first(&job.delivery) {
-                    // Before anything else can make it wait, which would end the mark.
+                    // This comes before anything that makes the row wait, because a wait would remove the mark.
                     self.give_up_started(job, now);
                     continue;
                 }
-                // The interrupted attempt counts, so that it is known of after the mark has ended too.
+                // The interrupted attempt counts, so that it is remembered after the mark is removed.
                 job.delivery.attempts += 1;
                 job.delivery.started = false;
             }
@@ -554,7 +555,7 @@ impl Deliverer {
                 continue;
             }
             if let Some(until) = self.deps.attempts.holds.route_until(&job.delivery, now) {
-                // The store knows of the hold, and hands it out again when that ends.
+                // The store knows of the hold, and hands out the row again when the hold ends.
                 self.release(job.delivery.id);
                 let back = self.scheduler.finish(&job.delivery, After::Waiting(until), now);
                 self.give_back(back);
@@ -585,12 +586,6 @@ impl Deliverer {
             Completed::Lost(job) => self.put_back(&job.delivery, self.now()),
         }
     }
-}
-
-/// The most events in hand from sources of this prefetch. It is less than the prefetch, because a source that has reached its
-/// prefetch brings no further event.
-pub fn most_in_hand(prefetch: usize) -> usize {
-    (prefetch / 4 * 3).max(1)
 }
 
 /// A number from 0 up to 1, from a fresh UUID's random bits: no more randomness is needed, and no more dependencies.

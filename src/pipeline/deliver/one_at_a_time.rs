@@ -1,10 +1,10 @@
-//! Requests to the store of which one of a kind is under way at a time: renewals of leases and polls. While the store
-//! is away, no others pile up.
+//! Requests to the store of which at most one is under way at a time: renewals of leases, and polls. So no requests
+//! pile up while the store is unavailable.
 
 use super::Deliverer;
 use crate::pipeline::outbox_writer::Command;
 
-/// Whether a request is under way, and whether it is to be made once more.
+/// Whether a request is under way, and whether another must follow.
 #[derive(Debug, Default)]
 pub(super) struct OneAtATime {
     under_way: bool,
@@ -12,20 +12,20 @@ pub(super) struct OneAtATime {
 }
 
 impl OneAtATime {
-    /// Whether the request is to be made now: none is under way.
+    /// Whether to make the request now. `false` while one is under way.
     pub(super) fn ask(&mut self) -> bool {
         !std::mem::replace(&mut self.under_way, true)
     }
 
-    /// The same, where something happened that the answer under way may not know: then the request is made again after
-    /// it.
+    /// As [`Self::ask`], after a change that a request under way may have missed: then the request is made again when
+    /// the answer comes.
     pub(super) fn ask_anew(&mut self) -> bool {
         let now = self.ask();
         self.again |= !now;
         now
     }
 
-    /// The answer came. Whether the request is to be made again, which counts as under way then.
+    /// Notes the answer. Returns whether to make the request again; it then counts as under way.
     pub(super) fn answered(&mut self) -> bool {
         self.under_way = std::mem::take(&mut self.again);
         self.under_way

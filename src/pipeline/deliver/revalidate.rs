@@ -1,8 +1,8 @@
-//! Rows that are not as this node knows their integration: it is not there, not active, or bound for another address.
-//! Another node may know better: what was set there a moment ago is here a moment later, and so is a project that it was
-//! the first to hear of. So before such a row is cancelled, or told somewhere else, the catalogue is read anew.
+//! Rows that contradict this node's catalogue: their integration is missing, not active, or has another address.
+//! Another node may have newer settings or know a new project, which reach this node a moment later. So the catalogue
+//! is read again before such a row is cancelled or sent to another address.
 //!
-//! The row stays in hand meanwhile, in flight as far as the scheduler knows. Where the catalogue can't be read, it waits.
+//! Meanwhile the row counts as in flight in the scheduler. Where the catalogue can't be read, the row waits.
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
@@ -16,10 +16,10 @@ use crate::pipeline::retry::Outcome;
 use crate::pipeline::scheduler::{After, Job};
 use crate::store::{Delivery, DeliveryId};
 
-/// The rows in doubt whose leases are still ours.
+/// The rows for which the catalogue is being read, and whose leases this node still has.
 pub(super) type Revalidations = HashSet<DeliveryId>;
 
-/// The catalogue was read for a row, or why not.
+/// The result of reading the catalogue for a row.
 pub(super) struct CatalogRefresh {
     pub(super) job: Job,
     outcome: Result<(), String>,
@@ -42,7 +42,7 @@ impl Deliverer {
         self.under_way.push(refresh.boxed());
     }
 
-    /// What this node knows of the row's integration is certain now, or has to wait.
+    /// Goes on with the row: the catalogue is up to date now, or the row has to wait.
     pub(super) fn on_catalog_refreshed(&mut self, refresh: CatalogRefresh) {
         let CatalogRefresh { mut job, outcome } = refresh;
         let now = self.now();
@@ -62,7 +62,8 @@ impl Deliverer {
         }
     }
 
-    /// What is gone as far as this node's files tell may be there in another's: for a while it is not cancelled.
+    /// Lets a row wait for a while if its integration is not in this node's files, because another node's files may
+    /// have it.
     pub(super) fn leave_to_other_nodes(
         &mut self,
         delivery: &Delivery,
@@ -79,7 +80,7 @@ impl Deliverer {
         )))
     }
 
-    /// These rows are leased to other nodes by now.
+    /// Forgets rows that other nodes have leased by now.
     pub(super) fn forget_revalidations(&mut self, lost: &[DeliveryId]) {
         for row in lost {
             self.revalidations.remove(row);

@@ -1,4 +1,5 @@
-//! What follows from an attempt, seen to: the row, its destination, its route, its integration, the counts and the log.
+//! Applies what follows from an attempt: to the row, its destination, its route, its integration, the counts and the
+//! log.
 
 use std::time::Duration;
 
@@ -61,7 +62,7 @@ impl Deliverer {
 
     fn decide(&self, attempted: &Attempted<'_>, outcome: &Outcome, now: Timestamp) -> Decision {
         let Outcome::Failed(failure) = outcome else {
-            // Only a failure is followed by a wait that strikes or random numbers make longer.
+            // Strikes and random numbers matter only after a failure.
             return retry::decide(outcome, context(attempted, now), &self.deps.policy);
         };
         let holds = self.deps.attempts.holds.snapshot();
@@ -75,15 +76,15 @@ impl Deliverer {
             ..context(attempted, now)
         };
         if self.settings_changed(attempted.integration) && !context.must_not_repeat(failure) {
-            // What the old settings met with says nothing of the new ones. Where the next attempt has to look first, this one is
-            // remembered.
+            // A failure under the old settings says nothing about the new ones. If the next attempt has to look first,
+            // the failed attempt counts, so that it is remembered.
             let counts = looks_first(attempted.integration) && failure.may_have_been_taken();
             return Decision { state: NewState::Waiting(now), counts, effect: Effect::None };
         }
         retry::decide(outcome, context, &self.deps.policy)
     }
 
-    /// Whether a destination that worked before failed now.
+    /// Whether this is the first failure of a destination that worked before.
     fn is_first_strike(&self, delivery: &Delivery, effect: &Effect) -> bool {
         matches!(effect, Effect::Strike { .. }) && !self.deps.attempts.holds.has_failed(&delivery.destination)
     }
@@ -94,7 +95,7 @@ impl Deliverer {
         now.is_none_or(|now| now.fingerprint != then.fingerprint)
     }
 
-    /// Begins and ends holds, as follows from an attempt. Answers what of it the store must keep.
+    /// Begins and ends holds after an attempt. Returns the changes that the store must keep.
     fn change_holds(
         &mut self,
         attempted: &Attempted<'_>,
@@ -115,7 +116,7 @@ impl Deliverer {
     }
 }
 
-/// What the decision goes by, apart from the outcome: all that it needs where nothing failed.
+/// The input of the decision beside the outcome. It is complete where nothing failed.
 fn context(attempted: &Attempted<'_>, now: Timestamp) -> Context {
     Context {
         now,
@@ -137,7 +138,7 @@ fn deliveries(integration: Option<&Integration>) -> Option<&'static adapters::De
     integration.and_then(|integration| adapters::find(integration.slug))?.deliver.as_ref()
 }
 
-/// The rate limits that others share with the destination, where the service says that all of them are too fast.
+/// The rate limits that the destination shares with others, where the service throttled all that share them.
 fn shared_buckets(integration: Option<&Integration>, delivery: &Delivery, outcome: &Outcome) -> Vec<Bucket> {
     let (Some(integration), Outcome::Failed(Failure::Throttled { shared: true, .. })) =
         (integration, outcome)
@@ -208,12 +209,12 @@ fn count(adapter: &'static str, job: &Job, report: &Report, decision: &Decision,
     }
 }
 
-/// One line in the log per attempt that people may want to read of. The first failure of a destination that worked before
-/// is a warning; those that follow are not, until the destination rests.
+/// Logs one line for each attempt that may interest people. The first failure of a destination that worked before is a
+/// warning; later failures are not, until the destination rests.
 fn log_outcome(delivery: &Delivery, reason: &str, decision: &Decision, is_first_strike: bool) {
     let (id, event, integration) = (delivery.id.0, &delivery.event, &delivery.integration);
     let state = match (&decision.state, decision.effect.destination_until()) {
-        // The row is due, and its destination is held.
+        // The row is due, but its destination is held, so the hold's end is logged.
         (NewState::Waiting(due), Some(until)) => &NewState::Waiting(until.max(*due)),
         (state, _) => state,
     };

@@ -1,9 +1,10 @@
 //! Starts attempts.
 //!
 //! A build that is triggered twice is worse than one that is not triggered. So an attempt that must not be repeated
-//! (`retry_ambiguous = false`) is marked as started in the store before anything is sent. A row that is found started, after
-//! a crash or by another node, becomes a dead letter. Where the adapter can look whether the service has the message
-//! ([`LOOKS_FIRST`](crate::adapters::contract::Deliver::LOOKS_FIRST)), the row is attempted again instead, and looks.
+//! (`retry_ambiguous = false`) is marked as started in the store before anything is sent. If a row is found marked,
+//! after a crash or by another node, it becomes a dead letter. Where the adapter can ask whether the service has the
+//! message ([`LOOKS_FIRST`](crate::adapters::contract::Deliver::LOOKS_FIRST)), the row is attempted again instead, and
+//! the attempt asks first.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::pipeline::retry::Outcome;
 use crate::pipeline::scheduler::Job;
 
 impl Deliverer {
-    /// A row whose attempt began, and whose outcome is not known.
+    /// Gives up a row whose attempt began and whose outcome is unknown.
     pub(super) fn give_up_started(&mut self, job: Job, now: Timestamp) {
         let integration = self.deps.attempts.catalog.integration(&job.delivery.integration);
         let report = Report::unsent(Outcome::MayHaveBeenSent);
@@ -56,7 +57,7 @@ impl Deliverer {
 
 async fn attempted(attempts: Attempter, job: Job, prepared: Prepared) -> Finished {
     let attempt = AssertUnwindSafe(attempts.make(&job, &prepared)).catch_unwind().await;
-    // A bug of ours costs this one message, visibly, and not its whole destination.
+    // A panic fails this one message visibly, and does not stop the whole destination.
     let report = attempt.unwrap_or_else(|_| Report::of_a_bug());
     let at = attempts.clock.now();
     Finished { job, integration: Some(Arc::clone(&prepared.integration)), report, at }

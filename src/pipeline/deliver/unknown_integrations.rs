@@ -1,6 +1,7 @@
-//! Integrations that rows are of and that this node does not know, though it looked: nodes that share a store each have
-//! files of their own, and while these are changed on one after the other, one node writes rows of what another is still
-//! to hear of. So what is not here is not gone yet. For a while such rows wait; only then it counts as removed.
+//! Integrations of rows that this node does not know although it read its catalogue again. Nodes that share a store
+//! each have their own files. While an operator changes the files of one node after the other, one node writes rows for
+//! integrations that another node does not know yet. So such rows wait for a while before the integration counts as
+//! removed.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,15 +11,15 @@ use jiff::Timestamp;
 use crate::integration::IntegrationId;
 use crate::pipeline::after;
 
-/// How long it is remembered that an integration is not known here. After that its next row waits once more.
+/// How long an unknown integration is remembered. After this time, its next row waits again.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
-/// The integrations that this node was asked for and does not know.
+/// The integrations of rows that this node does not know.
 #[derive(Debug)]
 pub(super) struct UnknownIntegrations {
-    /// Zero where there are no other nodes.
+    /// How long rows wait. Zero where there are no other nodes.
     patience: Duration,
-    /// Since when each is missed.
+    /// When each integration was first missed.
     since: HashMap<IntegrationId, Timestamp>,
 }
 
@@ -27,7 +28,7 @@ impl UnknownIntegrations {
         Self { patience, since: HashMap::new() }
     }
 
-    /// Until when rows of this one wait for a node that knows it; `None` where they have waited long enough.
+    /// Until when rows of this integration wait for a node that knows it; `None` where they have waited long enough.
     pub(super) fn wait(&mut self, integration: &IntegrationId, now: Timestamp) -> Option<Timestamp> {
         if self.patience.is_zero() {
             return None;
@@ -41,7 +42,7 @@ impl UnknownIntegrations {
         Some(after(since, self.patience)).filter(|until| now < *until)
     }
 
-    /// It is known now: should it be missed again, that is another time.
+    /// Forgets an integration that is known now. If it is missed again later, its rows wait for the whole time again.
     pub(super) fn seen(&mut self, integration: &IntegrationId) {
         if !self.since.is_empty() {
             self.since.remove(integration);

@@ -1,11 +1,13 @@
 //! Dispatch: an event becomes deliveries.
 //!
-//! A batch comes from a source and is planned ([`mod@plan`], pure). Where the store allows it, the deliveries of an event are
-//! attempted before a row is written: the event is handed to the deliverer, and its message is acknowledged when what became
-//! of it is on disk. Otherwise rows are written first ([`mod@write`]). [`watermark`] says which messages may be acknowledged.
+//! A batch comes from a source and is planned ([`mod@plan`], pure). Where the store allows it, the deliveries of an
+//! event are attempted before a row is written: the event is handed to the deliverer, and its message is acknowledged
+//! when the outcome is on disk. Otherwise rows are written first ([`mod@write`]). [`watermark`] says which messages may
+//! be acknowledged.
 //!
-//! What does not decode goes to quarantine with its reason, and is acknowledged too: never in a redelivery loop, never gone. So
-//! does an event of which the store does not take a value. While the store is away, nothing is acknowledged.
+//! A message that does not decode goes to quarantine with the reason, and is acknowledged: it is neither redelivered
+//! for ever nor lost. An event with a value that the store refuses goes there too. While the store is unavailable,
+//! nothing is acknowledged.
 
 mod plan;
 mod watermark;
@@ -33,20 +35,20 @@ use crate::event::{Event, EventId};
 use crate::metrics;
 use crate::store::{
     Asked, Dispatched, Fate, FirstAttempts, Inbox, Kept, KeptDelivery, Known, Lane, LoggedEvent, Origin,
-    Outbox, RepeatOf, Watches,
+    Outbox, Remembered, RepeatOf,
 };
 use plan::plan_or_bug;
 pub use plan::{FirstPauses, Plan, Planning, Verdict, plan, verdicts};
 use watermark::Watermark;
 
-/// Inbound messages taken at once, if that many are there.
+/// The most inbound messages taken at once.
 const BATCH: usize = 256;
-/// The most messages of one source that are not acknowledged. A broker's prefetch may be a smaller bound.
+/// The most unacknowledged messages of one source. A broker's prefetch may be a smaller bound.
 const IN_HAND: usize = 1024;
-/// A batch that takes longer than this asks whether this node is cut off from the store.
+/// After this time without an end of a batch, dispatch checks whether this node is cut off from the store.
 const CUT_OFF_CHECK: Duration = Duration::from_secs(1);
 
-/// What dispatch works with.
+/// The task that dispatches events, with its components.
 #[derive(Clone)]
 pub struct Dispatcher {
     pub catalog: Arc<dyn Catalog>,
@@ -54,27 +56,27 @@ pub struct Dispatcher {
     pub inbox: Arc<dyn Inbox>,
     pub quarantine: Arc<BoundedQuarantine>,
     pub holds: Holds,
-    pub watches: Arc<dyn Watches>,
     pub deliverer: DelivererHandle,
     pub events_in_hand: EventsInHand,
     pub condition: Condition,
     pub pauses: FirstPauses,
     pub kept: WhatIsKept,
-    /// At a stop, events in hand get this time until what became of them is on disk. The rest comes again.
+    /// At a stop, dispatch waits this long for the outcomes of events in hand to be on disk. The other events come
+    /// again.
     pub finish_within: Duration,
     pub clock: Clock,
 }
 
-/// What is kept for people to read.
+/// The data that is kept for people.
 #[derive(Clone, Copy, Debug)]
 pub struct WhatIsKept {
     /// The JSON of delivered events.
     pub history: bool,
-    /// What came, and why integrations were not told.
+    /// Received events, and why integrations were not notified of them.
     pub event_log: bool,
 }
 
-/// A source while it is worked.
+/// A source from which dispatch takes messages.
 struct Worked {
     name: &'static str,
     finished: mpsc::UnboundedSender<Finished>,
@@ -91,21 +93,21 @@ struct Wanted {
 #[derive(Default)]
 struct Sorted {
     wanted: Vec<Wanted>,
-    /// Events that are only remembered, with the merge requests that they tell of.
+    /// Events without a delivery of which the store keeps something.
     remembered: Vec<Wanted>,
     discard: Vec<i64>,
     quarantine: Vec<(crate::store::NewQuarantined, Origin)>,
     logged: Vec<LoggedEvent>,
     /// Messages that are finished with this batch.
     finished: Vec<Receipt>,
-    /// Events that were taken in hand, and are neither handed over nor on disk yet.
+    /// Events that were taken in hand, and are not handed over and not on disk yet.
     entered: HashSet<EventId>,
     /// Events that were taken in hand, and are on disk.
     written: Vec<EventId>,
 }
 
 impl Sorted {
-    /// The store has this event, with what became of it or with its rows.
+    /// Notes that the store has this event, with its outcomes or with its rows.
     fn note_written(&mut self, id: EventId) {
         self.entered.remove(&id);
         self.written.push(id);
@@ -113,7 +115,7 @@ impl Sorted {
 }
 
 impl Dispatcher {
-    /// Works a source until told to stop; events in hand are finished first.
+    /// Dispatches the messages of a source until told to stop. Then events in hand are finished.
     pub async fn run(self, mut source: impl Source, stop: CancellationToken) {
         info!(source = source.name(), "taking events");
         let (sender, mut finished) = mpsc::unbounded_channel();
@@ -135,7 +137,7 @@ impl Dispatcher {
                         if stop.is_cancelled() {
                             break;
                         }
-                        // They are for other nodes by now, and come again to this one where there is no other.
+                        // These messages go to other nodes now. If there is no other node, they come to this one again.
                         for receipt in receipts {
                             watermark.finish(receipt);
                         }
@@ -163,8 +165,8 @@ impl Dispatcher {
         info!(source = worked.name, "stopped taking events");
     }
 
-    /// Tells the deliverer of another prefetch: more events than that can't be in hand, so it decides when they become
-    /// rows.
+    /// Tells the deliverer when the prefetch changes. The prefetch bounds the events in hand, so it decides when events
+    /// become rows.
     fn note_prefetch(&self, source: &impl Source, known: &mut Option<usize>) {
         let now = source.prefetch();
         if let Some(prefetch) = now.filter(|_| now != *known) {
@@ -173,7 +175,7 @@ impl Dispatcher {
         }
     }
 
-    /// Notes what ended, and acknowledges what may be acknowledged.
+    /// Notes finished messages, and acknowledges those that may be acknowledged.
     async fn finish(
         &self,
         worked: &Worked,
@@ -197,7 +199,7 @@ impl Dispatcher {
         }
     }
 
-    /// [`Self::dispatch`]. Where this node is cut off from the store meanwhile, other nodes dispatch what it had received.
+    /// [`Self::dispatch`]. If this node is cut off from the store meanwhile, it leaves its messages to other nodes.
     ///
     /// # Errors
     /// Told to stop, or cut off, before the store took it.
@@ -215,7 +217,8 @@ impl Dispatcher {
             outcome = &mut dispatching => return outcome,
             () = self.until_cut_off() => {}
         }
-        // What the store has not taken yet is not offered to it again: another node may have told it by then.
+        // Events that the store has not accepted are not offered to it again, because another node may have delivered
+        // them.
         stop.cancel();
         source.stand_by().await;
         dispatching.await
@@ -258,20 +261,18 @@ impl Dispatcher {
         let plan = |inbound| plan_or_bug(inbound, &*self.catalog, planning);
         let mut plans: Vec<_> = batch.into_iter().map(plan).collect();
         self.learn(source, &mut plans, now, stop).await?;
-        let watches: Vec<_> = plans.iter().flat_map(Plan::watches).cloned().collect();
-        self.watch(source, &watches, stop).await?;
         let mut sorted = self.sort(worked, receipts.into_iter().zip(plans));
         let carried_out = self.carry_out(source, &mut sorted, stop).await;
         self.settle_entered(worked, &sorted, carried_out.is_ok());
         carried_out?;
         for receipt in sorted.finished {
-            // The receiver is the caller, which lives.
+            // Can't fail: the receiver is the caller.
             let _ = worked.finished.send(Finished { receipt, refused: None });
         }
         Ok(())
     }
 
-    /// Hands over and writes what a batch was sorted into.
+    /// Hands over and writes the sorted events of a batch.
     async fn carry_out(
         &self,
         source: &'static str,
@@ -283,7 +284,7 @@ impl Dispatcher {
             .into_iter()
             .map(|wanted| (wanted.dispatched, wanted.received_at))
             .unzip();
-        // Enqueueing twice changes nothing: a batch that a stop interrupts is enqueued again.
+        // A batch that a stop interrupts is enqueued again. That does no harm: enqueueing is idempotent.
         sorted.quarantine.extend(self.enqueue(source, remembered, &received, stop).await?);
         let aside = std::mem::take(&mut sorted.quarantine);
         if !self.put_away(source, aside, &mut sorted.discard, stop).await {
@@ -293,8 +294,9 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Events that are on disk are not in hand any more. Of a batch that was carried out, those in quarantine are too.
-    /// What a stop kept from being written is given up: otherwise it would count as in hand for ever.
+    /// Removes events that are on disk from the events in hand. When the batch was carried out, this includes those in
+    /// quarantine. Events that were not written because of a stop are given up: otherwise they would count as in hand
+    /// for ever.
     fn settle_entered(&self, worked: &Worked, sorted: &Sorted, carried_out: bool) {
         for id in &sorted.written {
             self.events_in_hand.leave(id, None);
@@ -308,7 +310,7 @@ impl Dispatcher {
         }
     }
 
-    /// Sorts plans by what is to be done. An event that is in hand already is finished when the first one is.
+    /// Sorts plans by what is to be done. A repeat of an event that is in hand is finished when the first copy is.
     fn sort(&self, worked: &Worked, plans: impl Iterator<Item = (Receipt, Plan)>) -> Sorted {
         let mut sorted = Sorted::default();
         for (receipt, plan) in plans {
@@ -323,11 +325,13 @@ impl Dispatcher {
                         log_repeat(worked.name, &dispatched.event);
                     }
                 }
-                Plan::Drop { event, seen, origin, result, received_at, log, .. } => {
+                Plan::Drop { event, origin, result, received_at, remembered } => {
                     log_dropped(worked.name, &event, result);
                     sorted.finished.push(receipt);
+                    let Remembered { seen, watches, log } = remembered;
+                    let is_remembered = seen.is_some() || !watches.is_empty();
                     if let Origin::Inbox(number) = origin
-                        && seen.is_none()
+                        && !is_remembered
                     {
                         sorted.discard.push(number);
                     }
@@ -336,9 +340,9 @@ impl Dispatcher {
                         let event = Arc::clone(&event);
                         sorted.logged.push(LoggedEvent { event, received_at, line, keeps_json });
                     }
-                    if seen.is_some() {
-                        let dispatched =
-                            Dispatched { event, origin, deliveries: Vec::new(), seen, log: None };
+                    if is_remembered {
+                        let remembered = Remembered { seen, watches, log: None };
+                        let dispatched = Dispatched { event, origin, deliveries: Vec::new(), remembered };
                         sorted.remembered.push(Wanted { dispatched, received_at, row_first: true });
                     }
                 }
@@ -351,8 +355,8 @@ impl Dispatcher {
         sorted
     }
 
-    /// Hands events to the deliverer, then writes the rows of the others, in one call. An event that follows one of the
-    /// others in its lane is written with them, so that the ids of a lane follow the order of its events.
+    /// Hands events to the deliverer, then writes the rows of the others, in one call. If an event follows a written
+    /// one in a lane, its rows are written too, so that the ids in a lane follow the order of events.
     async fn take_in_hand(
         &self,
         source: &'static str,
@@ -388,7 +392,8 @@ impl Dispatcher {
         self.write_rows(source, rows, sorted, stop).await
     }
 
-    /// What the store knows of events that may be attempted before a row is written. Of the others it is not asked.
+    /// Asks the store for each event that may be attempted before a row is written: whether it is a repeat, and which
+    /// rows wait before it.
     async fn look_up(
         &self,
         source: &'static str,
@@ -416,18 +421,18 @@ impl Dispatcher {
         deliveries.iter().map(|_| self.deliverer.memory_permit(event.raw.len())).collect()
     }
 
-    /// The event with ids for its deliveries, none of which was attempted.
+    /// The event with new ids for its deliveries. None of them was attempted.
     fn in_hand(&self, first: &dyn FirstAttempts, wanted: Wanted) -> Kept {
-        let Wanted { dispatched: Dispatched { event, origin, deliveries, seen, log }, received_at, .. } =
-            wanted;
+        let Wanted { dispatched, received_at, .. } = wanted;
+        let Dispatched { event, origin, deliveries, remembered } = dispatched;
         let deliveries = deliveries
             .into_iter()
             .map(|new| KeptDelivery { id: first.next_id(), new, fate: Fate::Open })
             .collect();
-        Kept { event, origin, log, seen, received_at, history: self.kept.history, deliveries }
+        Kept { event, origin, remembered, received_at, history: self.kept.history, deliveries }
     }
 
-    /// Writes events with their rows. Events of the same lanes that are in hand are kept before.
+    /// Writes events with their rows. Before that, events in hand of the same lanes are written.
     async fn write_rows(
         &self,
         source: &'static str,
@@ -475,14 +480,14 @@ fn log_repeat(source: &'static str, event: &Event) {
     info!(source, event = %id, kind, project, subject, "came again; dispatched once already");
 }
 
-/// One line for each event that integrations want: what it is, and how many deliveries it leads to.
+/// Logs each event that integrations want, with its number of deliveries.
 fn log_in_hand(source: &'static str, kept: &Kept) {
     let (event, deliveries) = (&kept.event, kept.deliveries.len());
     let (id, kind, subject, project) = (&event.id, event.kind(), &event.subject, path_of(event));
     info!(source, event = %id, kind, project, subject, deliveries, "dispatched");
 }
 
-/// One line for each event that no integration wants, with the label that says why.
+/// Logs each event that no integration wants, with the reason.
 fn log_dropped(source: &'static str, event: &Event, result: &'static str) {
     let (id, kind, subject, project) = (&event.id, event.kind(), &event.subject, path_of(event));
     info!(source, event = %id, kind, project, subject, result, "no delivery");

@@ -1,4 +1,4 @@
-//! What is to be done with an event. Pure.
+//! Decides what to do with an event. Pure.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -20,9 +20,8 @@ use crate::pipeline::open_requests::seen;
 use crate::pipeline::probe_watch::probe_of;
 use crate::pipeline::reasons::{muted, reasons, why_nothing};
 use crate::pipeline::source::Inbound;
-use crate::store::merge_requests::SeenMergeRequest;
 use crate::store::registry::Mute;
-use crate::store::{Dispatched, Lane, LogLine, NewDelivery, NewQuarantined, NewWatch, Origin};
+use crate::store::{Dispatched, Lane, LogLine, NewDelivery, NewQuarantined, NewWatch, Origin, Remembered};
 
 /// The pauses before services are asked for the first time.
 #[derive(Clone, Copy, Debug)]
@@ -42,19 +41,14 @@ pub enum Plan {
         received_at: Timestamp,
         /// Its deliveries need rows before their first attempts.
         row_first: bool,
-        /// Builds to be watched at services that are only asked, and services to be probed.
-        watches: Vec<NewWatch>,
     },
     /// No integration wants it; `result` is the metric's label that says why.
     Drop {
         event: Arc<Event>,
-        /// What it says of a merge request, if that is to be remembered.
-        seen: Option<SeenMergeRequest>,
         result: &'static str,
         origin: Origin,
         received_at: Timestamp,
-        log: Option<LogLine>,
-        watches: Vec<NewWatch>,
+        remembered: Remembered,
     },
     Quarantine {
         item: NewQuarantined,
@@ -62,7 +56,7 @@ pub enum Plan {
     },
 }
 
-/// What planning goes by, beside the message and the catalogue.
+/// The input of planning beside the message and the catalogue.
 #[derive(Clone, Copy)]
 pub struct Planning<'a> {
     pub source: &'static str,
@@ -76,25 +70,28 @@ pub struct Planning<'a> {
 /// One integration's answer to an event.
 #[derive(Debug)]
 pub enum Verdict {
-    /// It goes to these targets, each with its destination; why it goes nowhere else says the adapter.
+    /// The event goes to these targets, each with its destination. The adapter gives the reasons for targets that it
+    /// leaves out.
     Sends {
         deliveries: Vec<NewDelivery>,
         left_out: Vec<String>,
     },
     Not(WhyNot),
-    /// It would go to this target, which is muted for a while.
+    /// The event would go to this target, but the target is muted for a while.
     Muted {
         target: Arc<str>,
         mute: Mute,
     },
-    /// It is switched off, its address being dead. What it wants waits until its settings are corrected, or expires.
+    /// The integration is switched off because its address is dead. Its deliveries wait until its settings are
+    /// corrected, or expire.
     SwitchedOff {
         why: String,
         waits: Vec<NewDelivery>,
     },
 }
 
-/// [`plan`], of which not even a bug of ours may stop the others: what it stumbles over is put aside with that reason.
+/// [`plan`], with panics caught: a message that causes a panic is quarantined with that reason and does not stop the
+/// others.
 pub(super) fn plan_or_bug(inbound: Inbound, catalog: &dyn Catalog, planning: Planning<'_>) -> Plan {
     let kept = inbound.clone();
     let planned = AssertUnwindSafe(|| plan(inbound, catalog, planning));
@@ -130,8 +127,8 @@ pub fn plan(inbound: Inbound, catalog: &dyn Catalog, planning: Planning<'_>) -> 
     };
     if event.trigger.is_none() {
         let log = log.then_some(LogLine { source, verdicts: None });
-        let (result, watches) = ("unrouted", Vec::new());
-        return Plan::Drop { event, seen: None, result, origin, received_at, log, watches };
+        let remembered = Remembered { log, ..Remembered::default() };
+        return Plan::Drop { event, result: "unrouted", origin, received_at, remembered };
     }
     let verdicts = verdicts(&event, catalog, holds, now);
     let log = log.then(|| LogLine { source, verdicts: not_told(&verdicts) });
@@ -143,20 +140,21 @@ pub fn plan(inbound: Inbound, catalog: &dyn Catalog, planning: Planning<'_>) -> 
     let row_first =
         again || !has_id || verdicts.iter().any(|(integration, verdict)| needs_row(integration, verdict));
     let deliveries: Vec<_> = verdicts.into_iter().flat_map(|(_, verdict)| verdict.deliveries()).collect();
+    let remembered = Remembered { seen, watches, log };
     if deliveries.is_empty() {
-        let result = match (watches.is_empty(), is_muted) {
+        let result = match (remembered.watches.is_empty(), is_muted) {
             (false, _) => "watched",
             (true, true) => "muted",
             (true, false) => "unmatched",
         };
-        return Plan::Drop { event, seen, result, origin, received_at, log, watches };
+        return Plan::Drop { event, result, origin, received_at, remembered };
     }
-    let dispatched = Dispatched { event, origin, deliveries, seen, log };
-    Plan::Deliver { dispatched, received_at, row_first, watches }
+    let dispatched = Dispatched { event, origin, deliveries, remembered };
+    Plan::Deliver { dispatched, received_at, row_first }
 }
 
-/// Whether the store must know of deliveries before they are attempted: a repeat of the attempt would do harm, has to look
-/// first, or is replaced by a newer one.
+/// Whether deliveries need rows before their attempts: because an attempt must not be repeated, because a repeat has to
+/// look first, or because a newer delivery may replace them.
 fn needs_row(integration: &Integration, verdict: &Verdict) -> bool {
     let (Verdict::Sends { deliveries, .. } | Verdict::SwitchedOff { waits: deliveries, .. }) = verdict else {
         return false;
@@ -166,7 +164,7 @@ fn needs_row(integration: &Integration, verdict: &Verdict) -> bool {
         || deliveries.iter().any(|delivery| delivery.replaces)
 }
 
-/// The integrations that are not told, with the reasons, for the event log.
+/// The integrations that are not notified, with the reasons, for the event log.
 fn not_told(verdicts: &[(Arc<Integration>, Verdict)]) -> Option<String> {
     let pairs: Vec<(&str, String)> = verdicts
         .iter()
@@ -176,13 +174,6 @@ fn not_told(verdicts: &[(Arc<Integration>, Verdict)]) -> Option<String> {
 }
 
 impl Plan {
-    pub(super) fn watches(&self) -> &[NewWatch] {
-        match self {
-            Self::Deliver { watches, .. } | Self::Drop { watches, .. } => watches,
-            Self::Quarantine { .. } => &[],
-        }
-    }
-
     pub(super) fn event(&self) -> Option<&Arc<Event>> {
         match self {
             Self::Deliver { dispatched, .. } => Some(&dispatched.event),
@@ -208,7 +199,7 @@ impl Plan {
 }
 
 impl Verdict {
-    /// Why the integration is not told, or not of all; `None` where it is.
+    /// Why the integration is not notified, or only at some targets; `None` where it is notified at all.
     fn why_not(&self) -> Option<String> {
         match self {
             Self::Sends { deliveries, left_out } if deliveries.is_empty() => Some(why_nothing(left_out)),
@@ -229,7 +220,7 @@ impl Verdict {
     }
 }
 
-/// What each integration that an event concerns does with it: what dispatch goes by, and what `explain` shows.
+/// What each integration that an event concerns does with the event. Dispatch acts on it, and `explain` shows it.
 pub fn verdicts(
     event: &Event,
     catalog: &dyn Catalog,
@@ -259,7 +250,7 @@ pub fn verdicts(
         if heard.is_empty() && is_muted {
             continue;
         }
-        // Where only some of its addresses are off, those wait and the others are told.
+        // Where only some of the addresses are switched off, their deliveries wait and the others are sent.
         let off = |delivery: &NewDelivery| holds.switched_off(&integration, &delivery.destination);
         let verdict = match heard.iter().map(off).reduce(Option::and).flatten().map(str::to_owned) {
             Some(why) => Verdict::SwitchedOff { why, waits: heard },
@@ -270,8 +261,8 @@ pub fn verdicts(
     verdicts
 }
 
-/// What is asked after an event that an integration takes. The build that a delivery triggers is not among it: see
-/// [`attempt`](crate::pipeline::attempt).
+/// The questions that follow from an event that an integration takes, except the one about a build that a delivery
+/// triggers: see [`attempt`](crate::pipeline::attempt).
 fn watches(
     integration: &Integration,
     event: &Event,
@@ -283,7 +274,7 @@ fn watches(
     build.into_iter().chain(probe_of(integration, event, pauses.probe, now))
 }
 
-/// One delivery per target, and why there are no others.
+/// One delivery per target, and the reasons for the targets that were left out.
 fn deliveries(integration: &Integration, event: &Event) -> (Vec<NewDelivery>, Vec<String>) {
     let (Some(entry), Some(trigger)) = (adapters::find(integration.slug), event.trigger) else {
         return (Vec::new(), Vec::new()); // an integration is made from its adapter's entry, and wants only what has a trigger
@@ -309,11 +300,12 @@ fn deliveries(integration: &Integration, event: &Event) -> (Vec<NewDelivery>, Ve
     (targets.send.into_iter().map(new).collect(), targets.left_out)
 }
 
-/// What order is kept within: the event's subject, or what the adapter names in its place.
+/// The lane, within which order is kept: it is that of the event's subject, or of the key that the adapter names
+/// instead.
 fn lane(integration: &Integration, target: &Target, event: &Event) -> Lane {
     let project = event.project.as_ref().map(|project| project.id).unwrap_or_default();
     let project = project.to_be_bytes();
-    // The mark keeps a key apart from a subject of the same words. Targets of the same key share a lane.
+    // The mark distinguishes a key from a subject with the same text. Targets with the same key share a lane.
     let (mark, name, subject) = match &target.lane {
         Some(key) => ("lane", &[][..], key.0.as_bytes()),
         None => ("", target.name.as_bytes(), event.subject.as_bytes()),

@@ -1,7 +1,7 @@
-//! Which messages of a source may be acknowledged. Pure.
+//! Decides which messages of a source may be acknowledged. Pure.
 //!
-//! A broker's acknowledgement covers every message before it as well, so it must not pass one that is unfinished. Each message
-//! that a source brought is noted here, also those that are dropped or quarantined.
+//! A broker's acknowledgement covers every earlier message too, so it must not pass an unfinished message. Every
+//! message of a source is noted here, also dropped and quarantined ones.
 
 use std::collections::VecDeque;
 
@@ -29,7 +29,7 @@ impl Watermark {
         self.messages.push_back(Message { receipt, finished: false });
     }
 
-    /// What became of the message is on disk. One of a former connection is ignored.
+    /// Notes that the outcome of the message is on disk. A message of a former connection is ignored.
     pub(super) fn finish(&mut self, receipt: Receipt) {
         let found = self.messages.binary_search_by_key(&receipt.number, |message| message.receipt.number);
         if let Ok(at) = found
@@ -40,7 +40,8 @@ impl Watermark {
         }
     }
 
-    /// The last message before which nothing is unfinished; `None` where the first one is. These messages are forgotten here.
+    /// Returns the last message such that it and all earlier ones are finished, and forgets them. `None` where the
+    /// first message is unfinished.
     pub(super) fn pass(&mut self) -> Option<Receipt> {
         let mut passed = None;
         while let Some(first) = self.messages.front().filter(|first| first.finished) {

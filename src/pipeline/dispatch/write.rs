@@ -1,5 +1,5 @@
-//! What dispatch writes to the store: projects, rows, quarantine. What the store does not take is found by halving a batch, and
-//! is put aside.
+//! Writes projects, rows and quarantined messages to the store. An item that the store refuses is found by halving the
+//! batch, and is set aside.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,19 +14,19 @@ use super::{Dispatcher, path_of};
 use crate::event::Event;
 use crate::pipeline::halves;
 use crate::pipeline::store_calls::{self, NotWritten};
-use crate::store::{Delivery, Dispatched, Lease, NewQuarantined, NewWatch, Origin, StoreError};
+use crate::store::{Delivery, Dispatched, Lease, NewQuarantined, Origin, StoreError};
 
 /// Whether quarantine has room for a message.
 #[derive(Clone, Copy)]
 enum Room {
-    /// The sender was told that it is accepted.
+    /// Always, because the sender was told that the message is accepted.
     Always,
     WithinBounds,
 }
 
 impl Dispatcher {
-    /// Makes known the projects that these events are of: a row names its integration by the project, so the node that works
-    /// the row has to know it. An event of which the store does not take the project is set aside.
+    /// Writes the projects of these events to the store. A row names its integration by the project, so a node that
+    /// attempts the row has to know the project. An event whose project the store refuses is set aside.
     pub(super) async fn learn(
         &self,
         source: &'static str,
@@ -50,26 +50,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Begins watches. A watch that exists already stays as it is, so this may be done again.
-    pub(super) async fn watch(
-        &self,
-        source: &'static str,
-        watches: &[NewWatch],
-        stop: &CancellationToken,
-    ) -> Result<(), NotWritten> {
-        let watch = |part: Range<usize>| {
-            let watches = &watches[part];
-            self.insist(source, stop, || self.watches.watch(watches.to_vec()))
-        };
-        for (_, answer) in halves::write(watches.len(), watch).await {
-            if let Some(why) = refusal(answer)? {
-                error!(source, why, "the store does not take a watch; nothing is asked after this event");
-            }
-        }
-        Ok(())
-    }
-
-    /// An event for quarantine, because the store does not take a value of it.
+    /// An event for quarantine, because the store refused a value in it.
     pub(super) fn set_aside(
         &self,
         source: &'static str,
@@ -97,8 +78,8 @@ impl Dispatcher {
         store_calls::insist("store a batch of events", stop, trouble, call).await
     }
 
-    /// Puts messages in quarantine, and takes those of the inbox, and these numbers, out of the inbox. `false` where it was told
-    /// to stop.
+    /// Puts messages in quarantine. Removes those that came from the inbox, and these numbers, from the inbox. `false`
+    /// where it was told to stop.
     pub(super) async fn put_away(
         &self,
         source: &'static str,
@@ -158,8 +139,7 @@ impl Dispatcher {
         true
     }
 
-    /// Commits deliveries, then hands those that were written leased to the deliverer. Returns the events that the store
-    /// does not take.
+    /// Commits deliveries, then hands the leased ones to the deliverer. Returns the events that the store refused.
     pub(super) async fn enqueue(
         &self,
         source: &'static str,
@@ -181,7 +161,7 @@ impl Dispatcher {
         let write = |part: Range<usize>| {
             let batch = &batch[part];
             self.insist(source, stop, || {
-                // A store that was away for longer than a lease must not be given one that has lapsed.
+                // The lease begins at each call: while the store was unavailable, an earlier one may have lapsed.
                 let now = self.clock.now();
                 self.outbox.enqueue(leased_from(batch, &self.deliverer.lease(now)), now)
             })
@@ -219,7 +199,7 @@ impl Dispatcher {
     ) {
         for (row, permit) in rows.into_iter().zip(permits) {
             match row {
-                // The row exists, and is worked.
+                // The row existed before, and is delivered already.
                 None => {}
                 Some(delivery) if delivery.leased => {
                     self.deliverer.enqueue(delivery, Arc::clone(event), permit, received_at);
@@ -230,7 +210,7 @@ impl Dispatcher {
     }
 }
 
-/// One line for each event that integrations want: what it is, and how many deliveries were written.
+/// Logs each event that integrations want, with the number of deliveries that were written.
 fn log_written(source: &'static str, event: &Event, rows: &[Option<Delivery>]) {
     let (id, kind, subject, project) = (&event.id, event.kind(), &event.subject, path_of(event));
     match rows.iter().flatten().count() {
@@ -241,7 +221,7 @@ fn log_written(source: &'static str, event: &Event, rows: &[Option<Delivery>]) {
     }
 }
 
-/// Why the store does not take an item.
+/// Why the store refused an item.
 ///
 /// # Errors
 /// Told to stop.

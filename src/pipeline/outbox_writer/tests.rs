@@ -9,10 +9,10 @@ use crate::event::{Event as ForgeEvent, EventId};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::store::{
     Asked, AttemptRecord, Delivery, Dispatched, FirstAttempts, KeptDelivery, Known, LatestWaits, NewState,
-    Origin, Result, Settled,
+    Origin, Remembered, Result, Settled,
 };
 
-/// A store that says what it was asked, and fails when a test wants it.
+/// A store that records its calls, and fails on demand.
 #[derive(Default)]
 struct Told {
     calls: Mutex<Vec<String>>,
@@ -129,7 +129,7 @@ impl EventLog for Told {
     }
 }
 
-/// A writer to this store, with where it is told what to do and where it says what was done.
+/// A writer to this store, with the channels for its commands and its events.
 struct Written {
     writer: OutboxWriter,
     store: Arc<Told>,
@@ -162,7 +162,7 @@ impl Written {
         Self { writer, store, commands, events }
     }
 
-    /// What the deliverer was told since the last time, in short.
+    /// Short names of the events that the deliverer got since the last call.
     fn said(&mut self) -> Vec<&'static str> {
         std::iter::from_fn(|| self.events.try_recv().ok())
             .map(|event| match event {
@@ -216,8 +216,7 @@ fn kept(deliveries: &[i64]) -> Vec<Kept> {
     vec![Kept {
         event: Arc::new(event),
         origin: Origin::Broker { digest: None, redelivered: false },
-        log: None,
-        seen: None,
+        remembered: Remembered::default(),
         received_at: Timestamp::UNIX_EPOCH,
         history: true,
         deliveries: deliveries.iter().map(delivery).collect(),

@@ -159,7 +159,7 @@ fn what_is_rejected_for_a_while_comes_again_and_its_destination_is_well() {
     assert!(decision.counts);
     assert_eq!(waits(&decision), of.now + 300.seconds());
     assert_eq!(decision.effect, Effect::Recovered);
-    // However often: it is its age that ends it.
+    // The number of attempts does not matter: the delivery ends by its age.
     let of = Context { attempts: 40, jitter: 1.0, ..context() };
     assert_eq!(waits(&decide(&deferred(300), of, &policy())), of.now + 1.hour());
 }
@@ -207,14 +207,14 @@ fn the_third_failure_in_a_row_rests_the_destination_and_rests_grow() {
 
 #[test]
 fn a_destination_that_rests_decides_when_its_deliveries_come_again() {
-    // However often this one failed before: it is due, and the hold says when.
+    // The number of earlier failures does not matter: the delivery is due, and the hold decides when it starts.
     for attempts in 0..8 {
         let of = Context { attempts, strikes: 2, jitter: 1.0, ..context() };
         let decision = decide(&unavailable(false, None), of, &policy());
         assert_eq!(waits(&decision), of.now, "after {attempts} attempts");
         assert_eq!(decision.effect, Effect::Strike { rest: Some(of.now + 5.seconds()) });
     }
-    // One that was under way when the hold began goes by the same hold.
+    // An attempt that was under way when the hold began gets the same hold.
     let until = context().now + 3.seconds();
     let of = Context { held_until: Some(until), ..context() };
     let decision = decide(&unavailable(false, None), of, &policy());
@@ -251,8 +251,8 @@ struct Lane {
 }
 
 impl Lane {
-    /// The attempt fails now. Answers what was decided; the next attempt is made at `now`, when the hold has ended and the
-    /// delivery is due.
+    /// Lets the attempt fail, and returns the decision. The next attempt is made at `now`, when the hold has ended and
+    /// the delivery is due.
     fn fails(&mut self, since: Timestamp, jitter: f64) -> Decision {
         let failing_for = Duration::try_from(self.now.duration_since(since)).unwrap();
         let of = Context {
@@ -274,8 +274,8 @@ impl Lane {
 }
 
 proptest::proptest! {
-    /// However long a service is away: it is asked again at most `breaker_max` later, and what waits is not given up before
-    /// the schedule's own time is over.
+    /// During an outage of any length, the service is asked again at most `breaker_max` later, and no delivery is given
+    /// up before the schedule's own time is over.
     #[test]
     fn an_outage_ends_with_the_next_probe_and_gives_up_nothing_early(
         jitters in proptest::collection::vec(0.0_f64..1.0, 400),
@@ -304,7 +304,8 @@ proptest::proptest! {
         assert!(lane.now < after(back, Duration::from_secs(breaker_max)), "and so does the first success");
     }
 
-    /// A message that its service never takes is given up although its destination rests, and other messages come first.
+    /// A message that its service never accepts is given up, although its destination rests and other messages come
+    /// first.
     #[test]
     fn what_fails_for_ever_is_given_up_in_the_end(jitters in proptest::collection::vec(0.0_f64..1.0, 2000)) {
         let began = context().now;
@@ -365,7 +366,7 @@ fn an_attempt_that_was_interrupted_is_a_dead_letter_that_says_so() {
     assert!(Outcome::MayHaveBeenSent.note().starts_with("may have been sent"));
 }
 
-/// Whatever is decided, nothing waits for longer than [`Policy::latest_waits`] says, and something waits nearly as long.
+/// No decision makes anything wait longer than [`Policy::latest_waits`] says, and some decision comes close to that.
 #[test]
 fn the_latest_waits_are_those_that_decisions_lead_to() {
     let now = Timestamp::from_second(1_700_000_000).unwrap();

@@ -1,4 +1,4 @@
-//! The wall clock stepped: moments in memory that were computed before may be far away.
+//! Handles a step of the wall clock: moments in memory that were computed before may be far in the future.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::Scheduler;
 
 impl Scheduler {
-    /// Forgets the moments for which destinations wait, and considers each of them now. Holds and the pace say again how long
-    /// it is.
+    /// Forgets until when destinations wait, and considers each destination now. Holds and the pace then set new
+    /// moments.
     pub(in crate::pipeline) fn clock_stepped(&mut self, now: Timestamp) {
         self.timers.clear();
         let keys: Vec<_> = self.destinations.keys().map(Arc::clone).collect();

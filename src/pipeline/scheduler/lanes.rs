@@ -1,5 +1,5 @@
-//! The lanes of the jobs in memory, over all destinations: where the settings of an integration change, rows of one
-//! lane are bound for two destinations, and their order counts nevertheless.
+//! The lanes of the jobs in memory, over all destinations. After a change of an integration's settings, rows of one
+//! lane may have two destinations, and their order must still be kept.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use super::{After, Job, SHORT_REST, Scheduler, permits, permits_of};
 use crate::store::{Delivery, DeliveryId, DestinationKey, Lane};
 
 impl Scheduler {
-    /// A job that [`Scheduler::next`] gave is bound for another destination than this former one: it is queued there,
-    /// in the order of its lane. Answers the jobs that go back, because that destination rests.
+    /// Queues a job from [`Scheduler::next`] at another destination than the `former` one, in the order of its lane.
+    /// Returns the jobs that go back because the new destination rests.
     pub(in crate::pipeline) fn redirect(
         &mut self,
         job: Job,
@@ -50,8 +50,8 @@ impl Scheduler {
         taken
     }
 
-    /// Takes the jobs out that stand behind these of their lanes, for other destinations: they wait until then in the
-    /// store.
+    /// Takes out the jobs for other destinations that are behind these jobs in their lanes. They wait in the store
+    /// until `until`.
     pub(super) fn follow(&mut self, back: &[Job], until: Timestamp) -> Vec<Job> {
         let mut behind = Vec::new();
         for first in back {
@@ -63,7 +63,7 @@ impl Scheduler {
         behind
     }
 
-    /// These jobs are rows again, behind others of their lanes, which wait until then.
+    /// Notes that these jobs are rows again, behind earlier rows of their lanes, which wait until `until`.
     pub(super) fn wait_in_store(&mut self, jobs: &[Job], until: Timestamp) {
         for job in jobs {
             if let Some(destination) = self.destinations.get_mut(&job.delivery.destination) {
@@ -86,39 +86,40 @@ pub(super) struct Lanes {
 #[derive(Debug, Default)]
 struct Members {
     queued: Vec<(DeliveryId, DestinationKey)>,
-    /// Attempts under way, and those that ended and are not on disk yet. Nothing starts beside them.
+    /// Attempts under way, and ended attempts whose outcomes are not on disk. While there is one, no job of the lane
+    /// starts.
     busy: Vec<Busy>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Busy {
     delivery: DeliveryId,
-    /// The attempt ended; what became of it is not on disk yet.
+    /// Whether the attempt ended. Its outcome is not on disk yet.
     has_ended: bool,
 }
 
 impl Lanes {
-    /// A job is queued.
+    /// Notes that a job was queued.
     pub(super) fn queue(&mut self, delivery: &Delivery) {
         let members = self.members.entry(delivery.lane).or_default();
         members.queued.push((delivery.id, Arc::clone(&delivery.destination)));
     }
 
-    /// A job left its queue.
+    /// Notes that a job left its queue.
     pub(super) fn unqueue(&mut self, delivery: &Delivery) {
         let Some(members) = self.members.get_mut(&delivery.lane) else { return };
         members.queued.retain(|(id, _)| *id != delivery.id);
         self.touch(delivery.lane, &delivery.destination);
     }
 
-    /// The attempt of a job that was queued begins.
+    /// Notes that the attempt of a queued job begins.
     pub(super) fn begin(&mut self, delivery: &Delivery) {
         let members = self.members.entry(delivery.lane).or_default();
         members.queued.retain(|(id, _)| *id != delivery.id);
         members.busy.push(Busy { delivery: delivery.id, has_ended: false });
     }
 
-    /// The attempt ended. Whether jobs of its lane are queued.
+    /// Notes that the attempt ended. Returns whether jobs of its lane are queued.
     pub(super) fn end(&mut self, delivery: &Delivery) -> bool {
         let Some(members) = self.members.get_mut(&delivery.lane) else { return false };
         if let Some(busy) = members.busy.iter_mut().find(|busy| busy.delivery == delivery.id) {
@@ -127,21 +128,21 @@ impl Lanes {
         !members.queued.is_empty()
     }
 
-    /// The attempt does not keep its lane any more.
+    /// Notes that the attempt does not block its lane any more.
     pub(super) fn free(&mut self, lane: Lane, id: DeliveryId, destination: &DestinationKey) {
         let Some(members) = self.members.get_mut(&lane) else { return };
         members.busy.retain(|busy| busy.delivery != id);
         self.touch(lane, destination);
     }
 
-    /// Whether this job is the next of its lane, and nothing of it is under way.
+    /// Whether this job is the next of its lane, and no attempt of the lane is under way or unwritten.
     pub(super) fn is_free(&self, delivery: &Delivery) -> bool {
         self.members.get(&delivery.lane).is_none_or(|members| {
             members.busy.is_empty() && members.queued.iter().all(|(id, _)| *id >= delivery.id)
         })
     }
 
-    /// The delivery of this lane whose outcome is awaited, if it is that which keeps the lane.
+    /// A delivery of this lane that ended and whose outcome is not on disk yet, if there is one.
     pub(super) fn unwritten(&self, lane: Lane) -> Option<DeliveryId> {
         let busy = self.members.get(&lane)?.busy.iter().find(|busy| busy.has_ended);
         busy.map(|busy| busy.delivery)
@@ -161,7 +162,7 @@ impl Lanes {
         std::mem::take(&mut self.touched)
     }
 
-    /// A job for this destination left the lane.
+    /// Notes that a job for this destination left the lane.
     fn touch(&mut self, lane: Lane, destination: &DestinationKey) {
         let Some(members) = self.members.get(&lane) else { return };
         if members.queued.is_empty() && members.busy.is_empty() {

@@ -18,7 +18,7 @@ fn scheduler() -> Scheduler {
     Scheduler::new(bounds(), Holds::default())
 }
 
-/// Its destination is held until then.
+/// Holds a destination until this moment.
 fn hold(scheduler: &mut Scheduler, destination: &str, until: Timestamp) -> Vec<Job> {
     begin(scheduler, destination, 1, until);
     scheduler.rest(&key(destination), start())
@@ -71,7 +71,7 @@ fn ids(jobs: &[Job]) -> Vec<i64> {
     jobs.iter().map(|job| job.delivery.id.0).collect()
 }
 
-/// The attempt that is under way in this lane leaves.
+/// The attempt under way in this lane leaves the scheduler.
 fn finished(scheduler: &mut Scheduler, destination: &str, lane: i64, how: After, now: Timestamp) -> Vec<Job> {
     let (delivery, back) = ended(scheduler, destination, lane, how, now);
     scheduler.written(&key(destination), Lane(lane), delivery, now);
@@ -124,7 +124,7 @@ fn a_message_that_fails_again_and_again_does_not_keep_others_from_being_tried() 
     assert_eq!(started(&mut scheduler, start()), [2], "the one that failed least often; 3 stands behind 1");
     finished(&mut scheduler, "room", 8, After::Settled, start());
     assert_eq!(started(&mut scheduler, start()), [4]);
-    // As soon as the destination answers, it is told in order.
+    // When the destination answers again, its messages are sent in order.
     let end = vec![HoldKey::Destination(key("room"))];
     scheduler.holds.apply(&HoldChange { end, begin: Vec::new() }, start());
     finished(&mut scheduler, "room", 9, After::Settled, start());
@@ -216,7 +216,7 @@ fn while_rows_wait_in_the_store_new_ones_go_behind_them() {
     assert_eq!(scheduler.take_claims(), [key("room")]);
     let back = scheduler.enqueue(job(2, "room", 7), start());
     assert_eq!(back.iter().map(|job| job.delivery.id.0).collect::<Vec<_>>(), [2]);
-    // The claim under way cannot know of it: another one follows.
+    // The claim under way can't contain this row, so another claim follows.
     assert!(scheduler.claimed(&key("room"), vec![job(1, "room", 7)], false, start()).is_empty());
     assert_eq!(scheduler.take_claims(), [key("room")]);
     scheduler.claimed(&key("room"), vec![job(2, "room", 7)], false, start());
@@ -530,7 +530,7 @@ fn what_a_claim_under_way_brings_goes_back_where_a_newer_row_replaces_it() {
 #[test]
 fn rows_of_a_lane_that_are_bound_for_two_destinations_go_in_their_order() {
     let mut scheduler = scheduler();
-    // The webhook was changed between them.
+    // The webhook was changed between the first two rows.
     for job in [job(2, "new", 7), job(1, "old", 7), job(3, "new", 8)] {
         assert!(scheduler.enqueue(job, start()).is_empty());
     }
@@ -596,7 +596,7 @@ fn a_job_that_waits_takes_the_later_ones_of_its_lane_back_whatever_their_destina
     assert_eq!(ids(&hold(&mut scheduler, "old", start() + 1.minute())), [1, 2], "a rest takes them back too");
 }
 
-/// Something that happens to jobs of two destinations, each with its lanes in common.
+/// Something that happens to jobs of two destinations that share their lanes.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Enqueue { lane: i64, is_new: bool },

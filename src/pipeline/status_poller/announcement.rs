@@ -1,4 +1,4 @@
-//! The event that tells people what became of a build.
+//! Makes the event that tells people the result of a build.
 
 use serde_json::json;
 
@@ -10,9 +10,9 @@ use crate::store::{SettledWatch, Watch};
 
 /// The event for a result; `None` as long as the build has not ended. `service` is the build service's name for people.
 ///
-/// It is a pipeline event in GitLab's form, so that the project's integrations get it by the same flags and filters as the
-/// forge's own pipelines. Its id is made of integration, commit and final state: an answer that is read twice is one event.
-/// `before` is how the build before of the same ref went.
+/// The event is a pipeline event in GitLab's form, so that the same flags and filters apply as for the forge's own
+/// pipelines. Its id is made of integration, commit, ref and final state, so an answer that is read twice is one event.
+/// `before` is the result of the previous build of the same ref.
 pub fn announcement(
     watch: &Watch,
     settled: &SettledWatch,
@@ -22,7 +22,7 @@ pub fn announcement(
     let seen = settled.seen.as_ref().filter(|seen| seen.state.is_final() && settled.again.is_none())?;
     let state = seen.state.name();
     let project = project_of(watch)?;
-    // GitLab has a status for pipelines that passed although jobs failed only in the words for people.
+    // GitLab distinguishes pipelines that passed although jobs failed only in the detailed status.
     let (status, detailed) = match state {
         "success-with-warnings" => ("success", "passed with warnings"),
         "success" => ("success", "passed"),
@@ -45,13 +45,14 @@ pub fn announcement(
         "project": project,
         "forgebell_build": { "integration": &*watch.integration.0, "service": service },
     });
-    let parts = [&*watch.integration.0, watch.sha.as_str(), state];
+    let parts = [&*watch.integration.0, watch.sha.as_str(), watch.ref_name.as_str(), state];
     let id = EventId::new(&format!("build-{}", Digest::of(parts.map(str::as_bytes)).hex(16)))?;
     Event::decode(id, settled.at, body.to_string().into()).ok()
 }
 
-/// GitLab's words for how a status compares with the one before (`app/models/ci/ref.rb` in
-/// <https://gitlab.com/gitlab-org/gitlab>). Where none is known, a failure is news and a success is not.
+/// GitLab's name for how a status compares with the previous one (`app/models/ci/ref.rb` in
+/// <https://gitlab.com/gitlab-org/gitlab>). Without a known previous status, a failure is a change and a success is
+/// not.
 fn ref_status_name(status: &str, before: Option<BuildState>) -> Option<&'static str> {
     let has_failed = before == Some(BuildState::Failed);
     Some(match (status, has_failed) {

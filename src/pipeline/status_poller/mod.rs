@@ -1,13 +1,13 @@
-//! Asks services what follows from events: what became of builds, and whether a tracker can be reached.
+//! Polls services after events: for the results of builds, and whether a tracker can be reached.
 //!
 //! A delivery to a build service leaves a [`Watch`] in the store, in the commit that records the
 //! delivery; a push leaves one for a service that is only asked, or that is [probed](crate::adapters::contract::Probe) after
 //! pushes. [`StatusPoller`] claims the watches that are due, asks at
 //! the pace of the service, and writes what the service said. A watch is a row with a due time, and nodes that share a store
-//! share the work. A service that answers late delays questions to itself alone.
+//! share the work. A slow service delays only the questions to itself.
 //!
-//! `turns` decides which question begins, `schedule` when to ask again, and `announcement` turns a result into an event for
-//! people. All three are pure. `probing` asks whether services can be reached.
+//! `turns` decides which question is next, `schedule` when to ask again, and `announcement` turns a result into an
+//! event for people. All three are pure. `probing` asks whether services can be reached.
 
 mod announcement;
 mod probing;
@@ -47,11 +47,12 @@ pub use schedule::Config;
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// The shortest pause between two looks.
 const SHORTEST_LOOK: Duration = Duration::from_millis(50);
-/// Watches that one claim takes.
+/// The most watches that one claim takes.
 const AT_ONCE: usize = 64;
-/// A claimed watch is another node's after this time. It is longer than a chain of calls may take, and the chain before it.
+/// After this time, another node may claim a claimed watch. It is longer than two chains of calls can take, because a
+/// watch may wait for another one.
 const HIDDEN_FOR: Duration = Duration::from_secs(180);
-/// How long a watch waits whose integration this node does not know, although another node may know it.
+/// How long a watch waits if this node does not know its integration, because another node may know it.
 const UNKNOWN_INTEGRATION: Duration = Duration::from_secs(20);
 
 /// Asks build services about commits, and services whether they can be reached.
@@ -70,7 +71,7 @@ pub struct StatusPoller {
     pub arrived: Arc<Notify>,
 }
 
-/// What came of one watch that was due.
+/// The result of a watch that was due.
 enum Answered<T> {
     /// The service said this.
     Said(T),
@@ -78,12 +79,12 @@ enum Answered<T> {
     Failed { why: String, wait: Option<Duration> },
     /// It is too early to ask. This does not count as a question.
     Early(Timestamp),
-    /// There is nothing to ask for any more.
+    /// The watch is over: there is nothing to ask for any more.
     Over(String),
 }
 
 impl StatusPoller {
-    /// Asks until told to stop. A question under way is given up then; its watch is due again later.
+    /// Polls until told to stop. A question under way is then dropped, and its watch is due again later.
     pub async fn run(self, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
@@ -91,7 +92,7 @@ impl StatusPoller {
         }
     }
 
-    /// Begins questions as they are due. None of them waits for one to another destination.
+    /// Begins questions when they are due. A question never waits for one to another destination.
     async fn ask_in_turn(self: Arc<Self>) {
         let (mut turns, mut under_way) = (Turns::new(), JoinSet::new());
         let mut look_at = Instant::now();
@@ -137,7 +138,7 @@ impl StatusPoller {
         (claimed.watches, until_next.clamp(SHORTEST_LOOK, LOOK_EVERY))
     }
 
-    /// The destination of a question. Watches that need no question have one of their own.
+    /// The destination of a question. A watch that needs no question gets a unique destination.
     fn destination(&self, watch: &Watch) -> String {
         let pace = self.catalog.integration(&watch.integration).and_then(|integration| {
             let (entry, settings) = (adapters::find(integration.slug)?, &integration.settings);
@@ -149,7 +150,7 @@ impl StatusPoller {
         pace.map_or_else(|| format!("watch {}", watch.number), |pace| pace.destination.key.0.to_string())
     }
 
-    /// Asks, or puts off. Returns the turn of a question.
+    /// Asks about the watch or puts it off. Returns the turn of a question that was asked.
     async fn carry_out(self: Arc<Self>, due: Due<Watch>) -> Option<Turn> {
         match due {
             Due::Ask(watch, turn) => {
@@ -192,13 +193,14 @@ impl StatusPoller {
         match self.watches.settle_watch(settled).await {
             Ok(true) => self.arrived.notify_one(),
             Ok(false) => {}
-            // The watch is due again when its claim ends. What it found held is known to this node alone until then.
+            // The watch is due again when its claim ends. Until then, only this node knows the holds that follow from
+            // the answer.
             Err(error) => return store_calls::log(&error, "write what became of a build"),
         }
         self.holds.written(&held);
     }
 
-    /// The event for a result that people are told of.
+    /// The event for a result, if people are to be notified of it.
     async fn announced(&self, watch: &Watch, settled: &SettledWatch, entry: &Entry) -> Option<Event> {
         if !ends(settled) {
             return None;
@@ -210,7 +212,7 @@ impl StatusPoller {
         announcement(watch, settled, entry.about.title, before)
     }
 
-    /// The integration that is asked for. The error is what came of the watch without one.
+    /// The integration of a watch. The error is the watch's result where there is no usable integration.
     fn current<'a, T>(
         &self,
         id: &IntegrationId,
@@ -228,7 +230,7 @@ impl StatusPoller {
         Ok(integration)
     }
 
-    /// When the service may be asked, if not now. Otherwise the question is counted.
+    /// When the service may be asked, if not now. `None` means now, and the pace has counted the question.
     fn must_wait(&self, pace: &crate::call::Pace) -> Option<Timestamp> {
         let now = self.clock.now();
         let destination: DestinationKey = Arc::clone(&pace.destination.key.0);
@@ -238,7 +240,7 @@ impl StatusPoller {
         held.or_else(|| self.pace.admit(pace).err().map(|wait| after(now, wait)))
     }
 
-    /// What came of a watch, and the holds that follow from it.
+    /// Asks the service. Returns the result of the watch, and the holds that follow from it.
     async fn ask(
         &self,
         watch: &Watch,
@@ -284,7 +286,7 @@ impl StatusPoller {
     }
 }
 
-/// Whether the build is over, and how it ended is known.
+/// Whether the build has ended with a known result.
 fn ends(settled: &SettledWatch) -> bool {
     settled.again.is_none() && settled.seen.as_ref().is_some_and(|seen| seen.state.is_final())
 }
@@ -303,13 +305,15 @@ impl Answered<CommitStatus> {
 
 fn failed<T>(failure: &Failure) -> Answered<T> {
     let wait = match failure {
+        // A question every few minutes with a wrong password would lock the user out.
+        Failure::LoginRefused(_) | Failure::OperatorError(_) => return Answered::Over(failure.to_string()),
         Failure::Throttled { wait, .. } | Failure::Unavailable { wait, .. } => *wait,
         _ => None,
     };
     Answered::Failed { why: failure.to_string(), wait }
 }
 
-/// What follows from an answer. Pure. Announcements are added by the caller.
+/// The next state of a watch after an answer. Pure. The caller adds announcements.
 fn settle(watch: &Watch, answered: &Answered<CommitStatus>, config: &Config, now: Timestamp) -> SettledWatch {
     let settled = SettledWatch {
         number: watch.number,

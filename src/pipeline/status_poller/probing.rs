@@ -1,7 +1,7 @@
 //! Asks services whether they can be reached, and notes the answers as the health of their integrations.
 //!
-//! Any answer of a service means that it was reached. Where it was not, it is asked again in growing pauses, so that its
-//! recovery is noticed without another push.
+//! Any answer of a service means that it was reached. An unreachable service is asked again after growing pauses, so
+//! that its recovery is noticed without another push.
 
 use jiff::Timestamp;
 use tracing::{debug, info, warn};
@@ -57,7 +57,7 @@ impl StatusPoller {
     }
 }
 
-/// What an answer says of the service; `None` where it was not asked.
+/// The health of the service according to an answer; `None` where the service was not asked.
 fn health(integration: &IntegrationId, answered: &Answered<Health>, at: Timestamp) -> Option<NewHealth> {
     let (reached, note) = match answered {
         Answered::Said(health) => (true, &health.answer),
@@ -67,7 +67,7 @@ fn health(integration: &IntegrationId, answered: &Answered<Health>, at: Timestam
     Some(NewHealth { integration: integration.clone(), reached, note: note.clone(), at })
 }
 
-/// What follows from an answer. Pure.
+/// The next state of a watch after an answer. Pure.
 pub(super) fn settle(
     watch: &Watch,
     answered: &Answered<Health>,

@@ -17,7 +17,7 @@ pub struct Config {
     /// The pause between the trigger and the second question. From there on, each pause is twice as long as the one before.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub second_pause: Duration,
-    /// No pause is longer.
+    /// The longest pause.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub longest_pause: Duration,
     /// A build without a final state is no longer asked for after this time.
@@ -26,7 +26,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// When to ask first.
+    /// When to ask for the first time.
     pub fn first(&self, triggered: Timestamp) -> Timestamp {
         after(triggered, self.first_pause)
     }
@@ -39,7 +39,7 @@ impl Config {
         let first_gap = self.second_pause.saturating_sub(self.first_pause).max(self.first_pause);
         let doubled =
             first_gap.saturating_mul(1_u32.checked_shl(polls.saturating_sub(1).min(30)).unwrap_or(u32::MAX));
-        // The last question comes when it is time to give up.
+        // The last question is asked at the moment of giving up.
         let last = after(triggered, self.give_up_after);
         Some(after(now, doubled.min(self.longest_pause)).min(last))
     }

@@ -4,7 +4,7 @@ use jiff::ToSpan as _;
 
 use super::*;
 use crate::call::BuildState;
-use crate::event::Payload;
+use crate::event::{Payload, RefType};
 use crate::integration::IntegrationId;
 
 fn at(seconds: i64) -> Timestamp {
@@ -120,15 +120,36 @@ fn a_build_of_a_forks_merge_request_is_not_told_as_one_of_the_projects_branch() 
 }
 
 #[test]
-fn an_announcement_has_one_id_for_each_final_state_of_a_commit() {
-    let id = |state, sha: &str| {
-        let watch = Watch { sha: sha.to_owned(), ..watch() };
+fn a_service_that_refuses_the_login_is_not_asked_with_it_again() {
+    for refused in [Failure::LoginRefused("no".to_owned()), Failure::OperatorError("a CAPTCHA".to_owned())] {
+        let settled = settled(&failed(&refused), 65);
+        assert_eq!((settled.again, settled.note), (None, refused.to_string()));
+    }
+    let job = Failure::Misconfigured("no such job".to_owned());
+    assert!(settled(&failed(&job), 65).again.is_some(), "it may be created yet");
+}
+
+#[test]
+fn an_announcement_has_one_id_for_each_final_state_of_a_commit_on_a_ref() {
+    let id = |state, sha: &str, ref_name: &str| {
+        let watch = Watch { sha: sha.to_owned(), ref_name: ref_name.to_owned(), ..watch() };
         announcement(&watch, &settled(&said(state), 9), "CI", None).map(|event| event.id)
     };
-    assert_eq!(id(BuildState::Failed, "cafe"), id(BuildState::Failed, "cafe"));
-    assert_ne!(id(BuildState::Failed, "cafe"), id(BuildState::Success, "cafe"));
-    assert_ne!(id(BuildState::Failed, "cafe"), id(BuildState::Failed, "beef"));
-    assert_eq!(id(BuildState::Running, "cafe"), None, "it is not final");
+    let failed = id(BuildState::Failed, "cafe", "main");
+    assert_eq!(id(BuildState::Failed, "cafe", "main"), failed);
+    assert_ne!(id(BuildState::Success, "cafe", "main"), failed);
+    assert_ne!(id(BuildState::Failed, "beef", "main"), failed);
+    assert_ne!(id(BuildState::Failed, "cafe", "dev"), failed, "a channel may be told of main alone");
+    assert_eq!(id(BuildState::Running, "cafe", "main"), None, "it is not final");
+}
+
+#[test]
+fn the_result_of_a_tags_build_is_told_as_a_tags() {
+    let watch = Watch { ref_name: "refs/tags/v1.0".to_owned(), ..watch() };
+    let event =
+        announcement(&watch, &settled(&said(BuildState::Failed), 9), "CI", None).expect("it is final");
+    let Payload::Pipeline(pipeline) = &event.payload else { panic!("not a pipeline: {event:?}") };
+    assert_eq!((pipeline.ref_type, pipeline.ref_name.as_str()), (RefType::Tag, "v1.0"));
 }
 
 #[test]

@@ -1,7 +1,8 @@
-//! Which watch is asked about now, which one waits for others of its destination, and which one is put off. Pure.
+//! Decides for each watch whether its service is asked now, whether it waits for others of its destination, or whether
+//! it is put off. Pure.
 //!
-//! A destination that answers late delays its own questions alone: it has a few of them under way, a few more wait in
-//! memory, and the others go back to the store.
+//! A slow destination delays only its own questions: a few are under way, a few more wait in memory, and the others go
+//! back to the store.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -13,11 +14,11 @@ use crate::pipeline::signed;
 
 /// Questions under way at the same time.
 const UNDER_WAY: usize = 128;
-/// Those of them that go to one destination.
+/// Questions under way to one destination.
 const AT_ONE_DESTINATION: usize = 4;
-/// Watches of one destination that wait in memory.
+/// The most watches of one destination that wait in memory.
 const WAITING: usize = 32;
-/// How long a watch is put off for which there is no place.
+/// How long a watch is put off when there is no place for it.
 const PUT_OFF: Duration = Duration::from_secs(5);
 /// A destination is slow if a question took this long.
 const SLOW: Duration = Duration::from_secs(5);
@@ -60,7 +61,7 @@ impl<W> Turns<W> {
         UNDER_WAY.saturating_sub(self.under_way)
     }
 
-    /// A watch that is due. `None`: it waits until a question to its destination has ended.
+    /// Takes a due watch. `None`: the watch waits until a question to its destination has ended.
     pub(super) fn take(&mut self, destination: String, watch: W, now: Timestamp) -> Option<Due<W>> {
         let found = self.destinations.entry(destination.clone());
         let found = found.or_insert_with(|| Destination { under_way: 0, waiting: VecDeque::new() });
@@ -76,7 +77,7 @@ impl<W> Turns<W> {
         Some(Due::PutOff(watch, after(now, PUT_OFF)))
     }
 
-    /// A question has ended, with an answer or without. Returns what follows for those that waited for it.
+    /// Notes the end of a question, with an answer or without. Returns what to do with watches that waited for it.
     pub(super) fn ended(&mut self, turn: &Turn, now: Timestamp) -> Vec<Due<W>> {
         let Some(found) = self.destinations.get_mut(&turn.destination) else { return Vec::new() };
         found.under_way -= 1;

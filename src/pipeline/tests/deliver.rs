@@ -1,10 +1,11 @@
-//! Events in hand where a stop, a step of the clock or a change of the settings meets them.
+//! Events in hand during a stop, a step of the clock or a change of the settings.
 
 use super::*;
 use crate::pipeline::deliver::Fresh;
 use crate::pipeline::dispatch::{Plan, Planning, plan};
 use crate::store::{
     EventFilter, EventRecords as _, Fate, FirstAttempts as _, Kept, KeptDelivery, LogLine, LoggedEvent,
+    Remembered,
 };
 
 impl Pipeline {
@@ -20,8 +21,7 @@ impl Pipeline {
         let kept = Kept {
             event: dispatched.event,
             origin: dispatched.origin,
-            log: None,
-            seen: None,
+            remembered: Remembered::default(),
             received_at,
             history: true,
             deliveries: dispatched.deliveries.into_iter().map(kept).collect(),

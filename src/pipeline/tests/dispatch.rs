@@ -1,4 +1,4 @@
-//! Batches of events, of which some need rows first.
+//! Batches in which some events need rows first.
 
 use super::*;
 use crate::pipeline::bounded_quarantine::{BoundedQuarantine, Bounds};
@@ -11,7 +11,7 @@ struct Batch {
     events: Vec<Inbound>,
     acknowledged: Arc<Mutex<Vec<Receipt>>>,
     prefetch: Option<usize>,
-    /// Told to stop as soon as it brought the batch.
+    /// Cancelled as soon as the batch was brought.
     stop: Option<CancellationToken>,
 }
 
@@ -51,7 +51,6 @@ impl Pipeline {
             inbox: Arc::clone(&self.store) as _,
             quarantine: Arc::new(BoundedQuarantine::new(Arc::clone(&self.store) as _, bounds)),
             holds: self.attempts.holds.clone(),
-            watches: Arc::clone(&self.store) as _,
             deliverer: self.handle.clone(),
             events_in_hand: self.events_in_hand.clone(),
             condition: Condition::default(),
@@ -69,7 +68,7 @@ fn redelivered(inbound: Inbound) -> Inbound {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_stop_keeps_from_being_written_is_not_acknowledged_and_is_worked_when_it_comes_again() {
-    // The deliverer does not answer, as where the store is away.
+    // The deliverer does not answer, as when the store is unavailable.
     let pipeline = Pipeline::new("");
     let acknowledged = Arc::default();
     let source = Batch {

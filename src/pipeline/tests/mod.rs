@@ -1,4 +1,4 @@
-//! The pipeline over a store in a folder, with a service that answers when a test wants it.
+//! The pipeline over a store in a folder, with a service whose answers the test controls.
 
 mod deliver;
 mod dispatch;
@@ -69,7 +69,7 @@ impl Service {
 struct Settings(Mutex<Arc<Snapshot>>);
 
 impl Settings {
-    /// Project 42 tells these channels of a Slack, through the webhook of this name.
+    /// Configures Slack for project 42, with these channels and the webhook of this name.
     fn set(&self, hook: &str, channels: &str) {
         *self.0.lock().unwrap() = Arc::new(slack(hook, channels));
     }
@@ -136,7 +136,7 @@ struct Pipeline {
     events_in_hand: EventsInHand,
     stop: CancellationToken,
     tasks: TaskTracker,
-    /// Runs once [`Pipeline::start`] took it.
+    /// `None` after [`Pipeline::start`], which runs the deliverer.
     deliverer: Option<Deliverer>,
     _folder: tempfile::TempDir,
 }
@@ -166,7 +166,7 @@ impl Pipeline {
             outbox: Arc::clone(&store) as Arc<dyn Outbox>,
             event_log: Arc::clone(&store) as Arc<dyn EventLog>,
             events_in_hand: events_in_hand.clone(),
-            in_hand: 100,
+            prefetch: 134,
             attempts: attempts.clone(),
             pace: Arc::new(Pace::new(crate::wire::pace::Config { enabled: false, scale: 1.0 })),
             condition: Condition::default(),

@@ -1,4 +1,4 @@
-//! What is said of mistakes.
+//! The texts about mistakes.
 
 use super::*;
 

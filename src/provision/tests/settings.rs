@@ -1,4 +1,4 @@
-//! What blocks become.
+//! The integrations that blocks become.
 
 use super::*;
 use crate::adapters::ADAPTERS;

@@ -1,7 +1,7 @@
 //! The representation of values in columns, which both stores share.
 //!
 //! Times are milliseconds. This module has events, deliveries and quarantine; [`registry`] has the configuration,
-//! [`watches`] what is asked for, and [`health`] whether services can be reached.
+//! [`watches`] the watches, and [`health`] the health of services.
 
 pub(super) mod health;
 pub(super) mod registry;
@@ -48,7 +48,7 @@ impl RowState {
         }
     }
 
-    /// The row's state for this one; *waiting* has several.
+    /// The row's state for this state. `None` for *waiting*, which has several.
     pub fn of(state: State) -> Option<Self> {
         match state {
             State::Waiting => None,
@@ -361,12 +361,13 @@ pub(super) fn key_of(parts: &[&str]) -> i64 {
     Digest::of(parts.iter().map(|part| part.as_bytes())).number()
 }
 
-/// The key of a path of a project or group. Letters' case makes no other path.
+/// The key of a path of a project or group. Paths that differ only in case have the same key.
 pub(super) fn path_key(path: &str) -> i64 {
     key_of(&[&path.to_ascii_lowercase()])
 }
 
-/// A moment as it is written. The last milliseconds of time can't be read again, so they are its last second.
+/// A moment as it is written. The last milliseconds of the representable time can't be read again, so they are written
+/// as its last second.
 pub(super) fn ms(moment: Timestamp) -> i64 {
     moment.as_millisecond().min(Timestamp::MAX.as_second() * 1000)
 }

@@ -56,7 +56,7 @@ const OLD: &str = "WITH gone AS (DELETE FROM alerts WHERE number IN
          (SELECT number FROM alerts WHERE seen_at < $1 ORDER BY seen_at LIMIT $2) RETURNING 1)
      SELECT count(*) FROM gone";
 
-/// Removes alerts of which nothing was reported since this moment. Returns how many.
+/// Removes alerts without a report since this moment. Returns their number.
 pub(super) async fn sweep(connection: &Connection, before: i64, limit: i64) -> Result<i64> {
     Ok(connection.row(OLD, &[&before, &limit]).await?.get(0))
 }

@@ -1,4 +1,5 @@
-//! A connection that reconnects: it is made at the first use, dropped when it breaks, and made again by the next call.
+//! A connection that reconnects: it is opened at the first use, dropped when it breaks, and opened again by the next
+//! call.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -22,21 +23,22 @@ const BATCH_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 const SESSION: &str = "SET search_path TO forgebell; SET synchronous_commit TO on;
      SET statement_timeout TO '60s'; SET lock_timeout TO '30s'; SET idle_in_transaction_session_timeout TO '60s'";
 
-/// What makes the database notice a lost client within ten seconds, also while it waits for a lock or sends an answer, as far as
-/// its version and its system know these settings. Otherwise a lost client would keep its locks for minutes.
+/// Settings by which the database notices a lost client within ten seconds, even while it waits for a lock or sends an
+/// answer. Only the settings that its version and system have are used. Without them, a lost client would keep its
+/// locks for minutes.
 pub(super) const NOTICE_LOSS: &str = "SELECT set_config(s.name, given.setting, false)
      FROM pg_settings AS s JOIN (VALUES ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'),
          ('tcp_keepalives_count', '2'), ('tcp_user_timeout', '8s')) AS given (name, setting) ON given.name = s.name";
 
-/// The same for a client that closed its connection while a statement runs. A server on a system that can't notice that
-/// refuses the setting.
+/// By this setting, the database notices that a client closed its connection while a statement runs. A server on a
+/// system without this function refuses the setting.
 const NOTICE_CLOSING: &str = "SELECT set_config(name, '2s', false) FROM pg_settings
      WHERE name = 'client_connection_check_interval'";
 
-/// A statement that takes this long is said, with what it waits for.
+/// A statement that takes this long is logged, with the sessions that it waits for.
 const SLOW: Duration = Duration::from_secs(5);
 
-/// The sessions that a session waits for. Of those of other roles only the process is known.
+/// The sessions that a session waits for. For sessions of other roles, only the process is known.
 const BLOCKERS: &str =
     "SELECT pid, coalesce(usename::text, ''), coalesce(application_name, '') FROM pg_stat_activity
      WHERE pid = ANY (pg_blocking_pids($1)) ORDER BY pid LIMIT 5";
@@ -51,7 +53,7 @@ pub(super) struct Connection {
     live: Mutex<Option<Live>>,
     /// The database's process for this connection; 0 before the first.
     process: AtomicI32,
-    /// Why the statement that runs takes long.
+    /// Why the running statement takes long.
     slow: watch::Sender<Option<String>>,
 }
 
@@ -108,7 +110,7 @@ impl Connection {
         answer
     }
 
-    /// The rows that a query answers with which was put together for this call alone.
+    /// The rows of a query that was composed for this call only.
     pub(super) async fn query_once(&self, sql: &str, values: Values<'_>) -> Result<Vec<Row>> {
         let mut live = self.live.lock().await;
         let asking = async {
@@ -130,7 +132,7 @@ impl Connection {
         })
     }
 
-    /// The answers to several queries, all from one snapshot of the database.
+    /// The rows of several queries, all from one snapshot of the database.
     pub(super) async fn at_once<const N: usize>(
         &self,
         queries: [(&'static str, Values<'_>); N],
@@ -139,7 +141,7 @@ impl Connection {
         answers.try_into().map_err(|_| missing())
     }
 
-    /// The answers to several changes, of which all are made or none.
+    /// Makes several changes, all or none. Returns their rows.
     pub(super) async fn all_or_none(&self, changes: &[(&'static str, Values<'_>)]) -> Result<Vec<Vec<Row>>> {
         match changes {
             // One statement is a transaction, with fewer round trips.
@@ -187,7 +189,7 @@ impl Connection {
         ended
     }
 
-    /// Says what a statement waits for, where it takes long.
+    /// Reports what a statement waits for, if it takes long.
     async fn noting_slowness<T>(&self, sql: &str, asked: impl Future<Output = T>) -> T {
         tokio::pin!(asked);
         let saying = async {
@@ -206,7 +208,7 @@ impl Connection {
         answer
     }
 
-    /// The sessions that keep the lock which this connection waits for, in words; empty where there is none.
+    /// The sessions that hold the lock that this connection waits for, in words; empty if there are none.
     async fn blockers(&self) -> String {
         let asking = async {
             let other = self.connect_as(&AtomicI32::new(0)).await?;
@@ -251,7 +253,7 @@ impl Connection {
         let live = Live { client, statements: HashMap::new(), driver };
         live.client.batch_execute(SESSION).await.map_err(|error| failed(&error))?;
         live.client.batch_execute(NOTICE_LOSS).await.map_err(|error| failed(&error))?;
-        // A system without it does as well as before.
+        // An error is ignored: the setting only helps where it exists.
         let _ = live.client.batch_execute(NOTICE_CLOSING).await;
         let own = live.client.query_one("SELECT pg_backend_pid()", &[]).await;
         process.store(own.map_err(|error| failed(&error))?.get(0), Ordering::Relaxed);
@@ -259,7 +261,7 @@ impl Connection {
     }
 }
 
-/// The function that a statement calls, for people. The statements are ours and hold no values.
+/// The function that a statement calls, for people. Statements contain no values, so the name is no secret.
 fn function_in(sql: &str) -> &str {
     let words = sql.trim_start_matches("SELECT ").trim_start_matches("* FROM ");
     words.split(['(', '\n', ' ']).next().unwrap_or(words)
@@ -278,7 +280,7 @@ fn remedy(words: &str) -> &'static str {
     if words.contains("UnknownIssuer") {
         " (store.ca_file can add its authority)"
     } else if words.contains("BadSignature") {
-        // The authority was created again under the same name.
+        // This happens when the authority was created again under the same name.
         " (store.ca_file names another authority than the one that signed it)"
     } else if words.contains("not valid for name") {
         " (store.url has to name the host as its certificate does)"
@@ -299,7 +301,8 @@ pub(super) fn failed(error: &tokio_postgres::Error) -> StoreError {
     let remedy = remedy(&words);
     let words = format!("PostgreSQL: {}{remedy}", words.split_whitespace().collect::<Vec<_>>().join(" "));
     let Some(code) = error.code() else {
-        // The client writes our values before it sends them. Any other error without a code is of the network or TLS.
+        // The client serializes the values before it sends them. Any other error without a code comes from the network
+        // or TLS.
         let is_ours = error.to_string().starts_with("error serializing parameter");
         return if is_ours { StoreError::Refused(words) } else { StoreError::Unavailable(words) };
     };

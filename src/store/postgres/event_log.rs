@@ -23,13 +23,13 @@ pub(super) struct Lines<'a> {
     source: Vec<&'static str>,
     verdicts: Vec<Option<String>>,
     wanted: Vec<bool>,
-    /// The JSON of events that are not wanted, where it is kept. That of the others is in `events`.
+    /// The JSON of unwanted events, if it is kept. The JSON of wanted events is in the table `events`.
     raw: Vec<Option<&'a [u8]>>,
     bytes: usize,
 }
 
 impl<'a> Lines<'a> {
-    /// The lines of events that are not wanted, in parts that fit into one message to PostgreSQL each.
+    /// The lines of unwanted events, in parts that each fit into one message to PostgreSQL.
     pub(super) fn of_unwanted(events: &'a [LoggedEvent]) -> Vec<Self> {
         let mut parts: Vec<Self> = Vec::new();
         for logged in events {
@@ -52,7 +52,7 @@ impl<'a> Lines<'a> {
         self.wanted.push(wanted);
     }
 
-    /// All columns but whether it is wanted.
+    /// Adds an event's values for all columns except `wanted`.
     fn push(&mut self, event: &'a Event, line: &LogLine, received_at: Timestamp, raw: Option<&'a [u8]>) {
         let columns = EventColumns::new(event);
         self.id.push(event.id.as_str());
@@ -68,7 +68,7 @@ impl<'a> Lines<'a> {
         self.raw.push(raw);
     }
 
-    /// Writes them. The line of an event that was not wanted is replaced by one of the same event that was.
+    /// Writes the lines. A line of a wanted event replaces the line of the same event as unwanted.
     pub(super) async fn write(&self, connection: &Connection) -> Result<()> {
         const WRITE: &str = "INSERT INTO event_log AS known (id, trigger, kind, project_id, project, subject, occurred_at, received_at,
                                                             source, verdicts, wanted, raw)

@@ -1,4 +1,4 @@
-//! Events with what became of them, as people read them.
+//! Events with their results, as people read them.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ const COLUMNS: &str =
             l.occurred_at, l.received_at
      FROM event_log AS l";
 
-/// One event. Where it has no line in the log, which may be switched off, the event itself says what is known.
+/// One event. If it has no line in the log, which may be switched off, the data comes from the event's row.
 const ONE: &str =
     "SELECT l.id, l.kind, l.trigger, l.project_id, l.project, l.subject, l.source, l.verdicts, l.occurred_at,
             l.received_at
@@ -32,7 +32,7 @@ const ONE: &str =
 const TOLD: &str = "SELECT e.id, d.id, d.integration, d.target, d.state FROM events AS e JOIN deliveries AS d ON d.event = e.seq
      WHERE e.id = ANY ($1) ORDER BY d.id";
 
-/// The JSON of an event: of one that was wanted or came over HTTP, else of one that was not wanted.
+/// The JSON of an event: from `events`, if the event was wanted or came over HTTP, else from the log.
 const RAW: &str =
     "SELECT coalesce((SELECT raw FROM events WHERE id = $1), (SELECT raw FROM event_log WHERE id = $1))";
 
@@ -50,7 +50,8 @@ impl EventRecords for Postgres {
     }
 }
 
-/// A query that names only what is asked for, with the values of its parameters: the database finds an index for it.
+/// A query that contains only the conditions of the filter, with the values of its parameters, so that the database can
+/// use an index.
 struct Query {
     sql: String,
     values: Vec<Box<dyn ToSql + Sync + Send>>,
@@ -125,7 +126,7 @@ fn of(query: &mut Query, of: &EventsOf) {
     }
 }
 
-/// Whether deliveries were made of it, and of which integrations.
+/// Adds the conditions on an event's deliveries and their integrations.
 fn told(query: &mut Query, filter: &EventFilter) {
     let mut of_these = String::new();
     if !filter.integrations.is_empty() {

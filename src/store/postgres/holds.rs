@@ -1,4 +1,4 @@
-//! Holds: what gets nothing for a while.
+//! Holds in the database.
 
 use std::borrow::Cow;
 

@@ -1,12 +1,13 @@
-//! A node among the others: which are alive, and whether the others may think that this one is not.
+//! Membership of nodes: which other nodes are alive, and whether the others may consider this node dead.
 //!
 //! Each node gives a sign of life every second ([`BEAT_EVERY`]), on the connection that reserves its name. A node that got no
 //! answer for five seconds, by its own clock and counted from when it asked, is *cut off* ([`CUT_OFF_AFTER`]): it starts no
-//! attempt before it has renewed its leases. A node whose signs another node misses for eight seconds, while that node's own
-//! are answered, is *silent* ([`SILENT_AFTER`]), and the other takes over what it leased. Each node measures the time between
-//! what it sees itself, so no two clocks are compared, and an outage of the database makes no node silent.
+//! attempt before it has renewed its leases. If a node sees no sign of life of another one for eight seconds, while its
+//! own are answered, the other node is *silent* ([`SILENT_AFTER`]), and its leases are taken over. Each node measures
+//! times with its own clock only, so no two clocks are compared, and an outage of the database makes no node silent.
 //!
-//! The signs carry the database's clock too. Leases go by it, so that nodes whose clocks differ end none of each other's.
+//! The answers contain the database's time. Leases use that clock, so that nodes with different clocks do not end each
+//! other's leases.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,15 +22,15 @@ use crate::store::{AmongNodes, NodeId, Result, ShareKey, StoreError};
 
 /// The time between two signs of life.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
-/// A node without an answer for this time is cut off: it starts nothing.
+/// A node without an answer for this time is cut off: it starts no attempt.
 const CUT_OFF_AFTER: Duration = Duration::from_secs(5);
-/// Another node takes over after this time without a sign of life. The difference to [`CUT_OFF_AFTER`] is for what a node
-/// decided to start just before, and for clocks that run at different speeds.
+/// Another node takes over after this time without a sign of life. The difference to [`CUT_OFF_AFTER`] allows for
+/// attempts that a node decided to start just before, and for clocks with different speeds.
 const SILENT_AFTER: Duration = Duration::from_secs(8);
-/// A node that was itself without an answer for this time begins to watch the others anew.
+/// A node that had no answer itself for this time starts to measure the others' silence again.
 const STEADY: Duration = Duration::from_secs(3);
 
-/// This node's own standing. The listener writes it, the store reads it.
+/// This node's own state. The listener writes it, the store reads it.
 #[derive(Debug)]
 pub(super) struct Membership {
     pub(super) node: NodeId,
@@ -42,9 +43,9 @@ pub(super) struct Membership {
 struct State {
     /// When the last sign of life was given that was answered. Before the first, no other node can take anything over.
     contact: Option<Instant>,
-    /// The node was cut off, and the deliverer does not know it.
+    /// Whether the node was cut off and the deliverer was not told yet.
     was_cut_off: bool,
-    /// The database's clock in milliseconds, and when it said so.
+    /// The database's clock in milliseconds, and when this value arrived.
     clock: Option<(i64, Instant)>,
     gained: Vec<ShareKey>,
 }
@@ -55,7 +56,7 @@ impl Membership {
         Self { node, lease, state: Mutex::default() }
     }
 
-    /// A sign of life that was given at `sent` was answered at `now`, with the database's clock.
+    /// Notes that the sign of life from `sent` was answered at `now`, with the database's clock.
     fn answered(&self, sent: Instant, clock: i64, now: Instant) {
         let mut state = self.state();
         let was_cut_off = state.without_contact(sent).is_some_and(|time| time > CUT_OFF_AFTER);
@@ -64,12 +65,12 @@ impl Membership {
         state.clock = Some((clock, now));
     }
 
-    /// The database's clock, in milliseconds, as it was said at `now`.
+    /// Notes the database's clock, in milliseconds, at `now`.
     pub(super) fn set_clock(&self, clock: i64, now: Instant) {
         self.state().clock = Some((clock, now));
     }
 
-    /// What the deliverer has to know, told once.
+    /// The changes that the deliverer has to know. Each is returned once.
     pub(super) fn tell(&self, now: Instant) -> AmongNodes {
         let mut state = self.state();
         let was_cut_off = std::mem::take(&mut state.was_cut_off);
@@ -88,7 +89,7 @@ impl Membership {
         self.state().gained.extend(shares);
     }
 
-    /// The database's clock at this moment, in milliseconds, as its last answer tells.
+    /// The database's clock at this moment, in milliseconds, computed from its last answer.
     pub(super) fn clock(&self, now: Instant) -> Option<i64> {
         let (clock, at) = self.state().clock?;
         let passed = i64::try_from(now.saturating_duration_since(at).as_millis()).unwrap_or(i64::MAX / 4);
@@ -114,7 +115,7 @@ impl State {
 /// A node, and its last sign of life.
 pub(super) type Sign = (String, i64);
 
-/// The other nodes, as this one sees them.
+/// The other nodes, as this node sees them.
 #[derive(Debug, Default)]
 struct Peers {
     /// The last sign of life of each, and when it was seen first.
@@ -123,7 +124,7 @@ struct Peers {
 }
 
 impl Peers {
-    /// Takes the signs that were seen at `now`. Returns the last ones of nodes that are silent.
+    /// Takes the signs that were seen at `now`. Returns the last signs of silent nodes.
     fn look(&mut self, signs: Vec<Sign>, now: Instant) -> Vec<Sign> {
         if self.looked.replace(now).is_none_or(|looked| now.duration_since(looked) > STEADY) {
             self.seen.clear();
@@ -145,7 +146,7 @@ impl Peers {
     }
 }
 
-/// Gives signs of life until one is not answered, and says which nodes are silent.
+/// Gives signs of life until one is not answered, and sends the names of silent nodes.
 pub(super) async fn beat(
     client: &tokio_postgres::Client,
     membership: &Membership,
@@ -177,13 +178,13 @@ pub(super) async fn beat(
         let others = rows.iter().map(|row| (row.get::<_, String>(1), row.get(2)));
         let others = others.filter(|(name, _)| name != node).collect();
         for sign in peers.look(others, now) {
-            // While one is being taken over, the others are named again later.
+            // An error is ignored: while one node is being taken over, the others are named again later.
             let _ = silent.try_send(sign);
         }
     }
 }
 
-/// Takes over from nodes that are silent. It ends when no more can be named.
+/// Takes over from silent nodes, until the sender of their names is gone.
 pub(super) async fn take_over(writer: Arc<Connection>, mut silent: mpsc::Receiver<Sign>) {
     while let Some((node, beats)) = silent.recv().await {
         match taken_over(&writer, &node, beats).await {
@@ -200,7 +201,7 @@ async fn taken_over(writer: &Connection, node: &str, beats: i64) -> Result<Optio
     Ok(writer.row("SELECT take_over($1, $2)", &[&node, &beats]).await?.get(0))
 }
 
-/// Says that this node ends. Where that fails, the others notice its silence.
+/// Tells the other nodes that this one ends. If that fails, they notice its silence.
 pub(super) async fn leave(client: &tokio_postgres::Client, node: &NodeId) {
     match client.query("SELECT leave_nodes($1)", &[&&*node.0]).await {
         Ok(_) => info!("left the other nodes"),

@@ -1,4 +1,4 @@
-//! Merge requests that events told of. They are written by the function `enqueue`.
+//! The states of merge requests from events. The function `enqueue` writes them.
 
 use jiff::Timestamp;
 
@@ -40,7 +40,7 @@ pub(super) async fn open(
     Ok(connection.row(OPEN, &[&project_id, &branch_key(source_branch), &ms(since)]).await?.get(0))
 }
 
-/// Removes what was said before this moment. Returns how much.
+/// Removes states from before this moment. Returns their number.
 pub(super) async fn sweep(connection: &Connection, before: i64, limit: i64) -> Result<i64> {
     const OLD: &str = "WITH gone AS (DELETE FROM merge_requests WHERE (project_id, iid) IN
              (SELECT project_id, iid FROM merge_requests WHERE seen_at < $1 ORDER BY seen_at LIMIT $2) RETURNING 1)

@@ -2,17 +2,18 @@
 //!
 //! Each change is a function of the database (`functions.sql`, `nodes.sql`, `watches.sql`, `alerts.sql`,
 //! `registry.sql`): one transaction and one round trip. Changes
-//! run one after another under one lock, as SQLite's writer runs them. [`membership`] knows which nodes are alive. Shares fall
-//! to them by rendezvous hashing, and the table `workers` says which node works a share, because its pace is in one node's
-//! memory: another node to which it falls waits until the former one has none of its rows leased. [`connection`] reconnects after an outage; until
-//! then each call returns that the store is unavailable. [`outbox`], [`ledger`] and [`registry`] translate batches into
-//! arrays and rows into values. [`notifications`] tells a node what other nodes changed.
+//! run one after another under one lock, as SQLite's writer runs them. [`membership`] knows which nodes are alive.
+//! Rendezvous hashing assigns shares to them. The table `workers` says which node works a share, because the share's
+//! pace is in that node's memory. If a share moves to another node, that node waits until the former one has no leases
+//! in the share. [`connection`] reconnects after an outage; until then each call returns that the store is unavailable.
+//! [`outbox`], [`ledger`] and [`registry`] translate batches into arrays and rows into values. [`notifications`] tells
+//! a node what other nodes changed.
 //!
 //! If a connection breaks while a change is being committed, the caller can't know whether the change was made. It may call
 //! again: dispatching again changes nothing, a repeated settlement leaves a second record, a repeated event is answered as
-//! known, and a repeated change of an integration is answered as outdated. Rows that such a call leased would be worked by no
-//! node, and later rows of their lanes would overtake them. [`unconfirmed_leases`] therefore gives them back before anything
-//! else is leased. Where that fails, nothing renews these leases, and they lapse.
+//! known, and a repeated change of an integration is answered as outdated. Rows that such a call leased would be
+//! attempted by no node, and later rows of their lanes would overtake them. [`unconfirmed_leases`] therefore releases
+//! these leases before anything else is leased. If that fails, nothing renews these leases, and they lapse.
 //!
 //! A session is set up once for each connection, so a pooler that assigns connections per transaction does not work.
 
@@ -54,9 +55,9 @@ use super::seal::Keyring;
 use super::{
     AlertReport, Alerts, AmongNodes, Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail,
     DeliveryFilter, DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, EventLog, HealthRecord,
-    Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger, LoggedEvent, NewHealth, NewQuarantined, NewWatch,
-    NodeId, NotedAlert, Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined, Redirected,
-    Resend, Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
+    Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger, LoggedEvent, NewHealth, NewQuarantined, NodeId,
+    NotedAlert, Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined, Redirected, Resend,
+    Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
 };
 use crate::call::BuildState;
 use crate::event::Event;
@@ -70,14 +71,14 @@ use unconfirmed_leases::UnconfirmedLeases;
 
 /// The default of the client for TCP keepalive, which shows that the URL sets none.
 const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(2 * 60 * 60);
-/// What is sent and not confirmed for this time shows that the connection is lost.
+/// If sent data is not confirmed for this time, the connection counts as lost.
 const LOST_AFTER: Duration = Duration::from_secs(8);
 
 /// A store in a PostgreSQL database, under the schema `forgebell`.
 pub struct Postgres {
     config: tokio_postgres::Config,
     tls: tls::Tls,
-    /// For changes, which run one at a time in any case.
+    /// For changes, which run one at a time anyway.
     writer: Arc<Connection>,
     /// For the pipeline: short and frequent queries.
     reader: Connection,
@@ -86,7 +87,7 @@ pub struct Postgres {
     keys: Keyring,
     unconfirmed: UnconfirmedLeases,
     last_depth: LastDepth,
-    /// This node among the others, where it has joined them.
+    /// This node's membership, after it has joined the other nodes.
     membership: OnceLock<Arc<Membership>>,
 }
 
@@ -107,7 +108,7 @@ impl Postgres {
         schema::migrate(&Self::connect(url, ca_file, Keyring::none())?.writer).await
     }
 
-    /// Opens the store beside daemons, for a command. What needs no secret works without a key.
+    /// Opens the store beside daemons, for a command. Calls that need no secret work without a key.
     pub async fn open_shared(url: &Secret, ca_file: Option<&Path>, keys: Keyring) -> Result<Self> {
         let store = Self::connect(url, ca_file, keys)?;
         schema::expect_current(&store.reader).await?;
@@ -141,7 +142,7 @@ impl Postgres {
         Ok(listener)
     }
 
-    /// The moment by the clock that leases go by: the database's, where this is a node's store, and else the caller's.
+    /// The current time for leases: the database's clock in a node's store, else the caller's.
     fn lease_now(&self, now: Timestamp) -> i64 {
         self.clock().unwrap_or_else(|| ms(now))
     }
@@ -165,7 +166,8 @@ impl Postgres {
             .map_err(|_| StoreError::Broken("store.url is not a valid PostgreSQL URL".to_owned()))?;
         config.connect_timeout(Duration::from_secs(10)).application_name("forgebell");
         if config.get_keepalives_idle() == DEFAULT_KEEPALIVE {
-            // The database frees our name when it notices that we are gone. We have to notice it as soon.
+            // The database frees this node's name when it notices a lost connection. The node must notice the loss as
+            // fast.
             config.keepalives_idle(Duration::from_secs(5));
             config.keepalives_interval(Duration::from_secs(2)).keepalives_retries(2);
         }
@@ -225,7 +227,7 @@ impl Inbox for Postgres {
 }
 
 impl Postgres {
-    /// Calls a function that returns which of these rows the node still leases.
+    /// Calls a function that returns the rows that the node still leases.
     async fn own(&self, sql: &'static str, lease: &Lease, rows: &[DeliveryId]) -> Result<Vec<DeliveryId>> {
         let ids: Vec<i64> = rows.iter().map(|row| row.0).collect();
         let until = self.lease_end(lease, self.clock().unwrap_or_default());
@@ -318,12 +320,12 @@ impl Outbox for Postgres {
 }
 
 impl Postgres {
-    /// What the event log says of events that were written. A line that is lost costs no delivery.
+    /// Writes the log lines of written events. A lost line does not affect deliveries.
     async fn log_dispatched(&self, batch: &[Dispatched], now: Timestamp) {
         let mut lines = event_log::Lines::default();
         for dispatched in batch {
             let wanted = !dispatched.deliveries.is_empty();
-            if let Some(line) = &dispatched.log {
+            if let Some(line) = &dispatched.remembered.log {
                 lines.add(&dispatched.event, line, now, wanted);
             }
         }
@@ -439,10 +441,6 @@ impl MergeRequests for Postgres {
 
 #[async_trait]
 impl Watches for Postgres {
-    async fn watch(&self, watches: Vec<NewWatch>) -> Result<()> {
-        watches::watch(&self.writer, watches).await
-    }
-
     async fn claim_watches(
         &self,
         now: Timestamp,

@@ -22,10 +22,10 @@ use crate::store::{DestinationKey, Result, StoreError};
 
 /// The pause before the next attempt to connect.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// How long a node that ends says so.
+/// The time limit for telling the other nodes that this node ends.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 
-/// Signs of life need not survive the database.
+/// Signs of life need not survive a crash of the database.
 const BEGIN: &str = "SET search_path TO forgebell; SET synchronous_commit TO off;
      LISTEN forgebell_stored; LISTEN forgebell_arrived; LISTEN forgebell_configured";
 
@@ -45,7 +45,7 @@ pub enum Notification {
     Stored(DestinationKey),
     /// An event was written to the inbox.
     Arrived,
-    /// What people configured changed: see [`Registry::changes`](crate::store::Registry::changes).
+    /// The configuration changed: see [`Registry::changes`](crate::store::Registry::changes).
     Configured,
 }
 
@@ -57,7 +57,8 @@ pub struct Listener {
     writer: Arc<Connection>,
     membership: Arc<Membership>,
     live: Option<Live>,
-    /// The last connection of this listener that had the name. It may be broken without the database's knowledge.
+    /// The last connection of this listener that had the name. The connection may be broken before the database notices
+    /// it.
     former: Option<Session>,
 }
 
@@ -114,7 +115,7 @@ impl Listener {
     ) -> Result<()> {
         let (silent, silent_nodes) = mpsc::channel(1);
         let taking_over = membership::take_over(Arc::clone(&self.writer), silent_nodes);
-        // It ends with the listening, which has the sender.
+        // Taking over ends when listening ends, which drops the sender.
         tokio::join!(self.listen(notifications, silent, stop), taking_over).0
     }
 
@@ -195,7 +196,8 @@ impl Listener {
             && let Some(_ended) =
                 client.query_opt(END, &[process, since]).await.map_err(|error| failed(&error))?
         {
-            // Only our side noticed that the network broke. No other node can have got the name before this connection ends.
+            // Only this side noticed the lost network. No other node can get the name before the former connection
+            // ends.
             let why = "this node's former connection still has the node's name; it is being closed";
             return Err(StoreError::Unavailable(why.to_owned()));
         }
@@ -211,7 +213,7 @@ async fn drain(connection: &mut Listening) {
 }
 
 impl Live {
-    /// Passes notifications on and gives signs of life until the connection ends, and says why it did.
+    /// Passes notifications on and gives signs of life until the connection ends. Returns the reason.
     async fn listen(
         &mut self,
         membership: &Membership,
@@ -237,7 +239,7 @@ impl Live {
     }
 }
 
-/// Passes notifications on until the connection ends, and says why it did.
+/// Passes notifications on until the connection ends. Returns the reason.
 async fn pass_on(connection: &mut Listening, notifications: &mpsc::UnboundedSender<Notification>) -> String {
     loop {
         let note = match connection.next().await {
@@ -252,7 +254,7 @@ async fn pass_on(connection: &mut Listening, notifications: &mpsc::UnboundedSend
             (_, "") => continue,
             (_, destination) => Notification::Stored(destination.into()),
         };
-        // Without a receiver the daemon is ending. The signs of life go on until it says so.
+        // An error is ignored: the receiver is gone while the daemon ends, and the signs of life must go on until then.
         let _ = notifications.send(notification);
     }
 }

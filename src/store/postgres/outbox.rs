@@ -109,7 +109,7 @@ impl<'a> Batch<'a> {
         let Self { events, rows, seen, bytes } = self;
         *bytes += dispatched.event.raw.len();
         events.add(dispatched);
-        dispatched.seen.iter().for_each(|merge_request| seen.add(merge_request));
+        dispatched.remembered.seen.iter().for_each(|merge_request| seen.add(merge_request));
         let place = i32::try_from(events.id.len()).unwrap_or(i32::MAX);
         for delivery in &dispatched.deliveries {
             rows.event.push(place);
@@ -176,6 +176,13 @@ impl Postgres {
         let calls: Vec<_> = values.iter().map(|values| (ENQUEUE, &values[..])).collect();
         let leases = || parts.iter().flat_map(|part| part.rows.lease_until.iter().copied().flatten());
         self.release_unconfirmed().await?;
+        let watches: Vec<_> =
+            batch.iter().flat_map(|dispatched| &dispatched.remembered.watches).cloned().collect();
+        if !watches.is_empty() {
+            // Watches are written before the event, so that a dispatched event always has its watches. A watch without
+            // its event does no harm.
+            watches::watch(&self.writer, watches).await?;
+        }
         let written = self
             .writer
             .all_or_none(&calls)
@@ -266,7 +273,8 @@ impl Postgres {
         let watches: Vec<_> =
             settlements.iter().filter_map(|settled| settled.watch.as_deref().cloned()).collect();
         if !watches.is_empty() {
-            // Before the outcome: a build that counts as triggered is watched. The other way round does no harm.
+            // Watches are written before the outcome, so that a triggered build is always watched. A watch without an
+            // outcome does no harm.
             watches::watch(&self.writer, watches).await?;
         }
         let numbers = |read: fn(&Settled) -> i64| -> Vec<i64> { settlements.iter().map(read).collect() };
@@ -348,7 +356,7 @@ impl Postgres {
             .map(drop)
     }
 
-    /// These shares were another node's before.
+    /// Notes that this node took these shares over from another one.
     fn note_gained<'a>(&self, shares: impl Iterator<Item = &'a str>) {
         if let Some(membership) = self.membership.get() {
             membership.gain(shares.map(Arc::from));

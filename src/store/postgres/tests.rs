@@ -1,4 +1,4 @@
-//! What PostgreSQL alone promises. The contract itself is in [`crate::store::suite`].
+//! Tests of promises that only PostgreSQL makes. The contract itself is in [`crate::store::suite`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::store::seal::Keyring;
 use crate::store::suite::private_postgres::database;
 use crate::store::{
     AttemptRecord, Claim, Delivery, Dispatched, Inbox, Lane, Lease, Ledger, NewDelivery, NewQuarantined,
-    NewState, NodeId, Origin, Outbox, Portion, Quarantine, Registry, Settled, StoreError,
+    NewState, NodeId, Origin, Outbox, Portion, Quarantine, Registry, Remembered, Settled, StoreError,
 };
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -69,8 +69,7 @@ async fn write(store: &Postgres, id: &str, name: Option<&str>, now: Timestamp) -
         event: Arc::new(event(id, "main")),
         origin: Origin::Broker { digest: None, redelivered: false },
         deliveries: vec![delivery],
-        seen: None,
-        log: None,
+        remembered: Remembered::default(),
     };
     let mut written = store.enqueue(vec![dispatched], now).await.unwrap();
     written.remove(0).remove(0).unwrap()
@@ -98,25 +97,25 @@ async fn deliver(store: &Postgres, name: &str, delivery: &Delivery, now: Timesta
     store.settle(&node(name), vec![settled]).await.unwrap();
 }
 
-/// Gives a sign of life of these nodes, which join with it.
+/// Gives a sign of life of these nodes. They join with their first one.
 async fn beat(store: &Postgres, nodes: &[&str]) {
     for node in nodes {
         store.ask("SELECT b_beats FROM beat($1)", &[node]).await;
     }
 }
 
-/// This store as that of a node.
+/// Makes this store the store of a node.
 async fn listener(store: &Postgres, name: &str) -> Listener {
     store.listener(&node(name), LEASE, Duration::ZERO).await.unwrap()
 }
 
-/// What other nodes do when this one is silent: how many rows they take over.
+/// Takes over from a silent node as other nodes do. Returns the number of rows.
 async fn take_over(store: &Postgres, silent: &str) -> Option<i64> {
     const TAKE_OVER: &str = "SELECT take_over($1, (SELECT beats FROM nodes WHERE name = $1))";
     store.ask(TAKE_OVER, &[&silent]).await[0].get(0)
 }
 
-/// The node that the share of these tests falls to, and the other one.
+/// The node that works the share of these tests, and the other one.
 async fn by_share(store: &Postgres) -> (&'static str, &'static str) {
     beat(store, &["a", "b"]).await;
     let row = store.ask("SELECT node_of('hook')", &[]).await.remove(0);
@@ -170,11 +169,11 @@ async fn where_a_node_joins_a_share_is_handed_over_when_its_rows_are_settled() {
     store.ask("SELECT leave_nodes($1)", &[&joining]).await;
     let first = write(&store, "e1", Some(former), at(0)).await;
     assert!(first.leased, "the only node works everything");
-    // It was written in the past by the caller's clock, and has to last by the database's.
+    // By the caller's clock, the lease ended in the past. By the database's clock, it must still last.
     for lasting in ["UPDATE deliveries SET lease_until = 9e15", "UPDATE workers SET until = 9e15"] {
         store.ask(lasting, &[]).await;
     }
-    // The other one comes (back), with a process of its own.
+    // The other node starts (again), with its own process.
     let node = Postgres::open(&url, None, Keyring::none()).await.unwrap();
     let _listener = listener(&node, joining).await;
     beat(&store, &[joining]).await;
@@ -225,7 +224,7 @@ async fn leases_of_nodes_go_by_the_databases_clock() {
         assert!(leased.leased);
         let until: i64 = store.ask("SELECT lease_until FROM deliveries", &[]).await[0].get(0);
         assert!((until - now - 60_000).abs() < 5_000, "{until}, and it is {now}");
-        // Another hour by this clock, and the lease is as long as it was.
+        // One hour later by this node's clock, the lease still lasts.
         assert_eq!(claim(&node, mine, at(3600)).await, 0);
         assert_eq!(node.renew(lease(mine, at(3600)), &[leased.id]).await.unwrap(), [leased.id]);
         stop.cancel();
@@ -425,8 +424,7 @@ fn large_batch(events: usize, last_target: &str) -> Vec<Dispatched> {
             event: Arc::new(event(&format!("large-{n}"), &"x".repeat(40 << 10))),
             origin: Origin::Broker { digest: None, redelivered: false },
             deliveries: vec![delivery],
-            seen: None,
-            log: None,
+            remembered: Remembered::default(),
         }
     };
     (0..events).map(one).collect()

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use super::Postgres;
 use crate::store::{Claim, Dispatched, NodeId, Result, StoreError};
 
-/// The calls that were not answered. There are no more than were under way when the connection broke, because these are
+/// The unanswered calls. Their number is bounded by the calls under way when the connection broke, because they are
 /// settled before the next call.
 #[derive(Default)]
 pub(super) struct UnconfirmedLeases(Mutex<Vec<Call>>);
@@ -21,7 +21,8 @@ struct Call {
 }
 
 impl UnconfirmedLeases {
-    /// Notes a failed write of a batch, which may have been made. `until` are the ends of the deliveries' leases, as they were written.
+    /// Notes a write of a batch without an answer. It may have been committed. `until` are the ends of the deliveries'
+    /// leases, as they were written.
     pub(super) fn note_written(
         &self,
         batch: &[Dispatched],
@@ -37,7 +38,8 @@ impl UnconfirmedLeases {
         self.note(Call { node: node.clone(), until, events, destinations: Vec::new() }, error);
     }
 
-    /// Notes a failed claim, which may have been made. `until` is the end of its leases, as it was written.
+    /// Notes a claim without an answer. It may have been committed. `until` is the end of its leases, as it was
+    /// written.
     pub(super) fn note_claimed(&self, claim: &Claim, until: i64, error: &StoreError) {
         let node = &claim.lease.node;
         let destinations = claim.destinations.iter().map(ToString::to_string).collect();
@@ -62,7 +64,7 @@ impl UnconfirmedLeases {
 }
 
 impl Postgres {
-    /// Gives unconfirmed leases back.
+    /// Releases unconfirmed leases.
     pub(super) async fn release_unconfirmed(&self) -> Result<()> {
         while let Some(call) = self.unconfirmed.oldest() {
             let Call { node, until, events, destinations } = &call;

@@ -74,7 +74,7 @@ pub(super) async fn outcome_before(connection: &Connection, watch: &Watch) -> Re
     Ok(found.first().and_then(|row| BuildState::of_name(row.get(0))))
 }
 
-/// Begins a hold before the watch is settled that led to it.
+/// Begins a hold. This is done before the watch that led to it is settled.
 async fn begin_hold(connection: &Connection, hold: &Hold) -> Result<()> {
     const BEGIN: &str = "SELECT begin_hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     let (kind, integration, name) = hold.key.columns();

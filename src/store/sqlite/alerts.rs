@@ -56,7 +56,7 @@ fn note_one(connection: &Connection, report: Report, now: Timestamp) -> Result<O
 const OLD: &str = "DELETE FROM alerts WHERE number IN
      (SELECT number FROM alerts INDEXED BY alerts_seen WHERE seen_at < ?1 ORDER BY seen_at LIMIT ?2)";
 
-/// Removes alerts of which nothing was reported since this moment. Returns how many.
+/// Removes alerts without a report since this moment. Returns their number.
 pub(super) fn sweep(connection: &Connection, before: i64, limit: usize) -> Result<usize> {
     Ok(change(connection, OLD, params![before, rows::limit(limit)])?)
 }

@@ -1,7 +1,7 @@
 //! Copies of the store: a backup of one that may be in use, and a copy that takes a store's place.
 //!
-//! A backup is one file of its own: it needs no log, and the key of the secrets is not in it. Its pages are those of one
-//! moment, because one read transaction lasts from the first to the last of them. Writers go on meanwhile, and their log grows.
+//! A backup is a single file: it needs no log, and does not contain the key of the secrets. Its pages are a consistent
+//! snapshot, because one read transaction covers all of them. Writers go on meanwhile, and their log grows.
 //!
 //! A copy is made under another name, verified, synced to the disk, and only then gets its name. Nothing is overwritten.
 
@@ -26,9 +26,9 @@ use crate::store::{Ledger as _, Registry as _, StoreError};
 const PORTION: i32 = 1024;
 /// Bytes that are copied between two reports of progress.
 const CHUNK: usize = 4 << 20;
-/// How long the source's lock may keep a step from its pages.
+/// The pause while another process locks the source.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
-/// Damages that are named. One is enough to refuse a copy.
+/// The most damages that are named. One is enough to refuse a copy.
 const DAMAGES: usize = 3;
 
 /// The header of an SQLite database: <https://www.sqlite.org/fileformat.html#the_database_header>.
@@ -40,7 +40,7 @@ type Result<T> = std::result::Result<T, CopyError>;
 /// Why there is no copy.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
-    /// The given file is not fit, or has a name that is taken. In words, with what to do.
+    /// The given file can't be used, or its name is taken. The text says what to do.
     #[error("{0}")]
     File(String),
     #[error(transparent)]
@@ -64,7 +64,7 @@ pub enum Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     pub stage: Stage,
-    /// Bytes. 0 of 0 where the work has no measure.
+    /// The bytes that are done. 0 of 0 where the progress can't be measured.
     pub done: u64,
     pub total: u64,
 }
@@ -79,7 +79,7 @@ pub struct Backup {
     pub key: Option<PathBuf>,
 }
 
-/// What a file to be restored is.
+/// The kind of a file to be restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A backup, or a copy with its log beside it.
@@ -172,10 +172,10 @@ fn failed(what: &str, path: &Path, error: &std::io::Error) -> CopyError {
     CopyError::File(format!("failed to {what} {}: {error}{hint}", path.display()))
 }
 
-/// A copy that has not its name yet. Dropping it removes it.
+/// A copy that does not have its final name yet. Dropping the draft removes the copy.
 struct Draft {
     path: PathBuf,
-    /// Keeps another process from the same draft.
+    /// Locked, so that no other process uses the same draft.
     file: File,
     kept: bool,
 }
@@ -194,7 +194,7 @@ impl Draft {
         Ok(draft)
     }
 
-    /// What an earlier process left under this name is replaced.
+    /// Creates the draft. A file that an earlier process left under this name is replaced.
     fn new(path: PathBuf) -> Result<Self> {
         let create = |error| failed("create", &path, &error);
         let file = private(OpenOptions::new().create(true).truncate(false)).open(&path).map_err(create)?;
@@ -222,7 +222,7 @@ impl Draft {
     fn publish(mut self, target: &Path) -> Result<u64> {
         let bytes = self.sync()?;
         match std::fs::hard_link(&self.path, target) {
-            // It has both names, and loses the first one when it is dropped.
+            // The file has both names now, and loses the first one when the draft is dropped.
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(taken(target)),
             // Not every file system has links.
@@ -254,7 +254,7 @@ impl Drop for Draft {
     fn drop(&mut self) {
         self.remove_companions();
         if !self.kept {
-            // What stays is replaced by the next attempt.
+            // An error is ignored: the next attempt replaces the file.
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -271,12 +271,12 @@ fn copy_pages(from: &Path, to: &Path, progress: &mut dyn FnMut(Progress)) -> Res
         remove_log_on_close(&source)?;
     }
     version(&source, from)?;
-    // Without it, each write of the daemon would have the copy begin again.
+    // Without this transaction, each write of the daemon would restart the copy.
     source.execute_batch("BEGIN")?;
     let page_bytes = source.query_row("PRAGMA page_size", [], |row| row.get::<_, u32>(0))?;
     source.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
     let mut target = draft_connection(to)?;
-    // Until it has its name, a copy that is cut off is worth nothing, so nothing need be synced before.
+    // An incomplete copy never gets its name, so nothing needs to be synced before the end.
     target.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")?;
     let copying = Copying::new(&source, &mut target)?;
     loop {
@@ -311,7 +311,7 @@ fn verified(draft: &Path, progress: &mut dyn FnMut(Progress)) -> Result<i64> {
     progress(Progress { stage: Stage::Verifying, done: 0, total: 0 });
     let connection = draft_connection(draft)?;
     let check = || -> rusqlite::Result<Vec<String>> {
-        // It copies a log, if there is one.
+        // The change of the mode copies the log into the file, if there is one.
         connection.pragma_update(None, "journal_mode", "DELETE")?;
         let mut statement = connection.prepare(&format!("PRAGMA integrity_check({DAMAGES})"))?;
         let mut found: Vec<String> =
@@ -383,7 +383,7 @@ fn expect_whole(file: &Path, origin: Origin) -> Result<()> {
             "{name} is cut off: it has {found} of {expected} bytes. Copy it again, or take another backup"
         )));
     }
-    // 2 in the header: while the store was in use, what was committed last was in the log, not in this file.
+    // 2 in the header means WAL mode: the last commits may be in the log and not in this file.
     let needs_log = header[18] == 2 || header[19] == 2;
     if needs_log && origin == Origin::Backup && !beside(file, "-wal").exists() {
         return Err(CopyError::File(format!(
@@ -440,7 +440,7 @@ fn copy_file(from: &Path, to: &Path, report: &mut dyn FnMut(u64)) -> Result<()> 
 /// Gives the former store another name, with its log. Returns the name, if there was a store.
 fn set_aside(path: &Path, now: Timestamp) -> Result<Option<PathBuf>> {
     let aside = beside(path, &format!(".before-{}", now.strftime("%Y%m%dT%H%M%SZ")));
-    // The log goes first: beside another database it would be taken for that one's.
+    // The log is moved first, because SQLite would take it for the log of the new database.
     for suffix in ["-wal", "-shm", ""] {
         let (from, to) = (beside(path, suffix), beside(&aside, suffix));
         if to.symlink_metadata().is_ok() {

@@ -1,4 +1,4 @@
-//! Rows are handed out.
+//! Hands out rows.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -15,7 +15,7 @@ use crate::store::{
     Claim, Claimed, Delivery, DeliveryId, DestinationKey, HoldKey, Lane, Result, StoredEvent,
 };
 
-/// A claim moves at most so many rows of a held route to the hold's end. The next claim goes on from there.
+/// The most rows of a held route that one claim postpones to the hold's end. The next claim continues.
 const PUT_OFF_AT_ONCE: usize = 1000;
 
 pub(super) fn claim(connection: &Connection, claim: &Claim) -> Result<Vec<Claimed>> {
@@ -113,7 +113,7 @@ impl Claiming<'_> {
                 bytes += event.raw.len();
                 deliveries.push((delivery, event));
             }
-            // Those that were next but got no place are the first of their lanes now.
+            // Candidates that did not fit into the portion are now the first of their lanes.
             for Reverse(next) in candidates {
                 lanes::left(self.connection, Lane(next.lane))?;
             }
@@ -122,7 +122,7 @@ impl Claiming<'_> {
         Ok(Claimed { destination: Arc::clone(destination), deliveries, more })
     }
 
-    /// Ready rows that may go now, as many as the portion allows; those of held routes are put off.
+    /// The ready rows that may be handed out, as many as the portion allows. Rows of held routes are postponed.
     fn ready(&self, destination: &DestinationKey) -> Result<BinaryHeap<Reverse<Candidate>>> {
         let mut candidates = BinaryHeap::new();
         let mut put_off = Vec::new();
@@ -206,7 +206,7 @@ impl Claiming<'_> {
     }
 }
 
-/// Why a row may not go now.
+/// Why a row may not be handed out now.
 enum Obstacle {
     NotDue,
     AnotherNode,
@@ -221,8 +221,8 @@ fn held_until(connection: &Connection, key: &HoldKey, now: Timestamp) -> Result<
     Ok(find(connection, held, params![key.kind(), key.digest(), ms(now)])?)
 }
 
-/// Destinations one after another (the smallest key, then the smallest that is greater), each with its earliest due
-/// time: a few steps into the index for each, however many rows it has.
+/// Finds destinations one after another (the smallest key, then the smallest greater one), each with its earliest due
+/// time. Each takes a few steps in the index, for any number of rows.
 const WAITING: &str = "WITH RECURSIVE destinations (destination) AS (
          SELECT min(destination) FROM deliveries INDEXED BY deliveries_ready WHERE state = 0
          UNION ALL

@@ -1,4 +1,4 @@
-//! Events become deliveries.
+//! Writes events with their deliveries.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use rusqlite::{Connection, params};
 use super::keep::{self, digest_of};
 use super::lanes::{self, Foreign};
 use super::rows::{EventRow, change, find, ms};
-use super::{inbox, leases, merge_requests};
-use crate::store::merge_requests::SeenMergeRequest;
+use super::{inbox, leases};
 use crate::store::{
-    BodyDigest, Delivery, DeliveryId, Dispatched, Lease, NewDelivery, Origin, Result, repeats_since,
+    BodyDigest, Delivery, DeliveryId, Dispatched, Lease, NewDelivery, Origin, Remembered, Result,
+    repeats_since,
 };
 
 /// A [`Dispatched`] as the writer wants it.
@@ -19,18 +19,18 @@ pub(super) struct Entry {
     event: EventRow,
     origin: Origin,
     deliveries: Vec<(DeliveryId, NewDelivery)>,
-    seen: Option<SeenMergeRequest>,
+    remembered: Remembered,
 }
 
 impl Entry {
     /// `next_id` gives the rows their ids.
     pub(super) fn new(dispatched: Dispatched, now: Timestamp, next_id: impl Fn() -> DeliveryId) -> Self {
-        let Dispatched { event, origin, deliveries, seen, log } = dispatched;
+        let Dispatched { event, origin, deliveries, remembered } = dispatched;
         Self {
-            event: EventRow::new(&event, now, digest_of(&origin), log),
+            event: EventRow::new(&event, now, digest_of(&origin), remembered.log.clone()),
             origin,
             deliveries: deliveries.into_iter().map(|new| (next_id(), new)).collect(),
-            seen,
+            remembered,
         }
     }
 }
@@ -51,9 +51,7 @@ fn enqueue_one(
     foreign: &mut Option<(Arc<str>, Foreign)>,
     now: Timestamp,
 ) -> Result<Vec<Option<Delivery>>> {
-    if let Some(seen) = &entry.seen {
-        merge_requests::remember(connection, seen)?;
-    }
+    keep::remember(connection, &entry.remembered)?;
     if entry.deliveries.is_empty() {
         if let Origin::Inbox(number) = entry.origin {
             inbox::discard(connection, &[number])?;
@@ -74,8 +72,8 @@ fn enqueue_one(
     Ok(written)
 }
 
-/// The event's number: of the one in the inbox, or of the one written now. `None` where the event is known: then its deliveries
-/// were written with it, whatever became of them since.
+/// The event's number, either in the inbox or as written now. `None` where the event is known: its deliveries were
+/// written before.
 fn number_of(
     connection: &Connection,
     event: &EventRow,
@@ -108,7 +106,7 @@ const IN_INBOX: &str =
 const OF_DIGEST: &str = "SELECT seq FROM events INDEXED BY events_digest
                          WHERE digest = ?1 AND received_at >= ?2 ORDER BY seq LIMIT 1";
 
-/// Whether an event answers for this message without an id, which the broker delivers again.
+/// Whether this message without an id, which the broker redelivers, repeats an event.
 fn is_repeat(
     connection: &Connection,
     id: &str,
@@ -127,7 +125,7 @@ fn is_repeat(
     Ok(change(connection, answer, params![seq, answered.0.as_slice()])? == 1)
 }
 
-/// Whether no earlier row of the lane has to go first: none waits, and no other node has one.
+/// Whether no earlier row of the lane waits or is leased to another node.
 fn may_go_now(
     connection: &Connection,
     delivery: &NewDelivery,
@@ -137,7 +135,7 @@ fn may_go_now(
     if lanes::first(connection, delivery.lane)?.is_some() {
         return Ok(false);
     }
-    // A batch is one node's, so that others' leases are looked up once.
+    // All leases of a batch are for one node, so the leases of other nodes are read once.
     let known = match foreign.take() {
         Some((node, known)) if node == lease.node.0 => known,
         _ => Foreign::to(connection, &lease.node)?,

@@ -1,4 +1,4 @@
-//! Events with what became of them, as people read them.
+//! Events with their results, as people read them.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -68,14 +68,14 @@ impl Query {
     }
 }
 
-/// The numbers of the rows that may fit: the first, and the one behind the last.
+/// The range of row numbers that may match: the first, and one after the last.
 type Bounds = (i64, i64);
 
-/// Events get their numbers nearly in the order in which they came: those that wait for the store, and a clock that is set
-/// back, bring a small disorder.
+/// Numbers follow the order of arrival only approximately: events may wait for the store, and the clock may be set
+/// back.
 const DISORDER_MS: i64 = 60 * 60 * 1000;
 
-/// Where the rows of a time lie, so that a list of a time does not read what came after it.
+/// The range of rows of a period, so that a list of that period does not read later rows.
 fn bounds(connection: &Connection, filter: &EventFilter) -> rusqlite::Result<Bounds> {
     let first = match filter.since {
         Some(since) => first_since(connection, ms(since).saturating_sub(DISORDER_MS))?,
@@ -88,7 +88,7 @@ fn bounds(connection: &Connection, filter: &EventFilter) -> rusqlite::Result<Bou
     Ok((first, below))
 }
 
-/// The first number from which on events came at this moment or later, by halving.
+/// The first number whose event came at this moment or later, found by binary search.
 fn first_since(connection: &Connection, at: i64) -> rusqlite::Result<i64> {
     const ENDS: &str =
         "SELECT coalesce((SELECT min(seq) FROM events), 0), coalesce((SELECT max(seq) FROM events), 0)";
@@ -133,7 +133,7 @@ fn query(filter: &EventFilter, (first, below): Bounds) -> Query {
     match &filter.of {
         EventsOf::All => {}
         EventsOf::Place { project_id, path } => {
-            // What is NULL equals nothing.
+            // In SQL, NULL equals nothing.
             query.and(
                 "(e.project_id = :project OR (:project IS NULL OR e.project_id IS NULL OR e.project_id <= 0)
                   AND e.project = :path COLLATE NOCASE)",
@@ -155,7 +155,7 @@ fn query(filter: &EventFilter, (first, below): Bounds) -> Query {
     query
 }
 
-/// Whether deliveries were made of it, and of which integrations.
+/// Adds the conditions on an event's deliveries and their integrations.
 fn told(query: &mut Query, filter: &EventFilter) {
     let names: Vec<String> = (0..filter.integrations.len()).map(|n| format!(":integration{n}")).collect();
     let of =

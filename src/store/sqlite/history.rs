@@ -155,7 +155,7 @@ pub(super) fn make_row(connection: &Connection, id: DeliveryId) -> Result<()> {
     Ok(())
 }
 
-/// Where the JSON of the event of this number lies, if it is in a file, and the event's id.
+/// The location of the JSON of the event with this number, if it is in a file, and the event's id.
 pub(super) fn location(connection: &Connection, seq: i64) -> Result<Option<(Location, EventId)>> {
     let sql = "SELECT segment, position, id FROM events WHERE seq = ?1 AND segment IS NOT NULL";
     let read = |row: &Row<'_>| {
@@ -183,7 +183,7 @@ pub(super) fn sweep(connection: &Connection, before: i64, limit: usize) -> Resul
     Ok(events)
 }
 
-/// Ids go on behind this one, also where its delivery is gone.
+/// Remembers the id, so that later ids are greater even after its delivery is removed.
 fn remember_id(connection: &Connection, id: i64) -> rusqlite::Result<()> {
     let raise = "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'deliveries'";
     if change(connection, raise, [id])? == 0 {
@@ -192,7 +192,7 @@ fn remember_id(connection: &Connection, id: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The greatest id that was given to a delivery here or there.
+/// The greatest id of a delivery in history or in `deliveries`.
 pub(super) fn last_id(connection: &Connection) -> Result<i64> {
     let of_rows: Option<i64> =
         rows::find(connection, "SELECT seq FROM sqlite_sequence WHERE name = 'deliveries'", [])?;

@@ -44,12 +44,12 @@ pub(super) fn begin(connection: &Connection, hold: &Hold) -> Result<()> {
 pub(super) fn end(connection: &Connection, key: &HoldKey, now: Timestamp) -> Result<()> {
     let delete = "DELETE FROM holds WHERE kind = ?1 AND key = ?2";
     let ended = change(connection, delete, params![key.kind(), key.digest()])? == 1;
-    // These read all waiting rows, but no settled ones. That is acceptable, because such holds rarely end.
+    // These statements read all waiting rows, but no settled ones. That is acceptable, because such holds rarely end.
     match key {
         HoldKey::Route { .. } if ended => {
             change(connection, DUE_ON_ROUTE, params![key.digest(), ms(now)])?;
         }
-        // What waits for an address that is switched off was put off for hours.
+        // Deliveries to a switched-off address were postponed for hours.
         HoldKey::Address { integration, destination } if ended => {
             change(connection, DUE_AT_ADDRESS, params![integration.0, ms(now), destination])?;
         }
@@ -87,7 +87,7 @@ pub(super) fn end_outdated(
         if !is_outdated || hold.cause.ends_by_time_alone() {
             continue;
         }
-        // Of a refused login, the corrected settings are no less than what heals it.
+        // Corrected settings end a refused login's hold even if other integrations share the destination.
         if let HoldKey::Destination(destination) = &hold.key
             && hold.cause != HoldCause::Misconfigured
             && find(connection, SHARED, params![destination, made_by.0])?.unwrap_or_default()
@@ -108,7 +108,7 @@ pub(super) fn end_outdated(
 const SHARED: &str = "SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_ready
                                      WHERE destination = ?1 AND state = 0 AND integration <> ?2)";
 
-/// A row that is held for as long stays as it is.
+/// Rows that are held at least as long are not changed.
 const SHORTEN: &str = "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?1
      WHERE state <= 1 AND due > ?1
        AND NOT EXISTS (SELECT 1 FROM holds AS h WHERE h.kind = 'route' AND h.key = deliveries.route_key

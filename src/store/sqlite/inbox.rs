@@ -6,7 +6,8 @@ use super::rows::{EventRow, change, delete_body, prepare, stored_event};
 use crate::store::{Portion, Result, StoredEvent};
 
 pub(super) fn push(connection: &Connection, event: &EventRow) -> Result<bool> {
-    // A row that only the event log wrote has an old number, and the inbox is read in the order of the numbers.
+    // A row that only the event log wrote is deleted first: it has an old number, and the inbox is read in the order of
+    // numbers.
     change(connection, "DELETE FROM events WHERE id = ?1 AND wanted = 0", [event.event.id.as_str()])?;
     let Some(seq) = event.insert(connection)? else { return Ok(false) };
     change(connection, "INSERT INTO inbox (seq) VALUES (?1)", [seq])?;
@@ -41,7 +42,7 @@ pub(super) fn discard(connection: &Connection, numbers: &[i64]) -> Result<()> {
     Ok(())
 }
 
-/// Takes an event out of the inbox. `false` where it was not there.
+/// Removes an event from the inbox. `false` where the event was not there.
 pub(super) fn take_out(connection: &Connection, number: i64) -> Result<bool> {
     Ok(change(connection, "DELETE FROM inbox WHERE seq = ?1", [number])? == 1)
 }

@@ -1,4 +1,4 @@
-//! What became of events that were in hand: first attempts that were made before a row was written.
+//! Writes the results of events that were in hand: first attempts that were made before a row was written.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,11 +10,11 @@ use super::lanes;
 use super::rows::{EventRow, RowState, change, delete_body, find, insert_body, ms};
 use super::segments::{Location, Segments};
 use super::settle;
-use super::{inbox, merge_requests};
+use super::{inbox, merge_requests, watches};
 use crate::store::columns::key_of;
 use crate::store::{
     Asked, BodyDigest, DeliveryId, Fate, Kept, KeptDelivery, Known, NewDelivery, NewState, NodeId, Origin,
-    RepeatOf, Result, Settled,
+    Remembered, RepeatOf, Result, Settled,
 };
 
 pub(super) fn digest_of(origin: &Origin) -> Option<BodyDigest> {
@@ -28,7 +28,7 @@ const IS_KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM events WHERE id = ?1 AND wa
                                        AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.seq = events.seq))";
 const NUMBER_IN_INBOX: &str = "SELECT EXISTS (SELECT 1 FROM inbox WHERE seq = ?1)";
 
-/// Rows of a lane, or of a destination, that wait.
+/// Waiting rows of a lane or of a destination.
 const IN_LANE: &str =
     "SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_lane WHERE lane = ?1 AND state <= 1)";
 const AT_DESTINATION: &str = "SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_ready
@@ -76,9 +76,7 @@ pub(super) fn keep(
 }
 
 fn keep_one(connection: &Connection, segments: &mut Segments, by: &NodeId, kept: &Kept) -> Result<()> {
-    if let Some(seen) = &kept.seen {
-        merge_requests::remember(connection, seen)?;
-    }
+    remember(connection, &kept.remembered)?;
     let needs_rows = kept.deliveries.iter().any(|delivery| ended_well(&delivery.fate).is_none());
     let location = if needs_rows || !kept.history {
         None
@@ -104,19 +102,28 @@ fn keep_one(connection: &Connection, segments: &mut Segments, by: &NodeId, kept:
     Ok(())
 }
 
-/// How the store met with an event.
+/// Writes the data to remember with an event, beside its own row. Writing it again changes nothing.
+pub(super) fn remember(connection: &Connection, remembered: &Remembered) -> Result<()> {
+    if let Some(seen) = &remembered.seen {
+        merge_requests::remember(connection, seen)?;
+    }
+    watches::watch(connection, &remembered.watches)
+}
+
+/// The state of an event in the store before it is kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Met {
     New,
-    /// It lay in the inbox with its JSON, and was taken out.
+    /// The event was in the inbox with its JSON, and was removed from there.
     InInbox,
-    /// It was written before, by another way.
+    /// The event was written before in another way.
     Known,
 }
 
-/// The event's number, and how it was met with.
+/// The event's number, and its state before.
 fn number_of(connection: &Connection, kept: &Kept, location: Option<Location>) -> Result<(i64, Met)> {
-    let row = EventRow::new(&kept.event, kept.received_at, digest_of(&kept.origin), kept.log.clone());
+    let row =
+        EventRow::new(&kept.event, kept.received_at, digest_of(&kept.origin), kept.remembered.log.clone());
     let number = match kept.origin {
         Origin::Inbox(number) => number,
         Origin::Broker { .. } => {
@@ -134,7 +141,7 @@ fn number_of(connection: &Connection, kept: &Kept, location: Option<Location>) -
     Ok((number, Met::InInbox))
 }
 
-/// The attempt of a delivery that needs no row: it is over, it needs no look, and it never was a row.
+/// The attempt of a delivery that needs no row, because it ended without a failure.
 fn ended_well(fate: &Fate) -> Option<(&Settled, RowState)> {
     match fate {
         Fate::Attempted(settled) if matches!(settled.state, NewState::Delivered | NewState::Skipped) => {
@@ -155,7 +162,7 @@ fn finished<'a>(delivery: &'a KeptDelivery, settled: &'a Settled, state: RowStat
     }
 }
 
-/// Writes a delivery as a row, and what became of its attempt, where one was made.
+/// Writes a delivery as a row, with the outcome of its attempt, if one was made.
 fn insert_row(
     connection: &Connection,
     by: &NodeId,
@@ -167,7 +174,7 @@ fn insert_row(
         Fate::Open => None,
         Fate::Attempted(settled) => Some(settled),
     };
-    // An attempt settles a row that its node has leased, as at any other time.
+    // The row is inserted with a lease of the node, so that the settlement applies as usual.
     let lease = match settled {
         Some(settled) => Some((by, settled.at)),
         None => delivery.new.lease.as_ref().map(|lease| (&lease.node, lease.until)),
@@ -198,7 +205,7 @@ pub(super) struct Row<'a> {
     pub(super) fresh_since: Timestamp,
 }
 
-/// Writes a row, leased or in its lane's order. `false` where the delivery was here before.
+/// Writes a row, either leased or in its lane's order. `false` where the delivery existed before.
 pub(super) fn insert(
     connection: &Connection,
     row: &Row<'_>,

@@ -1,7 +1,7 @@
 //! The store's own key: a file beside the database, made where no other key is given.
 //!
 //! It protects copies of the database that leave the machine without it, as backups. A key in `secrets.key_file` replaces it.
-//! What was sealed with the own key opens while its file exists.
+//! Secrets that were sealed with the store's own key can be decrypted while its file exists.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};

@@ -1,8 +1,8 @@
 //! Order within lanes.
 //!
 //! Of the open rows of a lane that no node has leased, the first is *ready* and the others are *behind* it. Only ready
-//! rows stand in the index that claims look through, so that a thousand rows behind one that waits for its retry cost
-//! a claim nothing. Code that puts a row among them, or takes one away, keeps this so with the functions here.
+//! rows are in the index that claims use, so a thousand rows behind one that waits for its retry do not slow down a
+//! claim. Code that adds or removes such a row must use the functions here to keep this invariant.
 
 use std::collections::HashMap;
 
@@ -31,7 +31,7 @@ pub(super) fn enter(connection: &Connection, lane: Lane, id: i64) -> rusqlite::R
     }
 }
 
-/// A ready row left its lane: the next one is ready.
+/// Makes the next row of a lane ready after a ready row left.
 pub(super) fn left(connection: &Connection, lane: Lane) -> rusqlite::Result<()> {
     match first(connection, lane)? {
         Some(first) => put(connection, first, RowState::READY),
@@ -55,7 +55,7 @@ pub(super) fn replace_older(connection: &Connection, lane: Lane, id: i64, now: i
     left(connection, lane)
 }
 
-/// Cancels a row, for this reason. The caller looks after its lane.
+/// Cancels a row for this reason. The caller must update the lane.
 pub(super) fn cancel(connection: &Connection, id: i64, at: i64, why: &str) -> rusqlite::Result<()> {
     change(
         connection,
@@ -78,10 +78,10 @@ fn put(connection: &Connection, id: i64, state: RowState) -> rusqlite::Result<()
 
 /// The lanes in which other nodes have rows, each with the first such row.
 ///
-/// In a store that one node has to itself there are none, but for what a former life left behind.
+/// In a store for one node alone, only leases from a former run under another name can be found.
 pub(super) struct Foreign(HashMap<i64, i64>);
 
-/// Two ranges and not one `<>`: so the index is used.
+/// Two ranges instead of one `<>`, so that the index is used.
 const FOREIGN: [&str; 2] = [
     "SELECT lane, id FROM deliveries INDEXED BY deliveries_leases WHERE state = 2 AND lease_node < ?1",
     "SELECT lane, id FROM deliveries INDEXED BY deliveries_leases WHERE state = 2 AND lease_node > ?1",
@@ -102,7 +102,7 @@ impl Foreign {
         Ok(Self(lanes))
     }
 
-    /// Whether another node has a row of this lane that goes before the given one.
+    /// Whether another node has leased an earlier row of this lane.
     pub(super) fn before(&self, lane: Lane, id: i64) -> bool {
         self.0.get(&lane.0).is_some_and(|first| *first < id)
     }

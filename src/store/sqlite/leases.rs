@@ -1,4 +1,4 @@
-//! Leases: how they end, and how they go on.
+//! Ends and prolongs leases.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -24,7 +24,7 @@ fn lapsed_sql() -> String {
     )
 }
 
-/// How many lapsed leases end at a time.
+/// How many lapsed leases are ended at a time.
 const AT_ONCE: i64 = 1000;
 
 /// Whether any lease has lapsed.
@@ -40,13 +40,13 @@ pub(super) fn lapse(connection: &Connection, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Every lease ends.
+/// Ends all leases.
 pub(super) fn release_leases(connection: &Connection) -> Result<()> {
     free(connection, "SELECT id, lane FROM deliveries INDEXED BY deliveries_leases WHERE state = 2", [])?;
     Ok(())
 }
 
-/// Leased rows stand in no lane's order, so that only the destination changes.
+/// Changes the destinations of leased rows. Leased rows are not in their lane's order, so the lane does not change.
 pub(super) fn redirect(connection: &Connection, by: &NodeId, rows: &[Redirected]) -> Result<()> {
     for Redirected { delivery, destination, .. } in rows {
         let own = "UPDATE deliveries SET destination = ?3 WHERE id = ?1 AND state = 2 AND lease_node = ?2";
@@ -63,7 +63,7 @@ pub(super) fn release(connection: &Connection, by: &NodeId, rows: &[DeliveryId])
     Ok(())
 }
 
-/// Prolongs the node's leases of these rows; answers which are still its own.
+/// Prolongs the node's leases of these rows. Returns the rows that the node still leases.
 pub(super) fn renew(
     connection: &Connection,
     lease: &Lease,
@@ -83,7 +83,7 @@ pub(super) fn renew(
     Ok(own)
 }
 
-/// Marks rows as started and prolongs their leases; answers which are still the node's own.
+/// Marks rows as started and prolongs their leases. Returns the rows that the node still leases.
 pub(super) fn start(
     connection: &Connection,
     lease: &Lease,
@@ -100,7 +100,7 @@ pub(super) fn start(
 fn free(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<()> {
     let mut statement = prepare(connection, sql)?;
     let rows = statement.query_map(params, |row| Ok((row.get(0)?, Lane(row.get(1)?))))?;
-    // Collected before anything is written: the query reads what the writing changes.
+    // The rows are collected before anything is written, because the writes change what the query reads.
     for (id, lane) in rows.collect::<rusqlite::Result<Vec<(i64, Lane)>>>()? {
         if let Some(at) = lanes::replaced_at(connection, lane, id)? {
             lanes::cancel(connection, id, at, REPLACED)?;

@@ -1,10 +1,11 @@
-//! The lock beside the database: it keeps other daemons away, and it shows whether the write-ahead log must be there.
+//! The lock beside the database. It excludes other daemons, and shows whether the write-ahead log must exist.
 //!
 //! A daemon marks the lock when it has opened the store, and clears the mark when everything is in the database's own file. A
 //! marked lock without a log (`-wal`) means that the log was lost after a crash: SQLite itself would open such a file
-//! without a word, and what was committed last would be missing.
+//! without an error, and the last commits would be missing.
 //!
-//! The log is removed only where the mark is cleared. A command beside a daemon, or after its crash, leaves it where it is.
+//! The log is removed only where the mark is cleared. A command beside a daemon, or after a daemon's crash, does not
+//! remove it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -24,7 +25,7 @@ use crate::store::{Result, StoreError};
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(25);
 
-/// How long the end of a daemon waits for readers, as a backup. They cost nothing but a log that stays.
+/// How long a daemon waits at its end for readers such as a backup. If they take longer, the log file just stays.
 const READERS_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What a marked lock contains. People may read it too.
@@ -44,7 +45,7 @@ impl Lock {
         let mut file = open(&path).map_err(failed)?;
         for _ in 0..LOCK_TRIES {
             match file.try_lock() {
-                // A file that was deleted or replaced meanwhile keeps no other process out.
+                // The lock on a file that was deleted or replaced meanwhile excludes no other process.
                 Ok(()) if FileId::at(&path).map_err(failed)? == Some(id(&file).map_err(failed)?) => {
                     return Ok(Self { file, database: database.to_owned() });
                 }
@@ -81,25 +82,25 @@ impl Lock {
         )))
     }
 
-    /// Says that the log is needed from now on. The store is open.
+    /// Marks the store as open: from now on, the log is needed.
     pub(super) fn mark(&self) -> Result<()> {
-        // The log's own name must be on the disk before the mark is.
+        // The log's directory entry must be on the disk before the mark.
         let marked = sync_folder(&self.database)
             .and_then(|()| self.file.write_all_at(MARK, 0))
             .and_then(|()| self.file.sync_data());
         marked.map_err(|error| StoreError::Unavailable(format!("failed to mark the lock: {error}")))
     }
 
-    /// Copies the log into the database, unless a reader keeps it from that, and clears the mark. The connection then removes
-    /// the log when it is the last to be closed.
+    /// Copies the log into the database, unless a reader prevents that, and clears the mark. The connection then
+    /// removes the log when it is the last to be closed.
     pub(super) fn finish(&self, connection: &Connection) {
-        // Where one of these fails, the log stays, and is used at the next start.
+        // If one of these steps fails, the log stays, and is used at the next start.
         if is_copied(connection).unwrap_or(false) && self.unmark().is_ok() {
             let _ = remove_log_on_close(connection);
         }
     }
 
-    /// Takes the mark away, as where another database takes the place of the marked one.
+    /// Clears the mark, for example when another database replaces the marked one.
     pub(super) fn unmark(&self) -> std::io::Result<()> {
         self.file.set_len(0)?;
         self.file.sync_data()
@@ -124,12 +125,12 @@ pub(super) fn is_marked(database: &Path) -> bool {
     std::fs::metadata(beside(database, ".lock")).is_ok_and(|file| file.len() > 0)
 }
 
-/// Has the log removed when the last connection is closed, and this is it.
+/// Makes SQLite remove the log when this connection is closed, if it is the last one.
 pub(super) fn remove_log_on_close(connection: &Connection) -> rusqlite::Result<bool> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
 }
 
-/// Copies the log into the database. `false` where a reader keeps it from that.
+/// Copies the log into the database. `false` where a reader prevents that.
 fn is_copied(connection: &Connection) -> rusqlite::Result<bool> {
     connection.busy_timeout(READERS_TIMEOUT)?;
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0))

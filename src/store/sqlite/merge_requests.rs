@@ -1,4 +1,4 @@
-//! Merge requests that events told of.
+//! The states of merge requests from events.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -41,7 +41,7 @@ pub(super) fn open(
     Ok(found.flatten())
 }
 
-/// Has what was said later than now be said now: otherwise no event would replace it until then. Returns how much.
+/// Sets times in the future to now: otherwise no event would replace these states until then. Returns their number.
 pub(super) fn shorten(connection: &Connection, now: Timestamp) -> Result<usize> {
     let sql = "UPDATE merge_requests INDEXED BY merge_requests_seen SET seen_at = ?1 WHERE seen_at > ?1";
     Ok(change(connection, sql, [ms(now)])?)
@@ -51,7 +51,7 @@ const OLD: &str = "DELETE FROM merge_requests WHERE (project_id, iid) IN
      (SELECT project_id, iid FROM merge_requests INDEXED BY merge_requests_seen WHERE seen_at < ?1
       ORDER BY seen_at LIMIT ?2)";
 
-/// Removes what was said before this moment. Returns how much.
+/// Removes states from before this moment. Returns their number.
 pub(super) fn sweep(connection: &Connection, before: i64, limit: usize) -> Result<usize> {
     Ok(change(connection, OLD, params![before, rows::limit(limit)])?)
 }

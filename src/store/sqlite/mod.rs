@@ -4,8 +4,8 @@
 //! and never wait for the writer. The operations are functions of a connection, in a file for each: [`inbox`], [`enqueue`],
 //! [`keep`], [`claim`], [`settle`], [`history`], [`leases`], [`holds`], [`ledger`], [`sweep`], [`quarantine`], [`registry`].
 //! [`lanes`] keeps the order within lanes. [`segments`] has the JSON of delivered events. [`schema`] opens and migrates the
-//! file, [`key_file`] has the key beside it, [`place`] watches over both, and [`lock`] keeps others away. [`backup`] copies a
-//! store and puts a copy in its place.
+//! file, [`key_file`] has the key beside it, [`place`] checks that both are still in place, and [`lock`] excludes other
+//! daemons. [`backup`] copies a store and puts a copy in its place.
 
 mod alerts;
 mod backup;
@@ -52,9 +52,9 @@ use super::{
     AlertReport, Alerts, Asked, Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail,
     DeliveryFilter, DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, EventLog, FirstAttempts,
     HealthRecord, Hold, HoldKey, Inbox, Kept, Known, LatestWaits, Lease, Ledger, LoggedEvent, NewHealth,
-    NewQuarantined, NewWatch, NodeId, NotedAlert, Outbox, Overview, Portion, Quarantine, QuarantineUse,
-    Quarantined, Redirected, Resend, Result, Retention, Settled, SettledWatch, StoreError, StoredEvent,
-    Swept, Watch, Watches,
+    NewQuarantined, NodeId, NotedAlert, Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined,
+    Redirected, Resend, Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch,
+    Watches,
 };
 use crate::call::BuildState;
 use crate::event::Event;
@@ -103,7 +103,8 @@ impl Sqlite {
         Self::start(&path, connection, Some(lock), place, keys)
     }
 
-    /// Opens a store beside the daemon that may be using it, for a command. What needs no secret works without a key.
+    /// Opens a store beside the daemon that may be using it, for a command. Calls that need no secret work without a
+    /// key.
     pub fn open_shared(path: &Path, keys: Keyring) -> Result<Self> {
         let connection = schema::connect(path)?;
         schema::expect_current(&connection, path)?;
@@ -197,7 +198,7 @@ impl Outbox for Sqlite {
     }
 
     async fn waiting(&self, now: Timestamp, limit: usize) -> Result<Vec<(DestinationKey, Timestamp)>> {
-        // Rows whose lease has lapsed wait too. Only the writer can end leases, and one seldom lapses.
+        // Rows with lapsed leases wait too. Only the writer can end leases, and leases seldom lapse.
         if self.reader.call(move |connection| leases::any_lapsed(connection, now)).await? {
             self.writer.call(move |connection| leases::lapse(connection, now)).await?;
         }
@@ -377,7 +378,7 @@ impl Ledger for Sqlite {
                 .map_err(StoreError::from)
         };
         self.reader.call(look).await?;
-        // Through the writer it also shows that the file can be locked for writing.
+        // The call through the writer also shows that the file can be locked for writing.
         let place = Arc::clone(&self.place);
         let has_failed = self.writer.has_failed();
         self.writer
@@ -385,7 +386,7 @@ impl Ledger for Sqlite {
                 place.check()?;
                 look(connection)?;
                 if has_failed {
-                    // Whether writing works again shows only when something is written.
+                    // Only a write shows whether writing works again.
                     rows::change(connection, "UPDATE registry SET revision = revision", [])?;
                 }
                 Ok(())
@@ -409,10 +410,6 @@ impl MergeRequests for Sqlite {
 
 #[async_trait]
 impl Watches for Sqlite {
-    async fn watch(&self, watches: Vec<NewWatch>) -> Result<()> {
-        self.writer.call(move |connection| watches::watch(connection, &watches)).await
-    }
-
     async fn claim_watches(
         &self,
         now: Timestamp,

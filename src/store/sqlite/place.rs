@@ -1,7 +1,7 @@
-//! The store's place: its file without symbolic links, the lock and the key beside it, and whether all of them are still
-//! what was opened.
+//! The store's place: its file without symbolic links, with the lock and the key beside it. Checks whether these are
+//! still the opened files.
 //!
-//! The files are looked at by their paths and never opened here. SQLite's locks belong to the process: closing any other
+//! The files are checked by their paths and never opened here. SQLite's locks belong to the process: closing any other
 //! handle of the database ends them (<https://www.sqlite.org/howtocorrupt.html>, 2.2).
 
 use std::fs::{File, Metadata};
@@ -56,13 +56,13 @@ pub(super) fn belong_to_the_folder(file: &Path) {
     }
 }
 
-/// Has the names in the folder of this file on the disk.
+/// Syncs the folder of this file, so that the names in it are on the disk.
 pub(super) fn sync_folder(file: &Path) -> std::io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// The path of a file without symbolic links. The file may be missing, its folder not.
+/// The path of a file without symbolic links. The file may be missing, but the folder must exist.
 pub(super) fn resolved(path: &Path) -> Result<PathBuf> {
     let failed = |error| StoreError::Unavailable(format!("failed to find {}: {error}", path.display()));
     let mut place = path.to_owned();
@@ -73,14 +73,14 @@ pub(super) fn resolved(path: &Path) -> Result<PathBuf> {
         let file = folder.join(name);
         match std::fs::read_link(&file) {
             Ok(target) => place = folder.join(target),
-            // It is no link, or it is missing.
+            // The path is not a link, or does not exist.
             Err(_) => return Ok(file),
         }
     }
     Err(StoreError::Unavailable(format!("{} is no file, or a circle of links", path.display())))
 }
 
-/// What was opened.
+/// The opened files.
 #[derive(Debug)]
 pub(super) struct Place {
     database: PathBuf,
@@ -102,7 +102,7 @@ impl Place {
     /// Whether the database is still the file that was opened.
     ///
     /// # Errors
-    /// It was deleted or replaced: what is written would be lost.
+    /// The database was deleted or replaced, so writes would be lost.
     pub(super) fn check_file(&self) -> Result<()> {
         let what = match FileId::at(&self.database) {
             Ok(Some(found)) if found == self.file => return Ok(()),
@@ -120,10 +120,10 @@ impl Place {
         )))
     }
 
-    /// Whether everything is as it was opened, and whether there is space.
+    /// Checks whether the files are still those that were opened, and whether there is disk space.
     ///
     /// # Errors
-    /// What is not, and what to do.
+    /// The problem, and what to do.
     pub(super) fn check(&self) -> Result<()> {
         self.check_file()?;
         let lock = beside(&self.database, ".lock");
@@ -144,7 +144,7 @@ impl Place {
 
     fn check_space(&self) -> Result<()> {
         let folder = self.database.parent().unwrap_or(Path::new("/"));
-        // Where the system does not say, writing shows it.
+        // If the system does not report the free space, a failing write will show the problem.
         let Ok(space) = rustix::fs::statvfs(folder) else { return Ok(()) };
         let free = space.f_bavail.saturating_mul(space.f_frsize);
         if free >= FREE_MIN {
@@ -158,7 +158,7 @@ impl Place {
 }
 
 /// # Errors
-/// There is a key without its database, which was lost then: an empty store in its place would hide that.
+/// There is a key without its database, so the database was lost. A new, empty store would hide the loss.
 pub(super) fn expect_no_lost_database(database: &Path, key: &Path) -> Result<()> {
     let is_lost = std::fs::metadata(database).map_or(true, |file| file.len() == 0) && key.exists();
     if !is_lost {

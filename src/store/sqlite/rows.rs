@@ -14,7 +14,7 @@ use crate::store::columns::{EventColumns, TableRow};
 pub(super) use crate::store::columns::{RowState, limit, ms};
 use crate::store::{BodyDigest, Hold, HoldCause, HoldKey, LogLine, Result, StoreError, StoredEvent};
 
-/// An event to be written, made by the caller's thread so that the writer only writes.
+/// An event to be written. The caller's thread prepares it, so that the writer only writes.
 pub(super) struct EventRow {
     pub(super) event: EventColumns,
     received_at: Timestamp,
@@ -32,16 +32,15 @@ impl EventRow {
         Self { event: EventColumns::new(event), received_at, digest, log }
     }
 
-    /// Writes the event with its JSON, and returns its number. `None` where an event of this id exists that deliveries were
-    /// made of.
+    /// Writes the event with its JSON, and returns its number. `None` where a dispatched event with this id exists.
     pub(super) fn insert(&self, connection: &Connection) -> rusqlite::Result<Option<i64>> {
         let Some(seq) = self.insert_wanted(connection, None)? else { return Ok(None) };
         insert_body(connection, seq, &self.event.raw)?;
         Ok(Some(seq))
     }
 
-    /// Writes the event without its JSON, which lies there, if it is kept. A row that only the event log wrote becomes one of an
-    /// event that makes its id known.
+    /// Writes the event without its JSON, with the location of the JSON if it is kept. If only the event log had
+    /// written a row for the event, this row is used, and the id counts as known from now on.
     pub(super) fn insert_wanted(
         &self,
         connection: &Connection,
@@ -56,7 +55,7 @@ impl EventRow {
         Ok(Some(seq))
     }
 
-    /// Completes the row of an event of which deliveries were made.
+    /// Completes the row of a dispatched event.
     pub(super) fn dispatched(
         &self,
         connection: &Connection,
@@ -69,8 +68,8 @@ impl EventRow {
         change(connection, sql, params![seq, source, verdicts, segment, position]).map(drop)
     }
 
-    /// Writes the event for the event log alone, with the place of its JSON, where that is kept. One whose id is there stays as
-    /// it is, unless it came over HTTP and leads to no delivery.
+    /// Writes the event for the event log only, with the location of its JSON if that is kept. An existing row is not
+    /// changed, unless the event came over HTTP and leads to no delivery.
     pub(super) fn insert_unwanted(
         &self,
         connection: &Connection,
@@ -138,7 +137,7 @@ pub(super) fn delete_body(connection: &Connection, seq: i64) -> rusqlite::Result
     change(connection, "DELETE FROM bodies WHERE event = ?1", [seq]).map(drop)
 }
 
-/// Writes the JSON of the event of this number, unless it is there.
+/// Writes the JSON of the event with this number, unless it exists.
 pub(super) fn insert_body(connection: &Connection, seq: i64, raw: &[u8]) -> rusqlite::Result<()> {
     let sql = "INSERT INTO bodies (event, raw) VALUES (?1, ?2) ON CONFLICT (event) DO NOTHING";
     change(connection, sql, params![seq, raw]).map(drop)
@@ -192,7 +191,7 @@ pub(super) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     Ok(row.get::<_, i64>(column)?.unsigned_abs())
 }
 
-/// Prepares a statement. All statements do so here, so that tests can check their plans: see `tests/plan.rs`.
+/// Prepares a statement. All statements are prepared here, so that tests can check their plans: see `tests/plan.rs`.
 pub(super) fn prepare<'c>(connection: &'c Connection, sql: &str) -> rusqlite::Result<CachedStatement<'c>> {
     #[cfg(test)]
     super::tests::plan::check(connection, sql);

@@ -18,7 +18,7 @@ use crate::store::{Result, StoreError};
 /// `FBel` in the file's header identifies the database, for `file(1)` and for this program.
 const APPLICATION_ID: i64 = 0x4642_656c;
 
-/// How long a statement waits for another process, as a command beside the daemon, before it fails.
+/// How long a statement waits for another process, such as a command beside the daemon, before it fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// SQLite truncates the write-ahead log to this size when it restarts it.
@@ -63,7 +63,7 @@ pub(super) fn connect(database: &Path) -> Result<Connection> {
         connection.set_prepared_statement_cache_capacity(64);
         // Plans do not depend on bound values. Otherwise SQLite plans some statements again whenever a value changes.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-        // Only what is certain that no log is needed removes it: see `lock`.
+        // The log is removed only when it is certainly not needed: see `lock`.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         // FULL: the log is synced with every commit, before the caller gets its answer.
         connection.execute_batch(&format!(
@@ -83,9 +83,9 @@ pub(super) fn connect(database: &Path) -> Result<Connection> {
 /// Migrates the schema. Returns the version before and after.
 pub(super) fn migrate(connection: &Connection, database: &Path) -> Result<(i64, i64)> {
     let found = version(connection, database)?;
-    // Only now it is certain that the file is a store of this program. The mode is stored in the file.
+    // The mode is stored in the file, so it is set only now, when the file is certainly a store of this program.
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    // A step may copy a table to which others refer. They refer to it by its name, which stays.
+    // A step may copy a table that others refer to. They refer to the table by its name, which stays.
     connection.pragma_update(None, "foreign_keys", false)?;
     connection.create_scalar_function("key_of", -1, FunctionFlags::SQLITE_DETERMINISTIC, |parts| {
         let parts = (0..parts.len()).map(|part| parts.get_raw(part).as_bytes());

@@ -1,8 +1,8 @@
 //! The JSON of delivered events, in files beside the database that are only appended to.
 //!
-//! This is history, not safety: nothing is synced, and a file that is damaged or missing costs the JSON of its events, which
-//! people then can't look at or send again. The row of an event names the file and the place of its JSON. A file is removed as
-//! a whole when all that is in it is older than the retention. One file after another is written, each up to
+//! The files are only for people, so nothing is synced. If a file is damaged or missing, people can't look at its
+//! events or send them again. The row of an event names the file and the position of its JSON. A file is removed as a
+//! whole when its whole content is older than the retention. Files are written one after another, each up to
 //! [`SEGMENT_BYTES`].
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -16,19 +16,19 @@ use tracing::warn;
 
 use crate::event::EventId;
 
-/// A file that has this size is followed by a new one.
+/// When a file reaches this size, a new file begins.
 const SEGMENT_BYTES: u64 = 64 << 20;
 /// Before each JSON: its length and its checksum, of 4 bytes each.
 const HEADER: usize = 8;
 /// The longest JSON that is read. A longer one is a damaged length.
 const LONGEST: usize = 1 << 30;
 
-/// Where an event's JSON lies.
+/// The location of an event's JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Location {
     /// The file's number.
     pub(super) segment: i64,
-    /// The place in the file, in bytes.
+    /// The position in the file, in bytes.
     pub(super) position: i64,
 }
 
@@ -38,11 +38,11 @@ pub(super) struct Segments {
     folder: PathBuf,
     current: Option<Current>,
     buffer: Vec<u8>,
-    /// The last attempt to write failed, which was said.
+    /// Whether the last write failed and the failure was logged.
     fails: bool,
 }
 
-/// The file that is written.
+/// The file that is being written.
 #[derive(Debug)]
 struct Current {
     file: File,
@@ -51,14 +51,14 @@ struct Current {
 }
 
 impl Segments {
-    /// The files beside this database. None is created before something is appended.
+    /// The files beside this database. A file is created only when something is appended.
     pub(super) fn beside(database: &Path) -> Self {
         let mut name = database.file_name().unwrap_or_default().to_owned();
         name.push("-history");
         Self { folder: database.with_file_name(name), current: None, buffer: Vec::new(), fails: false }
     }
 
-    /// Puts a JSON behind the others. It is in the file after [`Segments::write`].
+    /// Appends a JSON. It is in the file after [`Segments::write`].
     pub(super) fn append(&mut self, id: &EventId, json: &[u8]) -> Result<Location> {
         let full = |current: &Current, buffered| current.length + buffered >= SEGMENT_BYTES;
         if self.current.as_ref().is_none_or(|current| full(current, self.buffer.len() as u64)) {
@@ -74,7 +74,7 @@ impl Segments {
         Ok(Location { segment: current.number, position: i64::try_from(position).unwrap_or(i64::MAX) })
     }
 
-    /// The same; `None` where it can't be kept. What is not kept here is no reason to keep nothing of the event.
+    /// As [`Self::append`]; `None` where the JSON can't be kept. The other data of the event is written nevertheless.
     pub(super) fn append_if_possible(&mut self, id: &EventId, json: &[u8]) -> Option<Location> {
         let appended = self.append(id, json);
         self.say(appended.as_ref().err());
@@ -91,7 +91,7 @@ impl Segments {
         self.fails = written.is_err();
     }
 
-    /// Says that the JSON of events is not kept, once until it is kept again.
+    /// Logs that the JSON of events is not kept, once until it is kept again.
     fn say(&mut self, error: Option<&std::io::Error>) {
         if let Some(error) = error
             && !std::mem::replace(&mut self.fails, true)
@@ -115,7 +115,8 @@ impl Segments {
         let length = self.buffer.len() as u64;
         self.buffer.clear();
         if written.is_err() {
-            // How much of it is in the file is not known. The next one goes to this place, or to a new file.
+            // It is unknown how much was written. The next JSON replaces it at the same position, or goes to a new
+            // file.
             if current.file.set_len(current.length).is_err() {
                 self.current = None;
             }
@@ -125,7 +126,8 @@ impl Segments {
         Ok(())
     }
 
-    /// The JSON of this event at this place; `None` where the file is gone or damaged, or another event's.
+    /// The JSON of this event at this location; `None` where the file is missing or damaged, or has another event
+    /// there.
     pub(super) fn read(&self, at: Location, id: &EventId) -> Option<Bytes> {
         let file = File::open(self.path(at.segment)).ok()?;
         let position = u64::try_from(at.position).ok()?;
@@ -141,7 +143,7 @@ impl Segments {
         (checksum(id, &json) == u32::from_le_bytes(expected)).then(|| json.into())
     }
 
-    /// Removes the files to which nothing was appended since this moment. Returns how many.
+    /// Removes the files to which nothing was appended since this moment. Returns their number.
     pub(super) fn sweep(&self, before: SystemTime) -> Result<usize> {
         let current = self.current.as_ref().map(|current| current.number);
         let mut removed = 0;
@@ -155,7 +157,7 @@ impl Segments {
         Ok(removed)
     }
 
-    /// A new file, behind those of earlier lives of this process, whose ends may be damaged.
+    /// Begins a new file after those of former runs, because the ends of those files may be damaged.
     fn next_file(&self) -> Result<Current> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         let number = self.numbers()?.into_iter().max().unwrap_or(0) + 1;
@@ -182,7 +184,8 @@ impl Segments {
     }
 }
 
-/// The event's id is in it: a database that was restored without its files names places that other events have by then.
+/// A checksum that includes the event's id: after a database was restored without its files, its locations may belong
+/// to other events.
 fn checksum(id: &EventId, json: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(id.as_str().as_bytes());

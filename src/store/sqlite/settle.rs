@@ -1,4 +1,4 @@
-//! What became of attempts.
+//! Writes the outcomes of attempts.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -13,8 +13,8 @@ pub(super) fn settle(connection: &Connection, by: &NodeId, settlements: &[Settle
 }
 
 fn settle_one(connection: &Connection, by: &NodeId, settled: &Settled) -> Result<()> {
-    // The ordinary case in one statement: its own lease, and the end of it. Leased rows are not counted in their
-    // lane's order, so the lane stays as it is.
+    // The ordinary case in one statement: the node holds the lease, and the delivery ends. Leased rows are not in their
+    // lane's order, so the lane does not change.
     let ended = match RowState::after(&settled.state) {
         Some(state) => {
             change(
@@ -39,7 +39,7 @@ fn settle_one(connection: &Connection, by: &NodeId, settled: &Settled) -> Result
     follow_up(connection, settled)
 }
 
-/// What a settlement changes beside its row.
+/// Writes the changes of a settlement other than its row.
 pub(super) fn follow_up(connection: &Connection, settled: &Settled) -> Result<()> {
     if let Some(watch) = &settled.watch {
         watches::watch(connection, std::slice::from_ref(watch))?;
@@ -53,7 +53,7 @@ pub(super) fn follow_up(connection: &Connection, settled: &Settled) -> Result<()
     Ok(())
 }
 
-/// How a row stands when a settlement comes for it.
+/// The state of a row before its settlement.
 struct Standing {
     state: RowState,
     lane: Lane,
@@ -75,7 +75,7 @@ impl Standing {
             .optional()
     }
 
-    /// Whether this node's word on the row's future counts.
+    /// Whether this node's settlement decides the row's state.
     fn heeds(&self, by: &NodeId, state: &NewState, at: Timestamp) -> bool {
         if *state == NewState::Delivered {
             return self.state != RowState::DELIVERED;
@@ -86,17 +86,17 @@ impl Standing {
     }
 }
 
-/// What became of a settlement.
+/// The result of a settlement.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kept {
     /// There is no such row.
     Nothing,
     AsSettled,
-    /// The row was to wait, and a newer one replaces it: it is cancelled.
+    /// The row would have to wait, but a newer one replaces it, so it was cancelled.
     Replaced,
 }
 
-/// The cases that are not ordinary: the row is to wait, or its lease is no longer this node's.
+/// Handles the other cases: the row has to wait, or this node no longer holds the lease.
 fn settle_with_care(connection: &Connection, by: &NodeId, settled: &Settled) -> Result<Kept> {
     let Some(standing) = Standing::of(connection, settled.delivery)? else { return Ok(Kept::Nothing) };
     let id = settled.delivery.0;
@@ -107,7 +107,7 @@ fn settle_with_care(connection: &Connection, by: &NodeId, settled: &Settled) -> 
         && lanes::replaced_at(connection, standing.lane, id)?.is_some();
     let new_state = if replaced { &NewState::Cancelled } else { &settled.state };
     if let NewState::Waiting(due) = *new_state {
-        // It may stand in its lane already: then its place there stays.
+        // If the row is in its lane's order already, it keeps its place.
         let state = if standing.state.is_unleased() {
             standing.state
         } else {
@@ -133,7 +133,7 @@ fn settle_with_care(connection: &Connection, by: &NodeId, settled: &Settled) -> 
     Ok(if replaced { Kept::Replaced } else { Kept::AsSettled })
 }
 
-/// Writes the record of an attempt. The numbers go on after a resend.
+/// Writes the record of an attempt. Its number continues after a resend.
 fn record(connection: &Connection, delivery: DeliveryId, record: &AttemptRecord) -> Result<()> {
     change(
         connection,

@@ -1,4 +1,4 @@
-//! Removes what is too old, a limited number of rows at a time.
+//! Removes rows that are too old, a limited number at a time.
 
 use std::collections::BTreeSet;
 
@@ -60,7 +60,7 @@ impl Sweeping<'_> {
         Ok(rows.into_iter().map(|(_, event)| event).collect())
     }
 
-    /// Removes those of these events that have no delivery and do not wait in the inbox.
+    /// Removes each of these events that has no delivery and is not in the inbox.
     fn events(&mut self, seqs: &BTreeSet<i64>) -> Result<()> {
         for seq in seqs {
             change(self.connection, "DELETE FROM discarded WHERE seq = ?1", [seq])?;

@@ -173,7 +173,7 @@ fn read(connection: &Connection, mut commands: mpsc::Receiver<Box<dyn Command>>)
     }
 }
 
-/// What the writer works with.
+/// The writer's components.
 struct Writing<'a> {
     connection: &'a Connection,
     place: Arc<Place>,
@@ -203,7 +203,8 @@ fn transaction(
     let outcome = match begun {
         Ok(()) => run_and_commit(connection, first, queue, &mut done),
         Err(error) => {
-            // It failed after its full timeout. Commands that were queued meanwhile fail now, not after another timeout.
+            // The begin failed after its full timeout. Commands that were queued meanwhile fail now, not after another
+            // timeout.
             done.push(first);
             done.extend(std::iter::from_fn(|| queue.try_recv().ok()));
             Err(error)
@@ -233,7 +234,8 @@ fn run_and_commit(
     let before = connection.total_changes();
     let mut next = Some(first);
     while let Some(mut command) = next {
-        // The first command has none before it that its failure could undo. It is often alone, and savepoints copy pages.
+        // The first command needs no savepoint, because there is no earlier command that its failure could undo. It is
+        // often alone, and savepoints copy pages.
         let shared = !done.is_empty();
         let ready = if shared { execute(connection, "SAVEPOINT command") } else { Ok(()) };
         let ran = ready.is_ok() && command.run(connection);

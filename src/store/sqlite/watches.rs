@@ -110,7 +110,7 @@ pub(super) fn of_commit(connection: &Connection, project_id: i64, sha: &str) -> 
 const SHORTEN: &str = "UPDATE watches SET due = min(due, ?2), since = min(since, ?1)
      WHERE ended_at IS NULL AND (due > ?2 OR since > ?1)";
 
-/// Has what waits beyond this moment wait until then, and what began after now begin now. Returns how many.
+/// Shortens waits to this moment, and sets begins in the future to now. Returns the number of changed rows.
 pub(super) fn shorten(connection: &Connection, now: Timestamp, latest: Timestamp) -> Result<usize> {
     Ok(change(connection, SHORTEN, params![ms(now), ms(latest)])?)
 }

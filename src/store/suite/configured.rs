@@ -1,4 +1,4 @@
-//! What people configured: revisions, concurrent changes, and the audit log.
+//! The configuration by people: revisions, concurrent changes, and the audit log.
 
 use futures_util::future::join_all;
 
@@ -120,7 +120,7 @@ pub(super) async fn of_two_changes_made_from_the_same_state_one_is_outdated<B: B
     assert_eq!(case.store.changes(0).await.unwrap().revision, 2);
 }
 
-/// Two nodes that looked at the same state set another one of two rivals each.
+/// Two nodes that read the same state each activate one of two rivals.
 pub(super) async fn of_two_rivals_that_are_set_at_the_same_time_one_is_outdated<B: Backend>() {
     let case = Case::<B>::new().await;
     let beside = case.backend().open_beside(keys("present", &[])).await.unwrap();
@@ -146,7 +146,8 @@ pub(super) async fn of_two_rivals_that_are_set_at_the_same_time_one_is_outdated<
     let outdated = case.store.put_integration(PROJECT, rival, settings(), made_from(set, seen), note());
     assert_eq!(outdated.await.unwrap(), Put::Outdated);
     assert_eq!(case.store.audit_log(None, 100).await.unwrap().len(), 2, "what is refused leaves no line");
-    // Who has seen that it is active may decide otherwise; and one that only inherits, or is off, is no rival.
+    // A caller that has seen the active rival may replace it. An integration that only inherits, or is off, is no
+    // rival.
     let put = case.store.put_integration(PROJECT, rival, settings(), made_from(set, seen + 1), note());
     let Put::Done(second) = put.await.unwrap() else { panic!("it was seen") };
     for passive in [Configuration::following(), Configuration::default()] {
@@ -159,7 +160,7 @@ pub(super) async fn of_two_rivals_that_are_set_at_the_same_time_one_is_outdated<
         let put = case.store.put_integration(PROJECT, rival, settings(), beside_it, note()).await.unwrap();
         assert!(matches!(put, Put::Done(_)), "{put:?}");
     }
-    // Another owner's are none of its business.
+    // Integrations of another owner do not matter.
     let of_another =
         case.store.put_integration(ScopeKey::Project(43), rival, settings(), made_from(set, seen), note());
     assert!(matches!(of_another.await.unwrap(), Put::Done(_)));

@@ -10,22 +10,24 @@ use crate::event::{Event, EventId};
 use crate::integration::IntegrationId;
 use crate::store::{
     Dispatched, EventFilter, EventLog as _, EventRecord, EventRecords as _, EventsOf, Inbox as _, LogLine,
-    LoggedEvent, NotTold, Origin, Outbox as _, State,
+    LoggedEvent, NotTold, Origin, Outbox as _, Remembered, State,
 };
 
 fn line(verdicts: Option<&str>) -> LogLine {
     LogLine { source: "amqp", verdicts: verdicts.map(str::to_owned) }
 }
 
-/// An event that `slack` is told of in two channels, and `irker` is not; and later one that `slack` and `irker` are not told
-/// of, and one that concerns no integration.
+/// An event that goes to two channels of `slack` and not to `irker`, and two later ones: one that goes to neither, and
+/// one that concerns no integration.
 async fn logged<B: Backend>(case: &Case<B>) {
     let told = Dispatched {
         event: Arc::new(event("told")),
         origin: Origin::Broker { digest: None, redelivered: false },
         deliveries: vec![delivery().to("#ops"), delivery().to("#dev").lane(2)],
-        seen: None,
-        log: Some(line(Some(r#"[["irker","push events are off"]]"#))),
+        remembered: Remembered {
+            log: Some(line(Some(r#"[["irker","push events are off"]]"#))),
+            ..Remembered::default()
+        },
     };
     case.store.enqueue(vec![told], at(0)).await.unwrap();
     let untold = |id: &str, second: i64, verdicts: Option<&str>| LoggedEvent {
@@ -134,13 +136,12 @@ pub(super) async fn the_json_of_an_event_that_nobody_wanted_is_shown_where_it_is
     logged(&case).await;
     let raw = async || case.store.event(&EventId::new("not told").unwrap()).await.unwrap().unwrap().1;
     assert_eq!(raw().await, Some(event("not told").raw));
-    // The same event comes again, and by the settings of its time it is wanted.
+    // The same event comes again, and under the newer settings it is wanted.
     let told = Dispatched {
         event: Arc::new(event("not told")),
         origin: Origin::Broker { digest: None, redelivered: false },
         deliveries: vec![delivery()],
-        seen: None,
-        log: Some(line(None)),
+        remembered: Remembered { log: Some(line(None)), ..Remembered::default() },
     };
     case.store.enqueue(vec![told], at(30)).await.unwrap();
     assert_eq!(raw().await, Some(event("not told").raw));
@@ -192,8 +193,7 @@ pub(super) async fn events_of_an_integration_are_found_by_any_of_its_ids<B: Back
         event: Arc::new(event(id)),
         origin: Origin::Broker { digest: None, redelivered: false },
         deliveries: vec![delivery().of(integration)],
-        seen: None,
-        log: Some(line(None)),
+        remembered: Remembered { log: Some(line(None)), ..Remembered::default() },
     };
     case.store.enqueue(vec![told("by path", "acme/web:slack")], at(0)).await.unwrap();
     case.store.enqueue(vec![told("by number", "7:slack")], at(10)).await.unwrap();

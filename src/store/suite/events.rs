@@ -9,7 +9,7 @@ use super::fixtures::{Case, at, audit, delivery, event, from_broker};
 use crate::event::EventId;
 use crate::store::{
     Claim, Dispatched, EventLog, Inbox, LogLine, LoggedEvent, NewQuarantined, Origin, Outbox, Portion,
-    Quarantine, Registry,
+    Quarantine, Registry, Remembered,
 };
 
 pub(super) async fn pushing_an_event_twice_keeps_one<B: Backend>() {
@@ -48,8 +48,7 @@ pub(super) async fn the_inbox_gives_its_events_in_order_until_they_are_dispatche
         event: Arc::new(event(&all[n].1)),
         origin: Origin::Inbox(all[n].0),
         deliveries: vec![delivery()],
-        seen: None,
-        log: None,
+        remembered: Remembered::default(),
     };
     let written = case.store.enqueue(vec![dispatched(0), dispatched(2)], at(1)).await.unwrap();
     assert!(written.iter().all(|event| event[0].is_some()));

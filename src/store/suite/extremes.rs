@@ -1,4 +1,4 @@
-//! The longest and the strangest values: what is stored comes back, and what is refused is named so.
+//! Extreme values: stored values come back unchanged, and refused values give the right error.
 
 use std::fmt::Write as _;
 

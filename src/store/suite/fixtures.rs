@@ -16,7 +16,7 @@ use crate::store::registry::{AuditEntry, Configuration, Put, ScopeKey, StoredInt
 use crate::store::seal::{Config, Keyring, SealingKey};
 use crate::store::{
     AttemptRecord, Claim, Delivery, DeliveryId, Dispatched, Hold, HoldCause, HoldKey, Inbox, Lane, Lease,
-    NewDelivery, NewState, NodeId, Origin, Outbox, Portion, Registry, Settled,
+    NewDelivery, NewState, NodeId, Origin, Outbox, Portion, Registry, Remembered, Settled,
 };
 
 /// A moment, in seconds after the start of the test's time.
@@ -95,8 +95,7 @@ pub(super) fn from_broker(event: Event, deliveries: Vec<NewDelivery>) -> Dispatc
         event: Arc::new(event),
         origin: Origin::Broker { digest: None, redelivered: false },
         deliveries,
-        seen: None,
-        log: None,
+        remembered: Remembered::default(),
     }
 }
 
@@ -121,12 +120,12 @@ pub(super) fn hold_on(key: HoldKey, cause: HoldCause, until: Timestamp) -> Hold 
     Hold { key, cause, reason, since: at(0), until, strikes: 1, made_under: None }
 }
 
-/// The key of what the integration `slack` sends to a channel.
+/// The route of the integration `slack` to a channel.
 pub(super) fn route(target: &str) -> HoldKey {
     HoldKey::Route { integration: IntegrationId::new("slack"), target: target.into() }
 }
 
-/// A hold on what the integration `slack` sends to a channel.
+/// A hold of the route of the integration `slack` to a channel.
 pub(super) fn held_route(target: &str, until: Timestamp) -> Hold {
     hold_on(route(target), HoldCause::Misconfigured, until)
 }
@@ -278,7 +277,7 @@ impl<B: Backend> Case<B> {
         self.settle("any", Settled { begin: vec![hold], ..settled }).await;
     }
 
-    /// A hold ends with a settlement, here one for no row at all.
+    /// Ends a hold. Holds end with a settlement, here one of a row that does not exist.
     pub(super) async fn end_hold(&self, key: &HoldKey, now: Timestamp) {
         let settled = settled(DeliveryId(-1), NewState::Delivered, now);
         self.settle("any", Settled { end: vec![key.clone()], ..settled }).await;

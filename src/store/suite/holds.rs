@@ -1,4 +1,4 @@
-//! What gets nothing for a while.
+//! Holds.
 
 use super::Backend;
 use super::fixtures::{Case, Change, at, delivery, held_route, hold, hold_on, made_under};
@@ -43,7 +43,7 @@ pub(super) async fn a_held_route_holds_up_that_target_only<B: Backend>() {
     assert_eq!(case.claim("a", "hook", at(50)).await, [gone]);
 }
 
-/// However many wait for a channel that is not there, those behind them are found.
+/// Any number of rows may wait for a missing channel; the rows behind them are found.
 pub(super) async fn many_rows_of_a_held_route_hide_nothing<B: Backend>() {
     let case = Case::<B>::new().await;
     let batch = (0..1500).map(|n| {
@@ -163,7 +163,7 @@ pub(super) async fn holds_of_every_kind_are_kept_apart<B: Backend>() {
     assert_eq!(left, expected);
 }
 
-/// The pipeline decides which of them hold a row back, because it has the settings.
+/// The pipeline applies these holds, because it has the settings.
 pub(super) async fn a_held_address_or_bucket_keeps_no_row_in_the_store<B: Backend>() {
     let case = Case::<B>::new().await;
     let id = case.write("e1", delivery().to("#ops"), at(0)).await;
@@ -192,7 +192,7 @@ pub(super) async fn new_settings_end_holds_of_every_kind_but_what_the_service_as
     assert_eq!(left, [HoldKey::Bucket("workspace".into()), destination("slow"), destination("used up")]);
 }
 
-/// One integration's settings say nothing of what others wait for.
+/// The settings of one integration say nothing about the deliveries of others.
 pub(super) async fn a_shared_destination_is_not_freed_by_new_settings<B: Backend>() {
     let case = Case::<B>::new().await;
     let others = case.write("e1", delivery().of("other"), at(0)).await;
@@ -207,7 +207,7 @@ pub(super) async fn a_shared_destination_is_not_freed_by_new_settings<B: Backend
     assert_eq!(case.claim("a", "hook", at(9999)).await, [others]);
 }
 
-/// A login that was refused is refused whoever uses it, and corrected settings are worth one more attempt.
+/// A refused login fails for every integration that uses it, so after corrected settings one more attempt is made.
 pub(super) async fn a_refused_login_ends_with_new_settings_though_others_wait_for_it<B: Backend>() {
     let case = Case::<B>::new().await;
     let others = case.write("e1", delivery().of("other"), at(0)).await;

@@ -93,7 +93,7 @@ pub(super) async fn what_the_limit_left_of_a_lane_is_claimed_next<B: Backend>() 
     assert_eq!(case.claim("b", "hook", at(12)).await, ids[3..4]);
 }
 
-/// The state of a delivery, and what is written last of it.
+/// The state of a delivery, and its last note.
 async fn stands<B: Backend>(case: &Case<B>, id: DeliveryId) -> (State, Option<String>) {
     let line = case.store.delivery(id).await.unwrap().unwrap().line;
     (line.state, line.last_note)

@@ -1,11 +1,11 @@
-//! Merge requests that events told of.
+//! The states of merge requests from events.
 
 use jiff::Timestamp;
 
 use super::Backend;
 use super::fixtures::{Case, at, delivery, event, from_broker};
 use crate::store::merge_requests::{MergeRequestState, MergeRequests, SeenMergeRequest};
-use crate::store::{Dispatched, Inbox, LatestWaits, Ledger, Origin, Outbox, Retention};
+use crate::store::{Dispatched, Inbox, LatestWaits, Ledger, Origin, Outbox, Remembered, Retention};
 
 /// An open merge request of project 7 into itself.
 fn open(iid: i64, branch: &str, seen_at: Timestamp) -> SeenMergeRequest {
@@ -23,10 +23,14 @@ fn with_state(state: MergeRequestState, seen: SeenMergeRequest) -> SeenMergeRequ
     SeenMergeRequest { state, ..seen }
 }
 
-/// Dispatches events that said this, and that no integration takes, in one batch.
+fn only(seen: SeenMergeRequest) -> Remembered {
+    Remembered { seen: Some(seen), ..Remembered::default() }
+}
+
+/// Dispatches events with these states, which no integration takes, in one batch.
 async fn remember<B: Backend>(case: &Case<B>, seen: Vec<SeenMergeRequest>) {
     let batch =
-        seen.into_iter().map(|seen| Dispatched { seen: Some(seen), ..from_broker(event("e"), vec![]) });
+        seen.into_iter().map(|seen| Dispatched { remembered: only(seen), ..from_broker(event("e"), vec![]) });
     case.store.enqueue(batch.collect(), at(0)).await.unwrap();
 }
 
@@ -79,10 +83,10 @@ pub(super) async fn what_an_event_says_is_written_with_its_deliveries_or_out_of_
     assert!(case.push("e1", at(0)).await);
     let number = case.inbox(0).await[0].0;
     let batch = vec![
-        Dispatched { seen: Some(open(1, "a", at(0))), ..from_broker(event("e2"), vec![delivery()]) },
+        Dispatched { remembered: only(open(1, "a", at(0))), ..from_broker(event("e2"), vec![delivery()]) },
         Dispatched {
             origin: Origin::Inbox(number),
-            seen: Some(open(2, "b", at(0))),
+            remembered: only(open(2, "b", at(0))),
             ..from_broker(event("e1"), vec![])
         },
     ];

@@ -1,7 +1,7 @@
 //! The contract of the store as tests, for all stores.
 //!
 //! Each test is a function over any [`Backend`]. The list at the end runs all of them over each store, which is set up as in
-//! production. What only one store promises is tested beside that store.
+//! production. Promises of a single store are tested beside that store.
 
 mod alerts;
 mod configured;

@@ -6,7 +6,7 @@ use super::Backend;
 use super::fixtures::{Case, Change, at, delivery, event, from_broker, settled};
 use crate::store::{
     BodyDigest, Claim, DeliveryFilter, DeliveryId, Dispatched, Ledger, NewState, Origin, Outbox, Portion,
-    Retention, State,
+    Remembered, Retention, State,
 };
 
 pub(super) async fn a_delivery_is_written_once_and_dispatching_again_changes_nothing<B: Backend>() {
@@ -52,8 +52,7 @@ pub(super) async fn a_redelivered_body_that_is_known_changes_nothing<B: Backend>
         event: Arc::new(event(id)),
         origin: Origin::Broker { digest: Some(BodyDigest([digest; 32])), redelivered },
         deliveries: vec![delivery()],
-        seen: None,
-        log: None,
+        remembered: Remembered::default(),
     };
     let write =
         async |dispatched| case.store.enqueue(vec![dispatched], at(0)).await.unwrap().remove(0).remove(0);
@@ -91,8 +90,7 @@ pub(super) async fn an_event_without_deliveries_leaves_the_inbox_and_nothing_els
         event: Arc::new(event(id)),
         origin,
         deliveries: Vec::new(),
-        seen: None,
-        log: None,
+        remembered: Remembered::default(),
     };
 
     let batch = vec![

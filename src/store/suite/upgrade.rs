@@ -16,7 +16,7 @@ use crate::store::registry::{
 };
 use crate::store::{
     BodyDigest, DeliveryFilter, DeliveryId, Depth, Dispatched, Hold, HoldCause, HoldKey, Ledger, NewState,
-    Origin, Outbox, Portion, Quarantine, Registry, Retention, Settled, State, token,
+    Origin, Outbox, Portion, Quarantine, Registry, Remembered, Retention, Settled, State, token,
 };
 
 const SLACK: &str = "acme/web:slack";
@@ -181,8 +181,7 @@ pub(super) async fn an_upgraded_store_knows_repeats<B: Backend>() {
         event: Arc::new(event(id)),
         origin: Origin::Broker { digest: Some(BodyDigest([7; 32])), redelivered },
         deliveries: vec![slack()],
-        seen: None,
-        log: None,
+        remembered: Remembered::default(),
     };
     let batch = vec![no_id("another id", true), no_id("a third id", false)];
     let written = case.store.enqueue(batch, at(600)).await.unwrap();
@@ -197,8 +196,7 @@ pub(super) async fn an_upgraded_store_knows_repeats<B: Backend>() {
         event: Arc::new(event("posted 1")),
         origin: Origin::Inbox(14),
         deliveries: vec![slack()],
-        seen: None,
-        log: None,
+        remembered: Remembered::default(),
     };
     assert!(case.store.enqueue(vec![from_inbox], at(1000)).await.unwrap()[0][0].is_some());
     assert_eq!(case.inbox(0).await, [(16, "posted 3".to_owned())]);

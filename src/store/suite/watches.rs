@@ -3,12 +3,14 @@
 use jiff::Timestamp;
 
 use super::Backend;
-use super::fixtures::{Case, Change, at, delivery, event, hold, made_under, settled as settled_delivery};
+use super::fixtures::{
+    Case, Change, at, delivery, event, from_broker, hold, made_under, settled as settled_delivery,
+};
 use crate::call::{BuildState, CommitStatus};
 use crate::integration::IntegrationId;
 use crate::store::{
-    HealthRecord, Inbox, LatestWaits, Ledger, NewHealth, NewState, NewWatch, Outbox, Portion, Retention,
-    Settled, SettledWatch, State, Watch, WatchKind, Watches,
+    Dispatched, HealthRecord, Inbox, LatestWaits, Ledger, NewHealth, NewState, NewWatch, Outbox, Portion,
+    Remembered, Retention, Settled, SettledWatch, State, Watch, WatchKind, Watches,
 };
 
 fn new(ref_name: &str, due: Timestamp) -> NewWatch {
@@ -40,6 +42,13 @@ fn settled(watch: &Watch, state: BuildState, again: Option<Timestamp>) -> Settle
     }
 }
 
+/// Dispatches an event that leads to these watches and to no delivery.
+async fn begin<B: Backend>(case: &Case<B>, watches: Vec<NewWatch>) {
+    let remembered = Remembered { watches, ..Remembered::default() };
+    let event = Dispatched { remembered, ..from_broker(event("e"), Vec::new()) };
+    case.store.enqueue(vec![event], at(0)).await.unwrap();
+}
+
 /// The branches of the watches that are due.
 async fn due<B: Backend>(case: &Case<B>, now: Timestamp) -> Vec<String> {
     let claimed = case.store.claim_watches(now, at(1_000), 100).await.unwrap();
@@ -48,7 +57,7 @@ async fn due<B: Backend>(case: &Case<B>, now: Timestamp) -> Vec<String> {
 
 pub(super) async fn a_watch_is_handed_out_when_it_is_due_and_to_one_node_at_a_time<B: Backend>() {
     let case = Case::<B>::new().await;
-    case.store.watch(vec![new("main", at(5)), new("dev", at(30)), new("main", at(5))]).await.unwrap();
+    begin(&case, vec![new("main", at(5)), new("dev", at(30)), new("main", at(5))]).await;
     let early = case.store.claim_watches(at(4), at(60), 100).await.unwrap();
     assert_eq!((early.watches.len(), early.next), (0, Some(at(5))));
     let claimed = case.store.claim_watches(at(5), at(60), 100).await.unwrap();
@@ -64,7 +73,7 @@ pub(super) async fn a_watch_is_handed_out_when_it_is_due_and_to_one_node_at_a_ti
 
 pub(super) async fn what_the_service_says_is_kept_and_a_silence_leaves_it<B: Backend>() {
     let case = Case::<B>::new().await;
-    case.store.watch(vec![new("main", at(5))]).await.unwrap();
+    begin(&case, vec![new("main", at(5))]).await;
     let watch = case.store.claim_watches(at(5), at(60), 1).await.unwrap().watches.remove(0);
     let running = settled(&watch, BuildState::Running, Some(at(20)));
     assert!(!case.store.settle_watch(running.clone()).await.unwrap());
@@ -82,7 +91,7 @@ pub(super) async fn what_the_service_says_is_kept_and_a_silence_leaves_it<B: Bac
 
 pub(super) async fn a_result_is_announced_once_and_with_the_end_of_the_watch<B: Backend>() {
     let case = Case::<B>::new().await;
-    case.store.watch(vec![new("main", at(5))]).await.unwrap();
+    begin(&case, vec![new("main", at(5))]).await;
     let watch = case.store.claim_watches(at(5), at(60), 1).await.unwrap().watches.remove(0);
     let announce = Some(event("built"));
     let end = SettledWatch { announce, ..settled(&watch, BuildState::Failed, None) };
@@ -92,7 +101,7 @@ pub(super) async fn a_result_is_announced_once_and_with_the_end_of_the_watch<B: 
     assert_eq!(inbox.len(), 1);
     assert_eq!(due(&case, at(999)).await, Vec::<String>::new());
 
-    case.store.watch(vec![new("main", at(50))]).await.unwrap();
+    begin(&case, vec![new("main", at(50))]).await;
     assert_eq!(due(&case, at(50)).await, ["main"], "it was triggered again");
     assert_eq!(case.store.commit_statuses(7, "cafe").await.unwrap()[0].seen, None);
 }
@@ -112,7 +121,7 @@ pub(super) async fn the_outcome_before_is_of_the_same_build_and_the_last_that_pa
     let built = async |sha: &str, ref_name: &str, slug: &str, state: BuildState, ended: i64| {
         let integration = IntegrationId::new(format!("acme/web:{slug}"));
         let watch = NewWatch { sha: sha.to_owned(), integration, ..new(ref_name, at(1)) };
-        case.store.watch(vec![watch]).await.unwrap();
+        begin(&case, vec![watch]).await;
         let watch = case.store.claim_watches(at(1), at(60), 1).await.unwrap().watches.remove(0);
         let before = case.store.outcome_before(&watch).await.unwrap();
         let end = SettledWatch { at: at(ended), ..settled(&watch, state, None) };
@@ -132,7 +141,7 @@ pub(super) async fn the_outcome_before_is_of_the_same_build_and_the_last_that_pa
 
 pub(super) async fn a_hold_begins_with_the_question_that_led_to_it<B: Backend>() {
     let case = Case::<B>::new().await;
-    case.store.watch(vec![new("main", at(5))]).await.unwrap();
+    begin(&case, vec![new("main", at(5))]).await;
     let watch = case.store.claim_watches(at(5), at(60), 1).await.unwrap().watches.remove(0);
     let throttled = made_under(hold("hook", at(50)), "teamcity", 3);
     let put_off = settled(&watch, BuildState::Pending, Some(at(50)));
@@ -144,10 +153,7 @@ pub(super) async fn a_watch_of_another_clock_is_asked_about_soon<B: Backend>() {
     let case = Case::<B>::new().await;
     let far = at(1_000_000);
     let ahead = NewWatch { since: at(999_000), ..new("ahead", far) };
-    case.store
-        .watch(vec![ahead, new("soon", at(40)), NewWatch { since: far, ..new("begun", at(50)) }])
-        .await
-        .unwrap();
+    begin(&case, vec![ahead, new("soon", at(40)), NewWatch { since: far, ..new("begun", at(50)) }]).await;
     let latest = LatestWaits { now: at(20), delivery: at(100), watch: at(60), holds: Vec::new() };
     assert_eq!(case.store.shorten_waits(&latest).await.unwrap(), 2);
     assert_eq!(case.store.shorten_waits(&latest).await.unwrap(), 0, "nothing is too late any more");
@@ -161,7 +167,7 @@ pub(super) async fn a_watch_of_another_clock_is_asked_about_soon<B: Backend>() {
 
 pub(super) async fn watches_that_ended_are_swept_with_what_was_delivered<B: Backend>() {
     let case = Case::<B>::new().await;
-    case.store.watch(vec![new("main", at(5)), new("dev", at(6))]).await.unwrap();
+    begin(&case, vec![new("main", at(5)), new("dev", at(6))]).await;
     let claimed = case.store.claim_watches(at(5), at(60), 1).await.unwrap();
     case.store.settle_watch(settled(&claimed.watches[0], BuildState::Success, None)).await.unwrap();
     let retention = |settled_before| Retention {
@@ -192,19 +198,19 @@ pub(super) async fn pushes_within_the_pause_are_one_question_and_a_later_one_is_
     let case = Case::<B>::new().await;
     let claim = async |now| case.store.claim_watches(now, at(1_000), 100).await.unwrap().watches;
     for second in 0..10 {
-        case.store.watch(vec![probe("redmine", at(10 + second)), probe("bugzilla", at(10))]).await.unwrap();
+        begin(&case, vec![probe("redmine", at(10 + second)), probe("bugzilla", at(10))]).await;
     }
     let claimed = claim(at(10)).await;
     assert_eq!(claimed.len(), 2, "one for each integration");
     assert!(claimed.iter().all(|watch| watch.kind == WatchKind::Probe));
-    case.store.watch(vec![probe("redmine", at(30))]).await.unwrap();
+    begin(&case, vec![probe("redmine", at(30))]).await;
     assert_eq!(claim(at(999)).await, [], "it is being asked");
     for watch in claimed {
         let end = SettledWatch { seen: None, ..settled(&watch, BuildState::Pending, None) };
         case.store.settle_watch(end).await.unwrap();
     }
     assert_eq!(claim(at(999)).await, []);
-    case.store.watch(vec![probe("redmine", at(30))]).await.unwrap();
+    begin(&case, vec![probe("redmine", at(30))]).await;
     let again = claim(at(30)).await;
     assert_eq!((again.len(), again[0].polls), (1, 0));
 }
@@ -214,7 +220,7 @@ fn answer(slug: &str, reached: bool, note: &str, second: i64) -> NewHealth {
     NewHealth { integration, reached, note: note.to_owned(), at: at(second) }
 }
 
-/// What is known of a service: whether it is reached, what it answered, since when, and when it was asked last.
+/// The known health of a service: whether it is reachable, its answer, since when, and when it was last asked.
 async fn health<B: Backend>(case: &Case<B>, slug: &str) -> Option<(bool, String, Timestamp, Timestamp)> {
     let integration = IntegrationId::new(format!("acme/web:{slug}"));
     let mut found = case.store.health(&[integration]).await.unwrap();

@@ -38,7 +38,8 @@ impl Cabled {
         let event = Arc::new(Event::decode(id, now, event(n).into()).expect("an event"));
         let delivery = strange(if n == 0 { 1 } else { 2 }, Some(Self::lease()));
         let origin = Origin::Broker { digest: None, redelivered: false };
-        let dispatched = Dispatched { event, origin, deliveries: vec![delivery], seen: None, log: None };
+        let dispatched =
+            Dispatched { event, origin, deliveries: vec![delivery], remembered: Remembered::default() };
         let written = self.store.enqueue(vec![dispatched], now).await?;
         Ok(written[0][0].as_ref().map(|delivery| delivery.leased))
     }

@@ -1,4 +1,4 @@
-//! What is sent to GitHub, and which pipelines are not.
+//! The requests to GitHub, and the pipelines that are not sent.
 
 use super::*;
 use crate::adapters::tests::{header, http_call_of, settings_with, targets_of_changed};

@@ -21,7 +21,9 @@ pub(super) fn read(response: &HttpResponse) -> Answer<Sent> {
     Answer::Failed(match (response.status, complaint["code"].as_i64()) {
         // A proxy answered with a page instead of Discord, so nothing was accepted.
         (200..=299, _) if page => unavailable(response, false),
-        (200..=299, _) => return Answer::Done(Sent),
+        (200..=299, _) if is_taken(response.status, &body, &complaint) => return Answer::Done(Sent),
+        // The answer is neither the message nor an error of Discord. A repeat does less harm than a lost message.
+        (200..=299, _) => unavailable(response, true),
         (403, _) if banned => ban(response),
         // Without JSON, the answer is from Cloudflare, not from Discord, and concerns all requests of this host.
         (429, _) if banned || page => ban(response),
@@ -32,6 +34,11 @@ pub(super) fn read(response: &HttpResponse) -> Answer<Sent> {
         },
         _ => return by_status(response),
     })
+}
+
+/// With `wait=true`, Discord answers with the message that it stored. Compatible services may answer nothing.
+fn is_taken(status: u16, body: &str, answer: &Value) -> bool {
+    status == 204 || body.trim().is_empty() || answer["id"].is_string()
 }
 
 /// The consequence of the codes that Discord may answer to a webhook; `None` for others.
@@ -58,7 +65,8 @@ fn named(code: i64, complaint: &Value, response: &HttpResponse) -> Option<Failur
         | 50_024 | 50_041 | 50_055 | 50_073 | 50_095 | 50_097 | 50_101 | 160_006 | 160_007 => {
             Failure::Misconfigured(why)
         }
-        // What this message says: too large, empty, invalid, blocked by moderation or by the filter of links.
+        // Errors about the content of the message: too large, empty, invalid, blocked by moderation or by the filter of
+        // links.
         20_009 | 40_005 | 50_006 | 50_035 | 50_045 | 50_068 | 50_109 | 200_000 | 200_001 | 240_000 => {
             Failure::Rejected(why)
         }

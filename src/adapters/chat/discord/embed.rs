@@ -1,10 +1,9 @@
 //! An embed: the author, what was done and in which project, details and facts, with a coloured bar
 //! (<https://docs.discord.com/developers/resources/message#embed-object>).
 //!
-//! Nothing is repeated: the author is shown above, so the text begins with what was done; and if the object has a title of
-//! its own, it is shown once. What a part cannot carry goes into the description, where links work that Discord accepts
-//! nowhere else: the project's, and that of a title whose address has a bare host name. A title that is too long for its
-//! part is there too.
+//! Nothing is repeated: the author is shown above, so the text begins with the action. The title of an object is shown
+//! once. The description takes the content that does not fit elsewhere: a title that is too long, and links that
+//! Discord accepts only there (the project's link, and the link of a title whose address has a bare host name).
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -159,7 +158,7 @@ fn told_once(message: &Message) -> (Option<String>, Option<Text>) {
     }
 }
 
-/// Whether Discord shows the title whole. One that no description would show whole is cut.
+/// Whether Discord shows the whole title. A title that is too long even for a description is cut.
 fn fits_title(title: &str) -> bool {
     let length = Markup::Discord.render(&Text::new().plain(title)).encode_utf16().count();
     length <= TITLE || length > 2 * TITLE

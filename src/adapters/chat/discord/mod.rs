@@ -153,7 +153,8 @@ impl Adapter for Discord {
     .with_own_events();
     type Settings = Settings;
 
-    /// As in GitLab. Source: <https://gitlab.com/gitlab-org/gitlab/-/blob/master/app/models/concerns/integrations/base/discord.rb>.
+    /// The hosts as in GitLab. Source:
+    /// <https://gitlab.com/gitlab-org/gitlab/-/blob/master/app/models/concerns/integrations/base/discord.rb>.
     const HOSTS: &'static [&'static str] = &["discord.com"];
 
     fn validate(settings: &Settings) -> Vec<FieldError> {

@@ -82,7 +82,7 @@ fn section(story: &Story<'_>, room: usize) -> Json {
     Json::Object(section)
 }
 
-/// The same, with every line as a paragraph.
+/// The text with every line as a paragraph.
 fn spaced(text: &Text) -> Text {
     let span = |span: &Span| match span {
         Span::Text { text, style } => Span::Text { text: text.replace('\n', "\n\n"), style: *style },

@@ -305,7 +305,8 @@ fn named(code: &str, message: &str, why: String) -> Option<Failure> {
         "WorkflowTriggerIsNotEnabled" if message.contains("state 'Deleted'") => {
             Failure::Gone { why, confirmations: CONFIRMATIONS }
         }
-        // The flow is switched off or suspended, and may be switched on again. Its status is a 409, or in some places 400.
+        // The flow is switched off or suspended, and may be switched on again. The status is 409, or in some regions
+        // 400.
         "WorkflowTriggerIsNotEnabled" => {
             Failure::Misconfigured(format!("{why}; switch the workflow on in Power Automate"))
         }

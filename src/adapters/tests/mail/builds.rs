@@ -6,7 +6,7 @@ use super::{Case, PIPELINES, mail, tell};
 
 const PAGE: &str = "https://ci.example.com/viewLog.html?buildId=71";
 
-/// What `pipeline::status_poller` announces.
+/// An announcement by `pipeline::status_poller`.
 fn build(change: impl FnOnce(&mut Json)) -> Case {
     let mut json = json!({
         "object_kind": "pipeline",

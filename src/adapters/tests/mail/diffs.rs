@@ -1,4 +1,4 @@
-//! Where diffs come from, and what is said where they are not shown.
+//! The sources of diffs, and the text that replaces a diff that is not shown.
 
 use std::time::Duration;
 
@@ -104,9 +104,15 @@ fn a_diff_that_the_event_lacks_is_requested_from_the_forge() {
 fn without_an_answer_of_the_forge_only_the_diff_is_missing() {
     const WHY: &str = "The diff is not shown: the forge did not tell what was changed.";
     let call = || call_in(PUSH, &settings(PUSH, &[]), &push(|_| {}), &with_api());
-    for (status, body) in
-        [(404, "{}"), (500, ""), (401, "no"), (200, "<html>"), (200, "{\"diffs\": 1}"), (302, "")]
-    {
+    for (status, body) in [
+        (404, "{}"),
+        (500, ""),
+        (401, "no"),
+        (200, "<html>"),
+        (200, "{\"diffs\": 1}"),
+        (200, "{\"message\": \"no\"}"),
+        (302, ""),
+    ] {
         let sent = mail_then(then(call(), status, body));
         assert!(sent.text.contains(WHY), "{status} {body}: {}", sent.text);
     }
@@ -191,7 +197,7 @@ fn at_most_thirty_files_and_five_thousand_lines_are_shown() {
 #[test]
 fn a_cut_diff_is_marked_wherever_it_was_cut() {
     let head = "diff --git a/x b/x\n@@ -1 +1 @@\n";
-    // Where the text has no room for any of these lines, and where the HTML has none.
+    // Cases in which the text, or the HTML, has no room for any of these lines.
     for (letter, widths) in [("x", (60..130).step_by(7)), ("&", (20..60).step_by(9))] {
         for width in widths {
             let line = format!("+{}\n", letter.repeat(width));

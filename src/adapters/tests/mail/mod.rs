@@ -1,4 +1,4 @@
-//! What both kinds of mail do: heads, recipients, replies, sizes. `diffs` is about what pushes show.
+//! Tests of both kinds of mail: heads, recipients, replies, sizes. `diffs` tests the diffs of pushes.
 
 mod builds;
 mod diffs;
@@ -340,15 +340,32 @@ fn lists_have_their_limits() {
     for (slug, most) in [(PUSH, 750), (PIPELINES, 30)] {
         assert!(problems(slug, &list(most)).is_empty(), "{slug}");
         assert_eq!(problems(slug, &list(most + 1)), [format!("recipients: can't exceed {most}")]);
-        // What is no address, or the same in capitals, does not count.
+        // Invalid addresses, and repeats in other case, do not count.
         let repeated = format!("{} DEV0@EXAMPLE.COM nobody", list(most));
         assert!(problems(slug, &repeated).is_empty(), "{slug}");
         assert_eq!(
             problems(slug, "nobody nowhere"),
             ["recipients: has no valid mail address: `nobody nowhere`"]
         );
-        let why = "recipients: can't send mail to `jürgen@example.com`: it has characters outside ASCII before the @";
-        assert_eq!(problems(slug, "ada@example.com jürgen@example.com"), [why]);
+    }
+}
+
+#[test]
+fn an_address_that_can_not_be_served_keeps_no_other_from_being_saved() {
+    let list = "ada@example.com jürgen@example.com nobody@";
+    assert_eq!(addresses::recipients(list), ["ada@example.com"]);
+    let warnings: Vec<_> = addresses::warnings(list).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "recipients: `jürgen@example.com` is left out: it has characters outside ASCII before the @",
+            "recipients: `nobody@` is no mail address and is left out",
+        ]
+    );
+    for slug in [PUSH, PIPELINES] {
+        assert!(problems(slug, list).is_empty(), "{slug}");
+        let why = "recipients: has no valid mail address: `jürgen@example.com`";
+        assert_eq!(problems(slug, "jürgen@example.com"), [why]);
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is Asana's own beyond the contract.
+//! Tests of Asana beyond the contract.
 
 use super::*;
 use crate::adapters::tests::{Before, errors, own_event, play_own, play_to, settings_with, targets_of_own};

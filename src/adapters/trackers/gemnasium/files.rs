@@ -1,6 +1,8 @@
 //! The dependency files that a push touched, and how they are read from the forge
 //! (<https://docs.gitlab.com/api/repository_files/#retrieve-a-raw-file-from-a-repository>).
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value as Json;
@@ -33,7 +35,7 @@ const NAMES: [&str; 11] = [
     "bower.json",
     ".gemspec",
 ];
-/// What a path may hold in one segment of an address without being encoded.
+/// The characters that need no encoding in one segment of an address.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 /// GitLab gives the id of a file's content in this header.
 const BLOB_ID: &str = "x-gitlab-blob-id";
@@ -49,16 +51,23 @@ pub(super) struct TouchedFiles {
 
 impl TouchedFiles {
     pub(super) fn of(push: &Push) -> Self {
-        let mut files: Vec<&str> = Vec::new();
+        // A path, and whether a later commit removed it. There may be hundreds of thousands.
+        let (mut files, mut places) = (Vec::<Option<&str>>::new(), HashMap::<&str, usize>::new());
         for commit in &push.commits {
             let touched = commit.added.iter().chain(&commit.modified);
             for path in touched.filter(|path| is_dependency_file(path)) {
-                if !files.contains(&path.as_str()) {
-                    files.push(path);
+                places.entry(path).or_insert_with(|| {
+                    files.push(Some(path));
+                    files.len() - 1
+                });
+            }
+            for path in &commit.removed {
+                if let Some(place) = places.remove(path.as_str()) {
+                    files[place] = None;
                 }
             }
-            files.retain(|path| !commit.removed.iter().any(|removed| removed == path));
         }
+        let files: Vec<&str> = files.into_iter().flatten().collect();
         let more = files.len().saturating_sub(MOST);
         Self { read: files.into_iter().take(MOST).map(str::to_owned).collect(), more }
     }
@@ -88,7 +97,7 @@ pub(super) struct Read {
     files: String,
     commit: String,
     token: String,
-    /// Those that are still to be read, the next one last.
+    /// The paths that are still to be read, the next one last.
     paths: Vec<String>,
     contents: Vec<Content>,
     left_out: LeftOut,
@@ -181,7 +190,7 @@ impl Read {
         match response.status {
             200 if looks_like_a_page(response) => return Answer::Failed(unavailable(response, false)),
             200 if response.body.len() > LARGEST => self.left_out.large += 1,
-            // The others are uploaded without it.
+            // The other files are uploaded without this one.
             200 if self.size() + response.body.len() > ALL => self.left_out.beyond += 1,
             200 => {
                 let (bytes, blob_id) = (response.body.clone(), blob_id(response));
@@ -277,6 +286,12 @@ mod tests {
             { "id": "4", "added": ["setup.py"] },
         ]);
         assert_eq!(touched(commits).read, ["Gemfile", "composer.json", "setup.py"]);
+        let again = json!([
+            { "id": "1", "added": ["Gemfile", "package.json"] },
+            { "id": "2", "removed": ["Gemfile"] },
+            { "id": "3", "added": ["Gemfile"], "modified": ["package.json"] },
+        ]);
+        assert_eq!(touched(again).read, ["package.json", "Gemfile"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What is Gemnasium's own beyond the contract.
+//! Tests of Gemnasium beyond the contract.
 
 use super::*;
 use crate::adapters::tests::{

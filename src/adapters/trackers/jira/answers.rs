@@ -1,7 +1,7 @@
-//! What Jira's answers mean.
+//! The meaning of Jira's answers.
 //!
-//! Jira says of itself that it answered: its errors are JSON with `errorMessages` and `errors`, and a refused login has the
-//! header `X-Seraph-LoginReason`. Without either, a proxy or a login page may have said it.
+//! Jira's own answers can be recognised: its errors are JSON with `errorMessages` and `errors`, and a refused login has
+//! the header `X-Seraph-LoginReason`. Other answers may come from a proxy or a login page.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const DENIED: &str = "x-authentication-denied-reason";
 /// The JSON of a good answer.
 ///
 /// # Errors
-/// What the answer comes to otherwise. `acts` says whether the request changed something if Jira took it.
+/// The consequence of any other answer. `acts` says whether the request changes something if Jira accepts it.
 pub(super) fn json<T>(response: &HttpResponse, acts: bool) -> Result<Json, Answer<T>> {
     if !(200..=299).contains(&response.status) {
         return Err(refused(response));
@@ -28,10 +28,10 @@ pub(super) fn json<T>(response: &HttpResponse, acts: bool) -> Result<Json, Answe
     json.filter(|_| !is_page(response)).ok_or_else(|| not_understood(response, acts))
 }
 
-/// That a request was carried out which has an answer without a body.
+/// Succeeds if a request whose answer has no body was carried out.
 ///
 /// # Errors
-/// What the answer comes to otherwise.
+/// The consequence of any other answer.
 pub(super) fn done<T>(response: &HttpResponse) -> Result<(), Answer<T>> {
     match response.status {
         204 => Ok(()),
@@ -56,7 +56,7 @@ pub(super) fn is_missing(response: &HttpResponse) -> bool {
     response.status == 404 && messages(response).is_some()
 }
 
-/// What an answer that is no success comes to.
+/// The consequence of an answer that is not a success.
 pub(super) fn refused<T>(response: &HttpResponse) -> Answer<T> {
     let why = describe(response);
     let failure = if wants_captcha(response) {

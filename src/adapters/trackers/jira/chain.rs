@@ -1,8 +1,8 @@
-//! The calls of one delivery: one issue is told of one commit or merge request.
+//! The calls of one delivery: one commit or merge request for one issue.
 //!
-//! Every step looks first, so a delivery can be repeated after any of them: find the issue; read its comments and links;
-//! write the comment; make the link; and, where the issue is closed, take a transition, look again, and say what solved it.
-//! [`advance`] does the first of these steps that is not done yet.
+//! Every step checks the current state first, so a delivery can be repeated after any step: find the issue; read its
+//! comments and links; write the comment; make the link; and, if the issue is to be closed, take a transition, read the
+//! issue again, and write what solved it. [`advance`] does the first step that is not done yet.
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -12,8 +12,8 @@ use super::issue::{Existing, Issue, RemoteLink, Said};
 use super::server::Server;
 use crate::call::{Answer, Call, Failure, HttpRequest, HttpResponse, Method, Sent, describe};
 
-/// The calls of an attempt at most. Where an issue is closed by so many transitions that they do not fit, the next attempt
-/// goes on: it has less to do before them.
+/// The most calls of an attempt. If closing an issue takes more transitions than fit, the next attempt continues. It
+/// needs fewer calls before the transitions.
 pub(super) const CALLS: u32 = 10;
 /// Without a transition: the issue, its comments, its links, a comment, a link.
 pub(super) const CALLS_TO_MENTION: u32 = 5;
@@ -22,7 +22,7 @@ const CALLS_TO_CLOSE: u32 = 4;
 /// Comments are asked for newest first, and not all of them: a comment of this event is new, and its link says the same.
 const COMMENTS: &str = "50";
 
-/// What is to be done, and what is known so far.
+/// The task and its state so far.
 pub(super) struct Task {
     pub server: Server,
     pub key: String,
@@ -52,11 +52,11 @@ pub(super) struct Closing {
 pub(super) enum Transitions {
     /// The first that leads to a state which is done.
     Automatic,
-    /// These, one after the other.
+    /// These transitions, one after another.
     Listed(Vec<String>),
 }
 
-/// What is known of an issue.
+/// The known state of an issue.
 #[derive(Default)]
 pub(super) struct Progress {
     calls: u32,
@@ -123,7 +123,7 @@ fn read_links(task: Box<Task>) -> Answer<Sent> {
         let Some(existing) = Existing::among(&json, &task.link) else {
             return not_understood(response, false);
         };
-        // The comment goes before the link. Where the link is there, the comment was.
+        // The comment is written before the link. So if the link exists, the comment was written.
         task.progress.said.mentioned |= existing.is_some();
         task.progress.existing = existing;
         advance(task)
@@ -157,8 +157,8 @@ fn close(task: Box<Task>) -> Answer<Sent> {
         let request = task.comment_request(comment);
         return task.then(request, json_of_new, |task, _| task.progress.said.solved_by_this = true);
     }
-    // Where another commit or a person solved it, the link to this one stays a mention. Without comments, nothing but
-    // this attempt's own transition tells that it was this one.
+    // If another commit or a person solved the issue, the link to this commit stays a mention. If comments are off,
+    // only a transition in this attempt proves that this commit solved it.
     let is_solved_by_this =
         if closing.comment.is_some() { progress.said.solved_by_this } else { progress.has_moved };
     let is_said = progress.existing.as_ref().is_some_and(|existing| existing.says(&closing.link));
@@ -243,7 +243,7 @@ fn link_step(task: Box<Task>, link: RemoteLink) -> Answer<Sent> {
     }))
 }
 
-/// What Jira answers to what it made has an id.
+/// Reads the answer to a created object, which must have an id.
 fn json_of_new(response: &HttpResponse) -> Result<Json, Answer<Sent>> {
     let json = json_of(response, true)?;
     if json["id"].is_null() { Err(not_understood(response, true)) } else { Ok(json) }

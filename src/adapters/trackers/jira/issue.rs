@@ -1,4 +1,4 @@
-//! What is read of Jira's answers about an issue.
+//! The parts of Jira's answers about an issue that are read.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value as Json;
@@ -13,9 +13,9 @@ const INEXACT: SignedDuration = SignedDuration::from_secs(2);
 /// The state of an issue.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Issue {
-    /// Jira's number. It stays where an issue moves to another project and gets another key.
+    /// Jira's number. It does not change when an issue moves to another project and gets another key.
     pub id: String,
-    /// When it was resolved, by Jira's clock and by ours; `None` if it has no resolution.
+    /// When the issue was resolved, by Jira's clock and by this server's; `None` if it has no resolution.
     pub resolved: Option<Resolved>,
     status: String,
     /// The transitions on offer in this state.
@@ -61,8 +61,9 @@ impl Issue {
         self.offers.iter().find(|offer| offer.is_done).map(|offer| offer.id.as_str())
     }
 
-    /// The next transition of a list that is on offer, and its place; the first so many were taken. Where an earlier attempt took
-    /// some, the issue is in the state that the last of them leads to, and the list goes on behind it.
+    /// The next available transition of a list, and its index. `taken` is the number of transitions that this attempt
+    /// took. If an earlier attempt took some, the issue is in the state after the last of them, and the list continues
+    /// from there.
     pub(super) fn next_transition<'a>(&self, list: &'a [String], taken: usize) -> Option<(usize, &'a str)> {
         let offer = |id: &String| self.offers.iter().find(|offer| offer.id == *id);
         let leads_here = |id: &String| {
@@ -75,18 +76,19 @@ impl Issue {
 }
 
 impl Resolved {
-    /// Whether it was resolved before this moment. Of what was resolved at no known time, nothing is done any more.
+    /// Whether the issue was resolved before this moment. An issue that was resolved at an unknown time counts as
+    /// resolved before.
     pub(super) fn is_before(&self, moment: Timestamp) -> bool {
         self.by_ours.is_none_or(|at| at.checked_add(INEXACT).unwrap_or(at) < moment)
     }
 }
 
-/// What an issue's comments say already.
+/// The statements that an issue's comments already contain.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Said {
-    /// That it is mentioned in the object.
+    /// Whether a comment says that the object mentions the issue.
     pub mentioned: bool,
-    /// That it is solved by the object.
+    /// Whether a comment says that the object solved the issue.
     pub solved_by_this: bool,
     /// When a comment last said that it is solved, by whatever.
     solved_at: Option<Timestamp>,
@@ -178,7 +180,7 @@ impl Existing {
         Self { id, title: link.title.clone(), is_resolved: link.is_resolved }
     }
 
-    /// Whether it says all that it should. One that says that the issue is solved says that for good.
+    /// Whether the existing link needs no change. A link that says that the issue is solved is never changed back.
     pub(super) fn says(&self, link: &RemoteLink) -> bool {
         self.is_resolved || self.title == link.title && !link.is_resolved
     }
@@ -245,7 +247,7 @@ mod tests {
         );
         assert_eq!(in_state("5", &[("31", "6")], 2).as_deref(), Some("31"));
         assert_eq!(in_state("6", &[("5", "1")], 3), None);
-        // Where every transition is on offer in every state, the state tells how far it got.
+        // If every transition is available in every state, the state shows which transitions were taken.
         let all = [("11", "3"), ("21", "5"), ("31", "6")];
         assert_eq!(in_state("1", &all, 0).as_deref(), Some("11"));
         assert_eq!(in_state("3", &all, 0).as_deref(), Some("21"));

@@ -146,7 +146,7 @@ pub(super) const fn has_meaning(c: char) -> bool {
     )
 }
 
-/// Where the dot is of a line that would be a heading (`h1. `) or a quote (`bq. `).
+/// The position of the dot in a line that would be a heading (`h1. `) or a quote (`bq. `).
 fn heading_mark(line: &str) -> Option<usize> {
     let start = line.len() - line.trim_start().len();
     let rest = &line.as_bytes()[start..];
@@ -162,7 +162,7 @@ fn units(text: &str) -> usize {
     text.encode_utf16().count()
 }
 
-/// The beginning of an escaped text. It is cut at no place within an escape or a character reference.
+/// The beginning of an escaped text. The cut is never within an escape or a character reference.
 fn within(text: &str, room: usize) -> String {
     if text.len() <= room || units(text) <= room {
         return text.to_owned();
@@ -196,7 +196,7 @@ mod tests {
 
     use super::*;
 
-    /// What a reader of wiki markup finds in a text: the signs that have a meaning, with those that the text escapes left out.
+    /// The signs with a meaning in wiki markup that a text contains, without escaped ones.
     fn meaningful(text: &str) -> Vec<(usize, char)> {
         let mut found = Vec::new();
         let mut chars = text.char_indices().peekable();
@@ -310,7 +310,7 @@ mod tests {
         }
     }
 
-    /// What people and programs write, and what means something to a reader of wiki markup.
+    /// Ordinary texts mixed with wiki markup.
     fn words() -> impl Strategy<Value = String> {
         let parts = [
             "{",
@@ -371,7 +371,7 @@ mod tests {
             prop_assert!(!whole.contains(|c: char| c.is_control() && c != '\n'), "{:?}", whole);
         }
 
-        /// Of a whole comment, only the links and the quote that we write are there.
+        /// A comment contains only the links and the quote that Forgebell writes.
         #[test]
         fn a_comment_has_our_links_and_quote_only(words in words(), url in words()) {
             let any = Named { words: &words, url: Some(&url) };

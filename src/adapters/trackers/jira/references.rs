@@ -1,7 +1,7 @@
 //! Finds Jira's issues in people's words, and the words that close them.
 //!
-//! Code is left out: what stands in it names something else. What is a reference and what is a part of another word or of an
-//! address is decided by [`crate::adapters::references`], alike for all trackers.
+//! Code is ignored, because names in code have another meaning. [`crate::adapters::references`] decides, for all
+//! trackers, whether a match is a reference or a part of another word or of an address.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -19,9 +19,9 @@ const KEY: &str = r"[A-Z][A-Z_0-9]+-\d+";
 pub(super) const LONGEST_PATTERN: usize = 255;
 /// How large a compiled pattern may be, in bytes. `\w{1,60}` and the like fit.
 const LARGEST_PATTERN: usize = 1024 * 1024;
-/// Of one text so much is looked at, in bytes.
+/// The most bytes of a text that are searched.
 const MOST_BYTES: usize = 128 * 1024;
-/// Of one event so many references are looked at.
+/// The most references of an event that are checked.
 pub(super) const MOST_REFERENCES: usize = 5_000;
 /// A pattern of one's own may read the whole text in each search. In the texts of one event, and for the links of one text, it
 /// reads no more than this, in bytes: a part of a second.
@@ -48,7 +48,7 @@ pub(super) struct Reference {
     pub closes: bool,
 }
 
-/// What was found in the texts of one event.
+/// The references found in the texts of one event.
 #[derive(Debug)]
 pub(super) struct Search {
     looked_at: usize,
@@ -77,7 +77,7 @@ pub(super) struct Finder<'a> {
 
 impl<'a> Finder<'a> {
     /// # Errors
-    /// What is wrong with the pattern, and in which setting.
+    /// The error in the pattern, and its setting.
     pub(super) fn of(settings: &'a Settings) -> Result<Self, (&'static str, String)> {
         let own = pattern(settings.jira_issue_prefix.as_deref(), settings.jira_issue_regex.as_deref())?;
         Ok(Self {
@@ -235,7 +235,7 @@ fn beginning(text: &str, bytes: usize) -> &str {
 /// GitLab's words (its default pattern of closing words): the word, perhaps a colon, blanks, and a list of references.
 const CLOSING: &str =
     "(?:[Cc]los(?:e[sd]?|ing)|[Ff]ix(?:e[sd]|ing)?|[Rr]esolv(?:e[sd]?|ing)|[Ii]mplement(?:s|ed|ing)?):? +";
-/// What stands between the references of a list.
+/// The text between the references of a list.
 const BETWEEN: &str = "(?: *,? +and +| *,? *)";
 /// References of other trackers in the list, the forge's own among them.
 const OTHERS: &str = r"(?:(?:issues? +)?(?:[\w./-]*#\d+|[A-Z][A-Z0-9_]+-\d+))";
@@ -379,7 +379,7 @@ mod tests {
             keys(&[("jira_issue_regex", "(?i:abc|def)-[0-9]+")], "Abc-1 deF-2 ghi-3"),
             ["Abc-1", "deF-2"]
         );
-        // What Jira could never have as a key, and what matches nothing.
+        // Matches that can't be keys of Jira, and patterns that match nothing.
         assert_eq!(keys(&[("jira_issue_regex", ".*")], "a/b c"), [""; 0]);
         assert_eq!(keys(&[("jira_issue_regex", "x*")], "yyy"), [""; 0]);
         assert_eq!(keys(&[("jira_issue_regex", "[.]+")], ".. ."), [""; 0]);

@@ -12,10 +12,10 @@ use crate::call::{HttpRequest, Method};
 /// Jira may take long for a transition with workflow functions.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer that is read, in bytes: fifty comments of the greatest length, each unit of which may take three
-/// bytes. What is cut could not be read at all.
+/// bytes. A cut answer can't be read at all.
 pub(super) const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 
-/// Where Jira is, and how it is logged in to.
+/// Jira's address and login.
 #[derive(Clone)]
 pub(super) struct Server {
     /// With the login, for Basic authorisation.
@@ -58,7 +58,7 @@ impl Server {
         HttpRequest { headers, timeout: TIMEOUT, answer_limit: ANSWER_LIMIT, ..HttpRequest::new(method, url) }
     }
 
-    /// The same with a body.
+    /// A request with a body.
     pub(super) fn send(&self, method: Method, resource: &[&str], body: &Json) -> HttpRequest {
         let mut request = self.request(method, resource, &[]);
         request.headers.push(("content-type", "application/json".to_owned()));

@@ -97,7 +97,7 @@ pub(super) const CONTRACT: Contract = Contract {
     ..Contract::USUAL
 };
 
-/// A Jira that keeps state, in memory: what an issue is told, whatever request comes when.
+/// A Jira that keeps the state of an issue in memory, for requests in any order.
 #[derive(Default)]
 struct Tracker {
     comments: Vec<(String, String)>,
@@ -204,7 +204,7 @@ impl Tracker {
         }
     }
 
-    /// What it was told, in short: comments that mention and that solve, links, transitions.
+    /// The state in short: comments that mention, comments that solve, links, transitions.
     fn told(&self) -> (usize, usize, usize, String) {
         let count = |words: &str| self.comments.iter().filter(|(text, _)| text.contains(words)).count();
         (
@@ -389,7 +389,7 @@ fn an_issue_that_was_resolved_before_the_event_is_left_alone() {
     let mut since = resolved("2026-01-15T09:30:01.000+0000");
     deliver(&by, &event, &mut since);
     assert_eq!(since.told(), (1, 1, 1, String::new()), "an attempt before this one took the transition");
-    // Of two commits that close it, one says so.
+    // Two commits close the issue, and only one is recorded as its solution.
     let other = at(
         changed_push(|push| {
             push["ref"] = json!("refs/heads/master");

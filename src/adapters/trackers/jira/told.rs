@@ -1,7 +1,8 @@
-//! What issues are told of: the commits of a push, and merge requests.
+//! The commits of a push and the merge requests that issues get.
 
 use url::Url;
 
+use super::super::commits::MOST_COMMITS;
 use super::Settings;
 use super::references::{Finder, Reference, Search, Words};
 use crate::event::{Commit, Event, MergeRequest, Payload, Project, Push};
@@ -22,7 +23,7 @@ pub(super) struct Object<'a> {
     pub branch: &'a str,
     /// The commit that solves an issue which this closes: its id and address.
     pub solved_by: Option<(String, String)>,
-    /// Only the issues that it closes are told of it, because they are told of the others already.
+    /// Whether only the issues that it closes get it. The other issues got it before.
     only_closes: bool,
 }
 
@@ -33,7 +34,7 @@ pub(super) enum Kind {
 }
 
 impl Object<'_> {
-    /// The issues that it names, each once. What only mentions an issue is left out where only closing counts.
+    /// The issues that it names, each once. Mentions are left out where only closing counts.
     pub(super) fn issues(&self, finder: &Finder<'_>, search: &mut Search) -> Vec<Reference> {
         let texts = match self.kind {
             Kind::Commit => vec![(self.message, Words::CommitMessage)],
@@ -73,7 +74,9 @@ pub(super) fn objects<'a>(settings: &Settings, event: &'a Event) -> (Vec<Object<
 fn commits<'a>(push: &'a Push, project: Option<&Project>) -> (Vec<Object<'a>>, Vec<String>) {
     let on_default_branch = is_default(project, push.short_ref());
     let (mut objects, mut without) = (Vec::<Object<'_>>::new(), 0);
-    for commit in &push.commits {
+    // GitLab lists no more; other publishers might.
+    let newest = &push.commits[push.commits.len().saturating_sub(MOST_COMMITS)..];
+    for commit in newest {
         match commit_object(commit, push.short_ref(), project, on_default_branch) {
             Some(object) if objects.iter().any(|known| known.id == object.id) => {}
             Some(object) => objects.push(object),
@@ -84,7 +87,7 @@ fn commits<'a>(push: &'a Push, project: Option<&Project>) -> (Vec<Object<'a>>, V
     if without > 0 {
         left_out.push(format!("{without} commits have no id or address"));
     }
-    let (listed, count) = (push.commits.len() as u64, push.commit_count().unwrap_or_default());
+    let (listed, count) = (newest.len() as u64, push.commit_count().unwrap_or_default());
     if count > listed {
         left_out.push(format!(
             "{} of {count} commits are not listed in the event, so the issues that only they name are not known",

@@ -175,6 +175,19 @@ async fn too_many_wrong_tokens_have_to_wait_and_a_right_one_has_not() {
     assert_eq!(elsewhere.status, 429, "a right token at a wrong place is a guess");
 }
 
+/// `forgebell token create --alerts` needs no integration.
+#[tokio::test]
+async fn a_token_of_a_project_for_which_nothing_was_set_can_be_revoked_through_the_api() {
+    let api = Api::open_with(config()).await;
+    let admin = api.admin().await;
+    api.project(42, "acme/web").await;
+    assert_eq!(api.ask(&admin, "DELETE", ALERTS).await.status, 404, "there is nothing to end");
+    let own = api.token(ScopeKey::Project(42), Right::Alerts).await;
+    assert_eq!(post(&api, GENERIC, &bearer(&own), firing("X")).await.status, 200);
+    assert_eq!(api.ask(&admin, "DELETE", ALERTS).await.status, 204);
+    assert_ne!(post(&api, GENERIC, &bearer(&own), firing("X")).await.status, 200);
+}
+
 #[tokio::test]
 async fn a_token_is_shown_once_rotated_and_revoked() {
     let (api, admin, first) = set_up().await;

@@ -3,7 +3,9 @@
 use super::*;
 use crate::event::EventId;
 use crate::integration::IntegrationId;
-use crate::store::{Dispatched, EventLog as _, Lane, LogLine, LoggedEvent, NewDelivery, Origin, Outbox as _};
+use crate::store::{
+    Dispatched, EventLog as _, Lane, LogLine, LoggedEvent, NewDelivery, Origin, Outbox as _, Remembered,
+};
 
 const SLACK: &str = "/projects/42/integrations/slack";
 
@@ -32,8 +34,10 @@ pub(super) async fn logged() -> (Api, String) {
         event: named("told"),
         origin: Origin::Broker { digest: None, redelivered: false },
         deliveries: vec![delivery],
-        seen: None,
-        log: Some(LogLine { source: "amqp", verdicts: None }),
+        remembered: Remembered {
+            log: Some(LogLine { source: "amqp", verdicts: None }),
+            ..Remembered::default()
+        },
     };
     api.store.enqueue(vec![told], NOW).await.unwrap();
     let verdicts = Some(json!([["42:slack", "push events were off"]]).to_string());

@@ -8,7 +8,7 @@ use crate::event::EventId;
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::store::{
     AttemptRecord, DeliveryId, Dispatched, Hold, HoldCause, HoldKey, Lane, NewDelivery, NewState, NodeId,
-    Origin, Outbox, Settled,
+    Origin, Outbox, Remembered, Settled,
 };
 
 const SLACK: &str = "/projects/42/integrations/slack";
@@ -119,7 +119,8 @@ impl Api {
         let id = EventId::new(&format!("event-{}", self.events.fetch_add(1, Ordering::Relaxed))).unwrap();
         let event = Arc::new(Event { id, ..sample(Trigger::Push) });
         let origin = Origin::Broker { digest: None, redelivered: false };
-        let dispatched = Dispatched { event, origin, deliveries: vec![delivery], seen: None, log: None };
+        let dispatched =
+            Dispatched { event, origin, deliveries: vec![delivery], remembered: Remembered::default() };
         self.store.enqueue(vec![dispatched], NOW).await.unwrap()[0][0].as_ref().unwrap().id
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::integration::IntegrationId;
-use crate::store::{Dispatched, Lane, NewDelivery, Origin, Outbox, Portion};
+use crate::store::{Dispatched, Lane, NewDelivery, Origin, Outbox, Portion, Remembered};
 
 #[tokio::test]
 async fn what_is_known_of_a_project_can_be_corrected_and_the_correction_removed() {
@@ -217,7 +217,8 @@ async fn delivered(api: &Api, integration: &str) -> i64 {
     };
     let event = Arc::new(sample(Trigger::Push));
     let origin = Origin::Broker { digest: None, redelivered: false };
-    let dispatched = Dispatched { event, origin, deliveries: vec![delivery], seen: None, log: None };
+    let dispatched =
+        Dispatched { event, origin, deliveries: vec![delivery], remembered: Remembered::default() };
     let written = api.store.enqueue(vec![dispatched], NOW).await.unwrap();
     written[0][0].as_ref().unwrap().id.0
 }

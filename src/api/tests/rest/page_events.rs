@@ -11,7 +11,7 @@ use crate::event::EventId;
 use crate::integration::IntegrationId;
 use crate::store::{
     DeliveryFilter, Dispatched, EventLog as _, Hold, HoldCause, Lane, Ledger as _, LogLine, LoggedEvent,
-    NewDelivery, NewQuarantined, NewState, Origin, Outbox as _, Quarantine as _,
+    NewDelivery, NewQuarantined, NewState, Origin, Outbox as _, Quarantine as _, Remembered,
 };
 
 #[tokio::test]
@@ -162,8 +162,7 @@ async fn skeletons(words: &str) -> Vec<(String, Vec<String>)> {
         event: push("told"),
         origin: Origin::Broker { digest: None, redelivered: false },
         deliveries: vec![delivery],
-        seen: None,
-        log: Some(line()),
+        remembered: Remembered { log: Some(line()), ..Remembered::default() },
     };
     let told = api.store.enqueue(vec![told], NOW).await.unwrap()[0][0].as_ref().unwrap().id;
     let key = route(42, "#ops");

@@ -90,6 +90,34 @@ async fn a_test_goes_to_the_room_that_asked_for_it() {
 }
 
 #[tokio::test]
+async fn a_command_may_come_as_a_query_and_a_check_of_the_certificate_runs_nothing() {
+    let (api, _) = set_up().await;
+    let get = async |query: &str| answer(api.request("GET", &format!("{TRIGGER}?{query}"))).await;
+    let checked = get("ssl_check=1&token=anything").await;
+    assert_eq!((checked.status, checked.text.as_str()), (200, ""));
+    let status = get("token=sl4sh&command=/forge&text=status&channel_name=ops&user_name=ada").await;
+    assert!(status.status == 200 && status.text.contains("#ops"), "{status:?}");
+    assert_eq!(get("token=wrong&command=/forge&text=status").await.status, 404);
+}
+
+#[tokio::test]
+async fn muting_a_channel_that_is_named_leaves_the_address_own_channel() {
+    let (api, admin) = set_up().await;
+    let slack = json!({ "webhook": HOOK, "channel": "", "issue_channel": "#ops" });
+    assert_eq!(api.put(&admin, "/projects/42/integrations/slack", &slack).await.status, 200);
+    let explained = async || {
+        let request = api.request("POST", "/events/explain").header("private-token", &admin);
+        let response = answer(request.header("content-type", "application/json").body(push())).await.json();
+        response["verdicts"][0]["verdict"].clone()
+    };
+    typed(&api, TRIGGER, "sl4sh", "mute 1h").await;
+    assert_eq!(explained().await, "deliver", "pushes go to the webhook's own channel, which is not #ops");
+    let slack = json!({ "issue_channel": "#dev" });
+    assert_eq!(api.put(&admin, "/projects/42/integrations/slack", &slack).await.status, 200);
+    assert_eq!(explained().await, "muted", "the webhook's own channel may be #ops");
+}
+
+#[tokio::test]
 async fn a_muted_room_is_muted_until_it_is_not() {
     let (api, admin) = set_up().await;
     let explained = async || {

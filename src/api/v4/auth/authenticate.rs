@@ -1,9 +1,9 @@
-//! Which token a request came with, and what follows from a wrong one.
+//! Authenticates the token of a request, and limits wrong tokens.
 //!
 //! Wrong tokens are counted per client address, for all routes together. A client that sent too many has to wait before
-//! the next wrong one is looked at. A right token is accepted even then: many clients share an address (all channels of a
-//! chat service do), and one that guesses must not lock out the others. So the limit does not prevent a right guess; the
-//! length of tokens does (ours are 32 random bytes). The limit keeps a guessing client from costing more than a look-up in
+//! its next wrong token is processed. A right token is accepted even then: many clients share an address (all channels
+//! of a chat service do), and a guessing client must not lock out the others. So the length of tokens (32 random
+//! bytes), not the limit, prevents a right guess. The limit only ensures that a guess costs no more than a look-up in
 //! memory.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -28,7 +28,8 @@ const STORE_TIMEOUT: Duration = Duration::from_secs(8);
 /// The row of the token that a request came with.
 ///
 /// # Errors
-/// 401: the token is missing or not valid. 429: it is not valid, and neither were too many before it from this address.
+/// 401: the token is missing or not valid. 429: the token is not valid, and too many invalid ones came from this
+/// address before.
 pub(in crate::api) async fn authenticate(
     state: &State,
     head: &Parts,

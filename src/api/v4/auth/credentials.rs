@@ -1,8 +1,8 @@
 //! The token of a request, and whether its right is enough for this kind of request.
 //!
 //! A missing or invalid token is answered first (401), then a right that is too small (403), then an object that is not
-//! within the token's reach (404), and only then what else is wrong with the request. So no answer reveals to a caller
-//! without access what exists.
+//! within the token's reach (404), and only then what else is wrong with the request. So no answer reveals which
+//! objects exist to a caller without access.
 //!
 //! The store holds SHA-256 digests of tokens, and a token is looked up by its digest. The time of that look-up reveals
 //! nothing about a guess, because any change to the guess changes the whole digest unpredictably.
@@ -24,14 +24,14 @@ use crate::store::token;
 pub(in crate::api) struct Credential {
     /// The digest under which the store keeps it. The token itself is not kept.
     hash: [u8; 32],
-    /// It was sent as an OAuth token, so errors are answered as OAuth has them.
+    /// Whether it was sent as an OAuth token. Then errors have OAuth's form.
     bearer: bool,
 }
 
-/// What a request does, as far as rights are concerned.
+/// The right that a request needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::api) enum Need {
-    /// Learn what any client may learn: who it is, and which version answers.
+    /// Reads what any client may read: the token's user, and the server's version.
     AnyRight,
     Read,
     Write,

@@ -29,7 +29,7 @@ impl LoginLimiter {
         Self { burst, until: HashMap::new() }
     }
 
-    /// How long this address has to wait before its next wrong token is looked at; `None` where it need not wait.
+    /// How long this address has to wait before its next wrong token is processed; `None` where it need not wait.
     pub(in crate::api) fn wait(&self, address: IpAddr, now: Timestamp) -> Option<Duration> {
         let until = *self.until.get(&network_of(address))?;
         let allowed_at = until

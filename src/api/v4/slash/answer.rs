@@ -16,12 +16,12 @@ pub(super) fn to_asker(text: &str) -> CommandAnswer {
     CommandAnswer { response_type: "ephemeral", text: text.to_owned() }
 }
 
-/// What a project sends, to one service.
+/// One of a project's integrations in the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) title: &'static str,
     pub(super) active: bool,
-    /// What the service answered where it reported one of the addresses as dead.
+    /// The service's answer, if it reported one of the addresses as dead.
     pub(super) dead: Option<String>,
     /// Empty means the address's own channel.
     pub(super) channels: Vec<String>,
@@ -38,7 +38,7 @@ pub(super) struct Failure {
     pub(super) target: String,
     pub(super) subject: String,
     pub(super) reason: String,
-    /// It is tried again.
+    /// Whether the delivery is tried again.
     pub(super) waits: bool,
 }
 

@@ -12,7 +12,7 @@ const SHORTEST_MUTE: SignedDuration = SignedDuration::from_mins(1);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Help,
-    /// Shows what this project sends where, and what failed lately.
+    /// Shows the project's integrations and targets, and recent failures.
     Status,
     /// Mutes this channel for this time.
     Mute(SignedDuration),
@@ -30,7 +30,7 @@ pub(super) enum Command {
     Invalid(String),
 }
 
-/// What was typed of a new issue. Either may be empty.
+/// The typed title and description of a new issue. Either may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct NewIssue {
     pub(super) title: String,

@@ -15,8 +15,8 @@ const FORGE: &str = "the forge";
 const UNKNOWN_FORGE: &str = "This project has no external issue tracker, and the forge's address is unknown: the operator \
                              can set it as `forge.url`.";
 
-/// The answer to `issue show`; `None` where the forge is to answer. What was typed is a name as a whole (`bug 12`), or
-/// else its first word is one: as in GitLab, what follows a number is ignored.
+/// The answer to `issue show`; `None` where the forge is to answer. Either the whole typed text is a name (`bug 12`),
+/// or its first word. As in GitLab, text after a number is ignored.
 pub(super) fn show(handler: &CommandHandler<'_>, scope: &ResolvedScope, typed: &str) -> Option<String> {
     let tracker = handler.catalog.read(|state| state.links_at(scope).tracker());
     let name = typed.split_whitespace().next().unwrap_or_default();

@@ -202,7 +202,8 @@ fn line(configured: &Configured, inherited: bool) -> Line {
     }
 }
 
-/// What of this project gets nothing for now. Dead addresses are left out: the line of their integration has them.
+/// The parts of this project that get no deliveries now. Dead addresses are left out, because the line of their
+/// integration shows them.
 async fn held(handler: &CommandHandler<'_>, scope: &ResolvedScope) -> crate::store::Result<Vec<Held>> {
     let overview = handler.ledger.overview().await?;
     let standing = handler.catalog.read(|snapshot| {
@@ -273,7 +274,8 @@ async fn mute(
         let here = |mute: &Mute| mute.slug == command.notifier && names.contains(&mute.channel);
         state.mutes(*project, handler.now).any(here)
     });
-    let muting = tokio::time::timeout(TIMEOUT, mute_all(handler, *project, command, &names, until));
+    let to_mute = if until > handler.now { names_to_mute(handler, scope, command, names) } else { names };
+    let muting = tokio::time::timeout(TIMEOUT, mute_all(handler, *project, command, &to_mute, until));
     if !matches!(muting.await, Ok(Ok(()))) {
         // An operation that was in flight at the timeout may still be written.
         return "The store does not answer, so the change may not be saved. Repeat the command in a moment."
@@ -286,7 +288,23 @@ async fn mute(
     }
 }
 
-/// Mutes the channel under each of its names, because the settings may use any of them.
+/// The names under which a channel is muted: those that the settings use, or else all. A name that no settings use mutes the
+/// address's own channel too, whose name is unknown.
+fn names_to_mute(
+    handler: &CommandHandler<'_>,
+    scope: &ResolvedScope,
+    command: &ChatCommand,
+    names: Vec<String>,
+) -> Vec<String> {
+    let Some(integration) = handler.catalog.read(|snapshot| snapshot.at(scope, command.notifier)) else {
+        return names;
+    };
+    let used: Vec<String> = integration.channels.all().map(Mute::channel_of).collect();
+    let (named, others): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| used.contains(name));
+    if named.is_empty() { others } else { named }
+}
+
+/// Mutes the channel under each of these names, because the settings may use any of them.
 async fn mute_all(
     handler: &CommandHandler<'_>,
     project: i64,

@@ -29,7 +29,7 @@ pub(super) async fn listen(
 
 async fn hear(mut stream: TcpStream, receipts: &UnboundedSender<Receipt>) {
     let mut heard = Vec::new();
-    // What came before a connection broke counts.
+    // Data that came before a connection broke counts.
     let _ = stream.read_to_end(&mut heard).await;
     for receipt in understood(&heard) {
         // The demo may have stopped listening.

@@ -60,7 +60,7 @@ impl Service {
         }
     }
 
-    /// The adapters that send to it.
+    /// The adapters that send to the service.
     const fn slugs(self) -> &'static [&'static str] {
         match self {
             Self::Slack => &["slack"],
@@ -79,7 +79,7 @@ impl Service {
         Self::ALL.into_iter().find(|service| service.slugs().contains(&slug))
     }
 
-    /// Whether this program has an adapter for it.
+    /// Whether this program has an adapter for the service.
     pub(super) fn is_told(self) -> bool {
         self.slugs().iter().any(|slug| adapters::find(slug).is_some())
     }

@@ -73,7 +73,7 @@ pub(super) fn discord(
     let now = Instant::now();
     if patience.taken == 1 {
         let until = *patience.rests_until.get_or_insert(now + rest);
-        // It asks for a pause at least once, however late the next message comes.
+        // Discord asks for a pause at least once, even if the next message comes late.
         if until > now {
             let left = (until - now).as_secs_f64();
             let body =

@@ -115,13 +115,13 @@ fn the_events_protection_flag_takes_precedence_over_the_list() {
 }
 
 #[test]
-fn the_events_default_branch_takes_precedence_over_the_stored_one() {
+fn what_is_known_of_the_default_branch_takes_precedence_over_the_event() {
     #[rustfmt::skip]
     let table = [
         // said by the event, known otherwise, is `main` the default?
-        (Some("main"),        Some("trunk"),   YES),
+        (Some("main"),        Some("trunk"),   NO),
         (Some("main"),        None,            YES),
-        (Some("trunk"),       Some("main"),    NO),
+        (Some("trunk"),       Some("main"),    YES),
         (None,                Some("main"),    YES),
         (None,                Some("trunk"),   NO),
         (None,                None,            NO),

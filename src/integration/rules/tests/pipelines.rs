@@ -99,7 +99,7 @@ fn with_status_changes_only_broken_and_fixed_are_notified() {
     }
 }
 
-/// What became of a build that a build server was asked for. Those servers must not be started by one another's results.
+/// Results of builds on build servers. A result must not start a build on another server.
 #[test]
 fn the_outcome_of_a_build_is_told_to_chats_and_mails_by_their_filters_and_to_nothing_else() {
     let outcome = |status: &str| {

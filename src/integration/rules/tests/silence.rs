@@ -87,7 +87,7 @@ fn an_updated_merge_request_is_notified_if_its_reviewers_changed() {
     }
 }
 
-/// What `merge_request_actions` says, for each action and each change that an update can make.
+/// The effect of `merge_request_actions` on each action, and on each change that an update can make.
 #[test]
 fn merge_requests_are_notified_of_the_actions_that_the_setting_names() {
     let people = json!([{ "name": "Grace Hopper", "username": "grace" }]);

@@ -1,4 +1,4 @@
-//! What becomes of an event, where a channel is muted.
+//! Plans of events where a channel is muted.
 
 use bytes::Bytes;
 
@@ -14,7 +14,7 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-/// Project 42 tells two channels of a Slack, and a Mattermost.
+/// Project 42 has a Slack integration with two channels, and a Mattermost integration.
 fn catalog(mutes: Vec<Mute>) -> Snapshot {
     let row = |slug: &str, channel: &str| StoredIntegration {
         id: 1,
@@ -45,7 +45,7 @@ fn planning(holds: &HoldSet, second: i64) -> Planning<'_> {
     Planning { source: "test", holds, pauses: PAUSES, log: true, now: at(second) }
 }
 
-/// Where a push goes at this moment.
+/// The targets of a push at this moment.
 fn told(mutes: Vec<Mute>, second: i64) -> Vec<String> {
     let body = r#"{"object_kind":"push","ref":"refs/heads/main",
         "project":{"id":42,"path_with_namespace":"acme/rocket","default_branch":"main"}}"#;
@@ -87,7 +87,7 @@ fn where_every_channel_is_muted_nobody_is_told() {
     assert_eq!(told(all, 99), ["muted"]);
 }
 
-/// What is remembered of a merge request's event, where project 42 has this integration.
+/// What dispatch remembers of a merge request's event where project 42 has this integration.
 fn remembered(slug: &str, active: bool, change: impl FnOnce(&mut serde_json::Value)) -> Option<String> {
     let (properties, secret) = match slug {
         "drone-ci" => (vec![("drone_url", "https://ci.example.com")], ("token", "t")),
@@ -131,7 +131,7 @@ fn remembered(slug: &str, active: bool, change: impl FnOnce(&mut serde_json::Val
         again: false,
     };
     match plan(inbound, &snapshot, planning(&HoldSet::default(), 5)) {
-        Plan::Drop { seen, result: "unmatched", .. } => seen.map(|seen| {
+        Plan::Drop { remembered, result: "unmatched", .. } => remembered.seen.map(|seen| {
             assert_eq!(seen.seen_at, at(3), "when the forge sent it");
             format!(
                 "!{} {} of {} in {}: {:?}",

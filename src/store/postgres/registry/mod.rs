@@ -1,4 +1,4 @@
-//! What people configured. Changes are functions of the database (`registry.sql`).
+//! The configuration by people. Changes are functions of the database (`registry.sql`).
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -43,7 +43,7 @@ impl Note {
         }
     }
 
-    /// These values, and behind them its own.
+    /// These values, followed by those of the audit line.
     pub(super) fn after<'a>(&'a self, values: &[&'a (dyn ToSql + Sync)]) -> Vec<&'a (dyn ToSql + Sync)> {
         let own: [&(dyn ToSql + Sync); 5] = [&self.at, &self.who, &self.action, &self.object, &self.fields];
         [values, &own].concat()
@@ -104,7 +104,7 @@ impl Registry for Postgres {
         now: Timestamp,
     ) -> Result<Vec<StoredProject>> {
         const LEARN: &str = "SELECT * FROM upsert_seen_projects($1, $2, $3, $4, $5)";
-        // Most events show only what is known, and need no write.
+        // Most events show only known facts, and need no write.
         if let Some(known) = known_as_seen(&self.reader, &seen).await? {
             return Ok(known);
         }
@@ -218,7 +218,7 @@ impl Registry for Postgres {
     async fn rekey(&self, audit: AuditEntry) -> Result<usize> {
         self.keys.present()?;
         let note = Note::new(&audit);
-        // The database has no key, so rows are read, sealed here and written back. One may have changed meanwhile.
+        // The database has no key, so rows are read, sealed here and written back. A row may have changed meanwhile.
         for _ in 0..RESEALS {
             if let Some(rows) = self.reseal(&note).await? {
                 return Ok(rows);

@@ -28,7 +28,7 @@ fn of_owner(connection: &Connection, kind: &str, owner: i64, slug: &str) -> Resu
     one(connection, sql, params![kind, owner, slug])
 }
 
-/// Writes an integration, and returns its row. `None` where what the change was made from is not so any more.
+/// Writes an integration, and returns its row. `None` where the state that the change was made from is outdated.
 pub(super) fn put(
     connection: &Connection,
     new: &IntegrationColumns,

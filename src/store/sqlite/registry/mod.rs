@@ -1,4 +1,4 @@
-//! What people configured. [`places`] has projects and groups, [`people`] has tokens, mutes and the audit log.
+//! The configuration by people. [`places`] has projects and groups, [`people`] has tokens, mutes and the audit log.
 
 mod integrations;
 mod people;
@@ -55,7 +55,7 @@ impl Registry for Sqlite {
         seen: Vec<SeenProject>,
         now: Timestamp,
     ) -> Result<Vec<StoredProject>> {
-        // Most events show only what is known, and need no write.
+        // Most events show only known facts, and need no write.
         let (known, seen) =
             self.reader.call(move |connection| Ok((places::known_as_seen(connection, &seen)?, seen))).await?;
         let rows = match known {

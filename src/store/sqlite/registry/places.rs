@@ -1,4 +1,4 @@
-//! Projects and groups: their paths, and what is known of them.
+//! Projects and groups: their paths and known facts.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -50,7 +50,7 @@ pub(super) fn upsert_seen_projects(
             upsert_one(connection, seen, now)?;
         }
     }
-    // They are read after all are written: a later project may have taken the path of an earlier one.
+    // The rows are read after all writes, because a later project may have taken the path of an earlier one.
     seen.iter().map(|seen| written(project(connection, seen.id)?)).collect()
 }
 
@@ -159,10 +159,10 @@ pub(super) fn put_group(
 ) -> Result<GroupRow> {
     let known = match one(connection, "SELECT * FROM groups WHERE id = ?1", [id])? {
         Some(row) => Some(row),
-        // A group with another number is another group, which had the path before.
+        // A row with another number is another group that had the path before.
         None => group_by_path(connection, path)?.filter(|row| id.is_none() || row.id.is_none()),
     };
-    // Only a caller that knows the number knows the spelling of the path.
+    // The caller's spelling of the path counts only if the caller knows the number.
     let is_so = |row: &GroupRow| id.is_none() || row.id == id && row.path.as_deref() == Some(path);
     let key = known.as_ref().map(|row| row.key);
     if let Some(row) = known.filter(is_so) {

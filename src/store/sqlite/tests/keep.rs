@@ -1,7 +1,8 @@
-//! What became of first attempts that were made before a row was written.
+//! Results of first attempts that were made before a row was written.
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{event, now};
@@ -11,8 +12,8 @@ use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
 use crate::store::{
     Asked, AttemptRecord, Claim, DeliveryFilter, DeliveryId, EventLog, Fate, FirstAttempts, Inbox, Kept,
-    KeptDelivery, Known, Lane, Lease, Ledger, LogLine, LoggedEvent, NewDelivery, NewState, NodeId, Origin,
-    Outbox, Portion, RepeatOf, Resend, Retention, Settled, State,
+    KeptDelivery, Known, Lane, Lease, Ledger, LogLine, LoggedEvent, NewDelivery, NewState, NewWatch, NodeId,
+    Origin, Outbox, Portion, Remembered, RepeatOf, Resend, Retention, Settled, State, WatchKind, Watches,
 };
 
 const BROKER: Origin = Origin::Broker { digest: None, redelivered: false };
@@ -59,8 +60,10 @@ fn kept(id: &str, origin: Origin, deliveries: Vec<(DeliveryId, NewDelivery, Fate
     Kept {
         event: Arc::new(event(id, 0)),
         origin,
-        log: Some(LogLine { source: "amqp", verdicts: None }),
-        seen: None,
+        remembered: Remembered {
+            log: Some(LogLine { source: "amqp", verdicts: None }),
+            ..Remembered::default()
+        },
         received_at: now(),
         history: true,
         deliveries: deliveries.into_iter().map(|(id, new, fate)| KeptDelivery { id, new, fate }).collect(),
@@ -142,6 +145,30 @@ async fn what_was_delivered_is_history_with_its_json_and_a_repeat_is_known() {
 }
 
 #[tokio::test]
+async fn the_watches_of_an_event_are_written_with_what_became_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder);
+    let id = store.next_id();
+    let told = kept("e1", BROKER, vec![(id, to("", 1), attempted(id, NewState::Delivered))]);
+    let watch = NewWatch {
+        kind: WatchKind::Probe,
+        integration: IntegrationId::new("acme/web:redmine"),
+        project_id: 7,
+        project: "acme/web".to_owned(),
+        sha: String::new(),
+        ref_name: String::new(),
+        project_json: Bytes::new(),
+        since: now(),
+        due: after(5),
+    };
+    let remembered = Remembered { watches: vec![watch], ..told.remembered.clone() };
+    keep(&store, Kept { remembered, ..told }).await;
+    let claimed = store.claim_watches(after(5), after(60), 10).await.unwrap();
+    assert_eq!(claimed.watches.len(), 1);
+    assert_eq!(claimed.watches[0].kind, WatchKind::Probe);
+}
+
+#[tokio::test]
 async fn the_list_has_rows_and_history_in_the_order_of_their_ids() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder);
@@ -199,7 +226,7 @@ async fn rows_of_a_lane_are_handed_out_in_the_order_of_their_ids_whichever_is_wr
     assert_eq!(claimed(&store, after(1)).await, [first, second]);
 }
 
-/// What is said of an event that is new, these deliveries of which stand behind others.
+/// The answer for a new event whose deliveries with these indexes wait behind others.
 fn new(behind: &[usize]) -> Known {
     Known::New { behind: behind.to_vec() }
 }

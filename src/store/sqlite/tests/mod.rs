@@ -1,4 +1,4 @@
-//! What SQLite alone promises. The contract itself is in [`crate::store::suite`].
+//! Tests of promises that only SQLite makes. The contract itself is in [`crate::store::suite`].
 
 mod file;
 mod group;
@@ -16,7 +16,7 @@ use super::Sqlite;
 use crate::event::{Event, EventId};
 use crate::integration::IntegrationId;
 use crate::store::seal::Keyring;
-use crate::store::{Dispatched, Lane, NewDelivery, Origin, Outbox, Result};
+use crate::store::{Dispatched, Lane, NewDelivery, Origin, Outbox, Remembered, Result};
 
 fn now() -> Timestamp {
     Timestamp::from_second(1_700_000_000).unwrap()
@@ -44,8 +44,7 @@ async fn write_large(store: &Sqlite, id: &str, size: usize) -> Result<()> {
         event: Arc::new(event(id, size)),
         origin: Origin::Broker { digest: None, redelivered: false },
         deliveries: vec![delivery],
-        seen: None,
-        log: None,
+        remembered: Remembered::default(),
     };
     store.enqueue(vec![dispatched], now()).await.map(drop)
 }

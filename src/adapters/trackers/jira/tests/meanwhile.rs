@@ -1,4 +1,4 @@
-//! What happens at Jira while a delivery waits or is under way, and what it says of itself then.
+//! Changes at Jira while a delivery waits or is under way.
 
 use super::*;
 
