@@ -249,11 +249,12 @@ impl Scheduler {
             return Vec::new();
         }
         if let Some(destination) = self.destinations.get_mut(&newer.destination)
-            && let ClaimState::UnderWay { outdated, waiting_lanes } = &mut destination.claim
+            && let ClaimState::UnderWay { outdated, .. } = &mut destination.claim
         {
             *outdated = true;
-            waiting_lanes.push(newer.lane);
         }
+        // After a change of settings, older rows of the lane may be bound for another destination.
+        self.note_waiting_lane(newer.lane);
         self.take_from_lane(newer.lane, |job| job.delivery.id < newer.id)
     }
 

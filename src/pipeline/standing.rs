@@ -93,9 +93,9 @@ impl Part {
         let late = now.duration_since(due);
         let count = overview.watches;
         let found = if late > POLLER_LATE {
-            Err(format!("{count} builds are watched, and none was asked for since {due}"))
+            Err(format!("{count} builds and services are watched, and none was asked for since {due}"))
         } else {
-            Ok(format!("{count} builds are watched"))
+            Ok(format!("{count} builds and services are watched"))
         };
         Some(Self::new("poller", found))
     }

@@ -112,7 +112,7 @@ async fn muting_a_channel_that_is_named_leaves_the_address_own_channel() {
     };
     typed(&api, TRIGGER, "sl4sh", "mute 1h").await;
     assert_eq!(explained().await, "deliver", "pushes go to the webhook's own channel, which is not #ops");
-    let slack = json!({ "issue_channel": "#dev" });
+    let slack = json!({ "webhook": HOOK, "issue_channel": "#dev" });
     assert_eq!(api.put(&admin, "/projects/42/integrations/slack", &slack).await.status, 200);
     assert_eq!(explained().await, "muted", "the webhook's own channel may be #ops");
 }
