@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use super::deliveries::moment;
+use super::deliveries::past_moment;
 use super::integrations::{Name, name};
 use super::options::Options;
 use super::table::{Table, age, cut};
@@ -34,7 +34,7 @@ pub(super) struct ListArgs {
     #[arg(long, value_name = "ID", value_parser = name)]
     integration: Option<Name>,
     /// Only changes since then: `14:03`, `2026-11-24`, `2026-11-30 14:03`, or `2h` ago
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME", value_parser = past_moment)]
     since: Option<Timestamp>,
     /// Only those with ids below this one: the next page
     #[arg(long, value_name = "NUMBER")]

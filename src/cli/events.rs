@@ -7,7 +7,7 @@ use anyhow::{anyhow, bail};
 use clap::builder::PossibleValuesParser;
 use jiff::{SignedDuration, Timestamp};
 
-use super::deliveries::{event_id, ids_of, known_integration, known_project, moment};
+use super::deliveries::{event_id, ids_of, known_integration, known_project, moment, past_moment};
 use super::options::Options;
 use super::table::{Table, age, cut, printable};
 use super::todays_settings::{Now, by_todays_settings};
@@ -58,7 +58,7 @@ pub(super) struct ListArgs {
     #[arg(long)]
     not_told: bool,
     /// Only those that came since then: `14:03`, `2026-11-30`, `2026-11-30 14:03`, or `2h` ago
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME", value_parser = past_moment)]
     since: Option<Timestamp>,
     /// Only those that came before then
     #[arg(long, value_name = "TIME", value_parser = moment)]

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::deliveries::{event_id, moment};
+use super::deliveries::{event_id, past_moment};
 use super::events;
 use super::options::Options;
 use super::table::{Table, printable};
@@ -43,7 +43,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "ID", value_parser = event_id, conflicts_with_all = ["files", "at"])]
     event: Option<EventId>,
     /// The events of the event log that came in this minute: `14:03`, or `2026-11-24 14:03`
-    #[arg(long, value_name = "TIME", value_parser = moment, conflicts_with = "files")]
+    #[arg(long, value_name = "TIME", value_parser = past_moment, conflicts_with = "files")]
     at: Option<Timestamp>,
     /// With `--at`: only events of this project or group, by its full path
     #[arg(long, value_name = "PATH", requires = "at")]

@@ -1,6 +1,6 @@
 //! Opens the store for a command, also while a daemon uses it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -80,7 +80,7 @@ pub(super) fn make_key(config: &Settings) {
     }
 }
 
-/// The catalog as the daemon has it, from the store and the files. Warnings about the files go to standard error.
+/// The catalog as the daemon has it, from the store and the files.
 pub(super) async fn catalog(config: &Settings) -> anyhow::Result<CachedCatalog> {
     let Provisioned { integrations, facts, .. } = provisioned(config)?;
     let store = open_with(&config.store, Keyring::new(&config.secrets)).await?;
@@ -108,7 +108,28 @@ pub(super) async fn links(config: &Settings, event: &Event) -> ProjectLinks {
 /// The integrations and the holds, as the daemon has them. Without a store, only the files count. If the store can't be
 /// read, the error is reported and only the files count too.
 pub(super) async fn view(config: &Settings, now: Timestamp) -> anyhow::Result<(Snapshot, HoldSet)> {
-    let provisioned = provisioned(config)?;
+    view_with(provisioned(config)?, config, now).await
+}
+
+/// [`view`] for a command that must answer although a file has a mistake: then with the store's integrations alone, and the
+/// mistake. The daemon works with the integrations from before the mistake, which no file has any more.
+pub(super) async fn view_despite_mistakes(
+    config: &Settings,
+    now: Timestamp,
+) -> anyhow::Result<(Snapshot, HoldSet, Option<String>)> {
+    let (provisioned, mistake) = match provisioned(config) {
+        Ok(provisioned) => (provisioned, None),
+        Err(mistake) => (Provisioned::default(), Some(format!("{mistake:#}"))),
+    };
+    let (snapshot, holds) = view_with(provisioned, config, now).await?;
+    Ok((snapshot, holds, mistake))
+}
+
+async fn view_with(
+    provisioned: Provisioned,
+    config: &Settings,
+    now: Timestamp,
+) -> anyhow::Result<(Snapshot, HoldSet)> {
     if !is_there(&config.store) {
         return Ok((provisioned.into_snapshot(), HoldSet::default()));
     }
@@ -135,11 +156,18 @@ pub(super) async fn view(config: &Settings, now: Timestamp) -> anyhow::Result<(S
     }
 }
 
-/// The integrations in the files.
-pub(super) fn provisioned(config: &Settings) -> anyhow::Result<Provisioned> {
+/// The integrations in the files. Their warnings are counted only, and once: `check` shows them.
+fn provisioned(config: &Settings) -> anyhow::Result<Provisioned> {
+    static COUNTED: Once = Once::new();
     match provision::load(&config.provision, &daemon::url_policy(config)) {
         Ok(provisioned) => {
-            provisioned.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
+            match provisioned.warnings.len() {
+                0 => {}
+                1 => COUNTED.call_once(|| complain("note: `forgebell check` has a warning about the files")),
+                more => COUNTED.call_once(|| {
+                    complain(&format!("note: `forgebell check` has {more} warnings about the files"));
+                }),
+            }
             Ok(provisioned)
         }
         Err(problems) => {

@@ -42,11 +42,17 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCode> {
     let config = options.config_for(&["store", "secrets", "amqp", "wire", "smtp", "forge"])?;
     let now = daemon::now();
-    let (snapshot, holds) = state::view(&config, now).await?;
+    let (snapshot, holds, mistake) = state::view_despite_mistakes(&config, now).await?;
     let (store, overview) = store(&config).await;
     let mut standing = Standing::new(&snapshot, &holds, overview, now);
     let mut parts = others(&config).await?;
     parts.insert(1, store);
+    if let Some(mistake) = mistake {
+        let mistake = mistake.replace('\n', " ");
+        let why =
+            format!("{mistake}; the daemon works with the integrations from before: correct it, then reload");
+        parts.insert(2, Part::new("files", Err(why)));
+    }
     parts.append(&mut standing.parts);
     standing.parts = parts;
     let status = Status::from(&standing);

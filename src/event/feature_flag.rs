@@ -11,7 +11,8 @@ use super::{Decoded, Payload, SharedStr, Trigger, User};
 pub struct FeatureFlag {
     pub name: SharedStr,
     pub description: SharedStr,
-    pub active: bool,
+    /// `None` where the payload does not say it.
+    pub active: Option<bool>,
     pub user: Option<User>,
 }
 
@@ -31,7 +32,7 @@ struct Attributes {
     #[serde(deserialize_with = "lenient")]
     description: SharedStr,
     #[serde(deserialize_with = "lenient")]
-    active: bool,
+    active: Option<bool>,
 }
 
 impl Body for Raw {

@@ -72,6 +72,10 @@ struct Attributes {
     #[serde(deserialize_with = "lenient")]
     url: SharedStr,
     target_branch: Option<SharedStr>,
+    #[serde(deserialize_with = "lenient")]
+    confidential: bool,
+    #[serde(deserialize_with = "lenient")]
+    internal: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -81,6 +85,8 @@ struct On {
     iid: i64,
     #[serde(deserialize_with = "lenient")]
     title: SharedStr,
+    #[serde(deserialize_with = "lenient")]
+    confidential: bool,
 }
 
 impl Body for Raw {
@@ -92,7 +98,9 @@ impl Body for Raw {
         }
         let (source, title) = source_of(&raw);
         let elsewhere = elsewhere(&raw);
+        let of_issue = raw.issue.as_ref().is_some_and(|issue| issue.confidential);
         let attributes = raw.object_attributes;
+        let is_marked = of_issue || attributes.confidential || attributes.internal;
         let mention = GroupMention {
             group_path: raw.mentioned.name,
             group_url: raw.mentioned.url,
@@ -103,7 +111,7 @@ impl Body for Raw {
             user: raw.user,
             elsewhere,
         };
-        let confidential = frame.event_type == Trigger::GroupConfidentialMention.name();
+        let confidential = is_marked || frame.event_type == Trigger::GroupConfidentialMention.name();
         let trigger = if confidential { Trigger::GroupConfidentialMention } else { Trigger::GroupMention };
         Ok(Decoded {
             trigger: Some(trigger),

@@ -58,6 +58,9 @@ pub struct Changed {
     pub description: bool,
 }
 
+/// So many entries of a list are compared. No list of labels or people that a forge shows is as long.
+const MOST_COMPARED: usize = 500;
+
 /// A list before and after an update.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, bound(deserialize = ""))]
@@ -71,12 +74,14 @@ pub struct Replaced<T: Default + DeserializeOwned> {
 impl<T: Default + DeserializeOwned + PartialEq> Replaced<T> {
     /// Those that were added.
     pub fn added(&self) -> impl Iterator<Item = &T> {
-        self.current.iter().filter(|one| !self.previous.contains(one))
+        let previous = &self.previous[..self.previous.len().min(MOST_COMPARED)];
+        self.current.iter().take(MOST_COMPARED).filter(|one| !previous.contains(one))
     }
 
     /// Those that were removed.
     pub fn removed(&self) -> impl Iterator<Item = &T> {
-        self.previous.iter().filter(|one| !self.current.contains(one))
+        let current = &self.current[..self.current.len().min(MOST_COMPARED)];
+        self.previous.iter().take(MOST_COMPARED).filter(|one| !current.contains(one))
     }
 }
 

@@ -272,21 +272,30 @@ impl Event {
         })
     }
 
-    /// The event with the project's id removed from the JSON, so that only the path identifies the project. The JSON is
+    /// The event with the ids of its project and groups removed from the JSON, so that only paths identify them. The JSON is
     /// otherwise unchanged, except for the order of its keys. `None` where the path alone does not identify the
-    /// project.
+    /// project or group.
     #[must_use]
-    pub fn without_project_id(&self) -> Option<Self> {
+    pub fn without_ids(&self) -> Option<Self> {
         let mut json: Value = serde_json::from_slice(&self.raw).ok()?;
-        for (holder, name) in project::ID_PLACES {
+        let of_groups: &[(&str, &str)] = match self.payload {
+            Payload::GroupChange(_) => &[("", "group_id"), ("", "parent_group_id")],
+            _ => &[],
+        };
+        for (holder, name) in project::ID_PLACES.iter().chain(of_groups) {
             if let Some(object) = json.pointer_mut(holder).and_then(Value::as_object_mut) {
-                object.remove(name);
+                object.remove(*name);
             }
         }
         let event = Self::decode(self.id.clone(), self.occurred_at, json.to_string().into()).ok()?;
-        let (before, after) = (self.project.as_ref()?, event.project.as_ref()?);
-        let is_same = *after == Project { id: 0, ..before.clone() };
-        is_same.then_some(event)
+        let is_same = match (&self.project, &event.project) {
+            (Some(before), Some(after)) => *after == Project { id: 0, ..before.clone() },
+            // A change in a group names the project by number alone.
+            (Some(before), None) => self.group.is_some() && before.path_with_namespace.is_empty(),
+            (None, None) => self.group.is_some(),
+            (None, Some(_)) => false,
+        };
+        (is_same && self.group == event.group).then_some(event)
     }
 
     /// The kind as the forge names it, for logs and metrics: one of a fixed set.

@@ -1,5 +1,7 @@
 //! Pipelines.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 
 use super::frame::{Body, Frame};
@@ -124,13 +126,15 @@ impl Pipeline {
     }
 
     fn failed(&self, allowed: bool) -> Vec<&Build> {
-        let succeeded = |name: &str| self.builds.iter().any(|b| b.status == "success" && b.name == name);
+        let succeeded = self.builds.iter().filter(|build| build.status == "success");
+        // The names that are not to be listed, or not again.
+        let mut seen: HashSet<&str> = succeeded.map(|build| build.name.as_str()).collect();
         let is_allowed = |build: &Build| build.allow_failure.unwrap_or(self.status == "success");
         let mut failed: Vec<&Build> = Vec::new();
         for build in
             self.builds.iter().filter(|build| build.status == "failed" && is_allowed(build) == allowed)
         {
-            if !succeeded(&build.name) && !failed.iter().any(|seen| seen.name == build.name) {
+            if seen.insert(&build.name) {
                 failed.push(build);
             }
         }

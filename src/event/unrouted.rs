@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::frame::{Body, Frame};
-use super::read::{lenient, number_or_none, object};
+use super::read::{lenient, number, number_or_none, object};
 use super::{Decoded, GroupRef, Payload, SharedStr, Trigger};
 
 /// An emoji reaction was added or removed.
@@ -172,12 +172,19 @@ impl Body for GroupChange {
 
 /// A job's archived log. The JSON is not read here; one integration sends it unchanged.
 #[derive(Deserialize)]
-pub(super) struct ArchiveTrace {}
+pub(super) struct ArchiveTrace {
+    #[serde(default, deserialize_with = "number")]
+    build_id: i64,
+}
 
 impl Body for ArchiveTrace {
     fn decoded(self, _: &Frame) -> Result<Decoded, String> {
         let trigger = Some(Trigger::ArchiveTrace);
-        Ok(Decoded { trigger, ..unrouted("archive_trace".to_owned(), Payload::ArchiveTrace) })
+        let subject = match self.build_id {
+            0 => "archive_trace".to_owned(),
+            id => format!("job:{id}"),
+        };
+        Ok(Decoded { trigger, ..unrouted(subject, Payload::ArchiveTrace) })
     }
 }
 

@@ -17,6 +17,7 @@ mod prose;
 mod text;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 pub use code::without_code;
 pub use compose::{compose, compose_with, description};
@@ -49,8 +50,8 @@ pub struct Message {
     pub fields: Vec<Field>,
     pub tone: Tone,
     /// Who caused the event, or what did: a schedule, the API; `None` where that is not known.
-    pub author: Option<Person>,
-    pub project: ProjectInfo,
+    pub author: Option<Arc<Person>>,
+    pub project: Arc<ProjectInfo>,
     /// When the subject ended (a pipeline's finish), for services that show a time.
     pub ended_at: Option<jiff::Timestamp>,
     /// Whether this is a test message. Summary and title say so; an adapter that shows neither must mark it by itself.

@@ -97,6 +97,10 @@ impl Attempter {
         let cancelled = |why: String| Report::unsent(Outcome::Cancelled(why));
         let Some(integration) = self.catalog.integration(&delivery.integration) else {
             if let Some(why) = self.catalog.unusable(&delivery.integration) {
+                let slug = delivery.integration.0.rsplit_once(':').map_or("", |(_, slug)| slug);
+                if adapters::find(slug).is_some_and(|entry| self.is_too_old(delivery, entry)) {
+                    return Err(Report::unsent(Outcome::Expired));
+                }
                 let why = format!("the integration is off, because its settings are not valid: {why}");
                 let wait = Some(UNUSABLE_WAIT);
                 return Err(Report::unsent(Outcome::Failed(Failure::Deferred { wait, why })));
@@ -106,21 +110,26 @@ impl Attempter {
         if !integration.active {
             return Err(cancelled("the integration is not active any more".to_owned()));
         }
+        let Some(entry) = adapters::find(integration.slug) else {
+            return Err(cancelled(format!("there is no adapter `{}`", integration.slug)));
+        };
+        // Also where an address is switched off: otherwise deliveries to one that nobody corrects would be kept for ever.
+        if self.is_too_old(delivery, entry) {
+            return Err(Report::unsent(Outcome::Expired));
+        }
         if let Some(why) = self.holds.switched_off(&integration, &delivery.destination) {
             return Err(Report::unsent(Outcome::SwitchedOff(format!(
                 "the integration is switched off: {why}"
             ))));
         }
-        let Some(entry) = adapters::find(integration.slug) else {
-            return Err(cancelled(format!("there is no adapter `{}`", integration.slug)));
-        };
+        Ok(Prepared { integration, entry })
+    }
+
+    fn is_too_old(&self, delivery: &Delivery, entry: &Entry) -> bool {
         let age = self.clock.now().duration_since(delivery.fresh_since);
         let own = entry.deliver.as_ref().map_or(Duration::MAX, |deliver| deliver.about.max_age);
-        let max_age = self.max_age.get().get(integration.slug).copied().unwrap_or(own);
-        if age > signed(max_age) {
-            return Err(Report::unsent(Outcome::Expired));
-        }
-        Ok(Prepared { integration, entry })
+        let max_age = self.max_age.get().get(entry.about.slug).copied().unwrap_or(own);
+        age > signed(max_age)
     }
 
     /// Makes the attempt.
@@ -161,7 +170,8 @@ impl Attempter {
         let mut report = attempt(&*self.transport, outgoing).await;
         if matches!(report.outcome, Outcome::Delivered(_)) {
             let pause = self.first_build_pause;
-            report.watch = watch_of(&prepared.integration, &event, pause, self.clock.now()).map(Box::new);
+            let now = self.clock.now();
+            report.watch = watch_of(&prepared.integration, &event, pause, (now, now)).map(Box::new);
         }
         report
     }

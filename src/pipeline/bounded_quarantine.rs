@@ -148,7 +148,7 @@ impl BoundedQuarantine {
     /// The store does not take them. They may be given again.
     pub async fn keep(&self, items: Vec<NewQuarantined>, now: Timestamp) -> store::Result<usize> {
         let mut state = self.state.lock().await;
-        let known = state.known.take().filter(|(_, read_at)| now.duration_since(*read_at) < READ_EVERY);
+        let known = state.known.take().filter(|(_, read_at)| now.duration_since(*read_at).abs() < READ_EVERY);
         let (mut used, read_at) = match known {
             Some(known) => known,
             None => (Use::of(self.store.quarantine_use().await?), now),

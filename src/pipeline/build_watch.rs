@@ -24,7 +24,7 @@ pub(super) fn watch_of(
     integration: &Integration,
     event: &Event,
     pause: Duration,
-    now: Timestamp,
+    (triggered_at, now): (Timestamp, Timestamp),
 ) -> Option<NewWatch> {
     adapters::find(integration.slug)?.status.as_ref()?;
     let Built { sha, ref_name, of_fork } = built(event)?;
@@ -41,7 +41,7 @@ pub(super) fn watch_of(
         sha: sha.to_ascii_lowercase(),
         ref_name: ref_name.into_owned(),
         project_json: project_json(event, project, of_fork),
-        since: now,
+        since: triggered_at.min(now),
         due: after(now, pause),
     })
 }
@@ -150,7 +150,9 @@ mod tests {
         let id = EventId::new("1").expect("an id");
         let event = Event::decode(id, Timestamp::UNIX_EPOCH, json.to_string().into()).expect("an event");
         let integration = Integration { slug: "drone-ci", ..Integration::example(Family::Hook) };
-        let new = watch_of(&integration, &event, Duration::ZERO, Timestamp::UNIX_EPOCH).expect("a build");
+        let new =
+            watch_of(&integration, &event, Duration::ZERO, (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH))
+                .expect("a build");
         Watch {
             number: 1,
             kind: new.kind,

@@ -59,6 +59,17 @@ impl EventsInHand {
         !std::mem::replace(&mut event.is_worked, true)
     }
 
+    /// The event that this message of this source brought.
+    pub(super) fn brought_by(
+        &self,
+        receipt: Receipt,
+        source: &mpsc::UnboundedSender<Finished>,
+    ) -> Option<EventId> {
+        let is_it = |ticket: &Ticket| ticket.receipt == receipt && ticket.finished.same_channel(source);
+        let events = self.lock();
+        events.iter().find(|(_, event)| event.tickets.iter().any(is_it)).map(|(id, _)| id.clone())
+    }
+
     /// Notes that nothing works on the event any more although it is not on disk: its source was told to stop, and
     /// brings the event again over the next connection. Copies from other sources are finished with the next copy from
     /// any source.

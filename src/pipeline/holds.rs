@@ -55,10 +55,11 @@ pub(super) struct Attempted<'a> {
     pub(super) reason: &'a str,
 }
 
-/// A status question that its service throttled.
+/// An answer to a status question after which the service is not asked for a while.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Throttled<'a> {
+pub(super) struct HeldAnswer<'a> {
     pub(super) integration: &'a Integration,
+    pub(super) cause: HoldCause,
     /// What the service answered, in words.
     pub(super) reason: &'a str,
     pub(super) until: Timestamp,
@@ -318,7 +319,7 @@ impl HoldSet {
 
     /// The holds after a service throttled a question: on the destination and, if `shared`, on its shared buckets. A
     /// longer hold is not changed.
-    pub(super) fn throttled(&self, pace: &Pace, shared: bool, hold: &Throttled<'_>) -> HoldChange {
+    pub(super) fn held_by_answer(&self, pace: &Pace, shared: bool, hold: &HeldAnswer<'_>) -> HoldChange {
         let destination = HoldKey::Destination(Arc::clone(&pace.destination.key.0));
         let buckets = pace.shared.iter().filter(|_| shared).map(bucket_key);
         let begin = std::iter::once(destination).chain(buckets).filter_map(|key| {
@@ -328,7 +329,7 @@ impl HoldSet {
             }
             Some(Hold {
                 key,
-                cause: HoldCause::Throttled,
+                cause: hold.cause,
                 reason: hold.reason.to_owned(),
                 since: known.map_or(hold.now, |known| known.since),
                 until: hold.until,

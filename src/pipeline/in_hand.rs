@@ -11,26 +11,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
+use crate::event::EventId;
 use crate::store::{DeliveryId, DestinationKey, Fate, Kept, Lane, Lease, NewState, Settled, ShareKey};
-
-/// How much may be in hand before the oldest events become rows. The bounds let a source go on.
-///
-/// A source brings no further event when its unacknowledged messages reach its prefetch. An acknowledgement covers
-/// every earlier message, so one unfinished event blocks the acknowledgement of all later ones.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    /// The most events in hand.
-    unfinished: usize,
-    /// The most later events that may have left while the oldest event is still in hand.
-    overtaken: usize,
-}
-
-impl Bounds {
-    /// The bounds for sources of this prefetch.
-    pub(super) fn of(prefetch: usize) -> Self {
-        Self { unfinished: (prefetch / 4 * 3).max(1), overtaken: (prefetch / 2).max(1) }
-    }
-}
 
 /// The events in hand, by their numbers in the order of the hand-over.
 #[derive(Debug, Default)]
@@ -124,30 +106,25 @@ impl InHand {
         kept
     }
 
-    /// Spills the oldest events until the others are within these bounds.
-    pub(super) fn spill_beyond(&mut self, bounds: Bounds, lease: &Lease) -> Vec<Kept> {
+    /// Spills the oldest events until at most this many are left.
+    pub(super) fn spill_down_to(&mut self, most: usize, lease: &Lease) -> Vec<Kept> {
         let mut kept = Vec::new();
-        while let Some((number, _)) = self.events.first_key_value()
-            && (self.events.len() > bounds.unfinished || self.left_after(*number) > bounds.overtaken)
-        {
+        while let Some((number, _)) = self.events.first_key_value().filter(|_| self.events.len() > most) {
             kept.extend(self.spill(*number, lease));
         }
         kept
+    }
+
+    /// Spills the event of this id, if it is in hand.
+    pub(super) fn spill_event(&mut self, id: &EventId, lease: &Lease) -> Vec<Kept> {
+        let number =
+            self.events.iter().find(|(_, held)| held.kept.event.id == *id).map(|(number, _)| *number);
+        number.map_or_else(Vec::new, |number| self.spill(number, lease))
     }
 
     /// Spills all events.
     pub(super) fn spill_all(&mut self, lease: &Lease) -> Vec<Kept> {
-        let mut kept = Vec::new();
-        while let Some((number, _)) = self.events.first_key_value() {
-            kept.extend(self.spill(*number, lease));
-        }
-        kept
-    }
-
-    /// How many later events than the oldest one in hand, which has this number, are not in hand any more.
-    fn left_after(&self, oldest: u64) -> usize {
-        let handed_over = usize::try_from(self.next - oldest).unwrap_or(usize::MAX);
-        (handed_over + 1).saturating_sub(self.events.len())
+        self.spill_down_to(0, lease)
     }
 
     /// Spills the events that have deliveries in these lanes.

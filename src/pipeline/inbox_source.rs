@@ -34,6 +34,8 @@ pub struct InboxSource {
     /// The number of the last event that was read. The events up to this one stay in the inbox until their outcomes are
     /// on disk.
     last_read: i64,
+    /// Grows when the inbox is read from its start again: receipts from before count no more.
+    generation: u64,
     /// A read whose caller stopped waiting. The next call continues it, so that frequent acknowledgements can't starve
     /// reading.
     reading: Option<BoxFuture<'static, Read>>,
@@ -41,7 +43,7 @@ pub struct InboxSource {
 
 impl InboxSource {
     pub fn new(inbox: Arc<dyn Inbox>, arrived: Arc<Notify>, started: Timestamp) -> Self {
-        Self { inbox, arrived, started, last_read: 0, reading: None }
+        Self { inbox, arrived, started, last_read: 0, generation: 0, reading: None }
     }
 
     async fn read(&mut self, at_most: usize) -> Vec<Inbound> {
@@ -73,7 +75,7 @@ impl InboxSource {
             raw: stored.raw,
             refused: None,
             origin: Origin::Inbox(number),
-            receipt: Receipt { generation: 0, number: number.unsigned_abs() },
+            receipt: Receipt { generation: self.generation, number: number.unsigned_abs() },
             again: stored.occurred_at < self.started,
         }
     }
@@ -100,5 +102,37 @@ impl Source for InboxSource {
 
     async fn acknowledge(&mut self, _last: Receipt) {}
 
+    /// What was read and not dispatched is still in the inbox, and is read again. Events that are still in hand are known by
+    /// their ids.
+    async fn stand_by(&mut self) {
+        self.last_read = 0;
+        self.generation += 1;
+        self.reading = None;
+    }
+
     async fn close(&mut self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Trigger, sample};
+    use crate::store::seal::Keyring;
+    use crate::store::sqlite::Sqlite;
+
+    /// A batch that the store did not take is in the inbox still.
+    #[tokio::test]
+    async fn a_source_that_stood_by_reads_the_inbox_from_its_start_with_new_receipts() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Sqlite::open(&folder.path().join("forgebell.db"), Keyring::none()).unwrap());
+        let now = Timestamp::UNIX_EPOCH;
+        assert!(store.push(&sample(Trigger::Push), now).await.unwrap());
+        let mut source = InboxSource::new(store, Arc::default(), now);
+        let first = source.next(10).await.remove(0);
+        assert_eq!(source.read(10).await.len(), 0, "it was read already");
+        source.stand_by().await;
+        let again = source.next(10).await.remove(0);
+        assert_eq!(again.id, first.id);
+        assert_ne!(again.receipt.generation, first.receipt.generation);
+    }
 }

@@ -545,7 +545,7 @@ impl Scheduler {
         }
     }
 
-    fn fire_timers(&mut self, now: Timestamp) {
+    pub(super) fn fire_timers(&mut self, now: Timestamp) {
         while self.timers.peek().is_some_and(|Reverse((at, _))| *at <= now) {
             let Some(Reverse((at, key))) = self.timers.pop() else { return };
             let Some(destination) = self.destinations.get_mut(&key) else { continue };

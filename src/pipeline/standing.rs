@@ -110,7 +110,7 @@ impl Standing {
         let given = |letters: DeadLetters| Given {
             scope: scope_of(snapshot, &letters.integration),
             is_problem: now.duration_since(letters.newest) < FRESH,
-            command: format!("forgebell deliveries retry --all-failed --integration {}", letters.integration),
+            command: retry_command(&letters),
             letters,
         };
         let dead_letters = overview.dead_letters.into_iter().map(given).collect();
@@ -209,14 +209,20 @@ fn of_hold(
             by_integration = BTreeMap::from([(integration.clone(), (count, targets))]);
         }
         HoldKey::Address { integration, destination } => {
-            let Some(known) = snapshot.integration(integration) else { return Vec::new() };
-            let is_outdated =
-                hold.cause == HoldCause::SwitchedOff && holds.switched_off(&known, destination).is_none();
-            if is_outdated || !known.active {
-                return Vec::new();
+            // An integration of a file that can't be read is unknown here, and the daemon has it.
+            let known = snapshot.integration(integration);
+            if known.is_none() && by_integration.is_empty() {
+                return Vec::new(); // it was removed, and nothing waits for it
             }
-            let served = addresses::targets(&known).remove(destination).unwrap_or_default();
-            by_integration.entry(integration.clone()).or_default().1.extend(served);
+            if let Some(known) = known {
+                let is_outdated =
+                    hold.cause == HoldCause::SwitchedOff && holds.switched_off(&known, destination).is_none();
+                if is_outdated || !known.active {
+                    return Vec::new();
+                }
+                let served = addresses::targets(&known).remove(destination).unwrap_or_default();
+                by_integration.entry(integration.clone()).or_default().1.extend(served);
+            }
         }
         HoldKey::Destination(_) | HoldKey::Bucket(_) => {
             if let Some((maker, _)) = &hold.made_under {
@@ -279,6 +285,12 @@ fn command(cause: HoldCause, integration: Option<&IntegrationId>) -> String {
             format!("forgebell integrations test {id}")
         }
     }
+}
+
+/// The command that sends dead letters again.
+fn retry_command(letters: &DeadLetters) -> String {
+    let which = if letters.cause == "expired" { "--state expired" } else { "--all-failed" };
+    format!("forgebell deliveries retry {which} --integration {}", letters.integration)
 }
 
 /// Whether these deliveries wait for the end of a hold of this key.

@@ -266,7 +266,8 @@ pub struct Remembered {
     /// The state of a merge request in the event, if it must be remembered.
     pub seen: Option<SeenMergeRequest>,
     /// Builds to be watched at services that are only asked, and services to be probed. A watch that has not ended is
-    /// not changed. An ended watch begins again, because its build was triggered again.
+    /// not changed. An ended watch begins again if
+    /// its build was triggered after the end.
     pub watches: Vec<NewWatch>,
     /// The event's line in the event log. `None` where there is no event log.
     pub log: Option<LogLine>,

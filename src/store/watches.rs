@@ -53,6 +53,7 @@ pub struct NewWatch {
     /// The event's `project` object as JSON: an announced result is an event of the same project.
     /// `pipeline::build_watch` adds the branch of a fork.
     pub project_json: Bytes,
+    /// When the build was triggered: a watch that ended before begins again.
     pub since: Timestamp,
     /// When to ask for the first time.
     pub due: Timestamp,

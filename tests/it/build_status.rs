@@ -46,8 +46,9 @@ fn builds(server: &Receiver, states: &[(&str, &str)]) -> (Hook, Hook) {
     let queue = server
         .at("/httpAuth/app/rest/buildQueue")
         .answer(Answer::status(200).body(r#"<build id="71" buildTypeId="Rocket" state="queued"/>"#));
-    let locator =
-        format!("buildType:(id:(Rocket)),branch:unspecified:any,revision:{SHA},running:any,canceled:any");
+    let locator = format!(
+        "buildType:(id:(Rocket)),branch:unspecified:any,revision:{SHA},running:any,canceled:any,failedToStart:any"
+    );
     let answer = |(state, status): &(&str, &str)| {
         Answer::json(200, &json!({"id": 71, "state": state, "status": status}))
     };

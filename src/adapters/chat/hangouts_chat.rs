@@ -241,13 +241,15 @@ fn address(webhook: &url::Url, id: &str) -> url::Url {
     url
 }
 
-/// The key of the subject's thread. A webhook may serve several projects, so the key names the project.
+/// The key of the subject's thread. A webhook may serve several projects, so the key names the project or the group.
 fn thread_key(event: &Event) -> String {
     let project = event.project.as_ref();
-    let place = project.map_or_else(String::new, |project| match project.id {
+    let of_project = project.map(|project| match project.id {
         0 => project.path_with_namespace.to_string(),
         id => id.to_string(),
     });
+    let of_group = || event.group.as_ref().map(|group| group.path.to_string());
+    let place = of_project.or_else(of_group).unwrap_or_default();
     let key = format!("{place} {}", event.subject);
     let is_word = key.len() <= LONGEST_KEY && !key.contains(char::is_control);
     if is_word { key } else { Digest::of([key.as_bytes()]).hex(16) }

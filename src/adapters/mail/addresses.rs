@@ -60,9 +60,12 @@ pub fn warnings(list: &str) -> Vec<FieldError> {
     let entries = list.split(separates).filter(|entry| entry.contains('@'));
     let left_out = entries.filter(|entry| address(entry).is_none());
     let shown = |entry: &str| entry.chars().filter(|c| !c.is_control()).take(100).collect::<String>();
-    let warning = |entry| match is_international(entry) {
-        true => format!("`{}` is left out: it has characters outside ASCII before the @", shown(entry)),
-        false => format!("`{}` is no mail address and is left out", shown(entry)),
+    let warning = |entry| {
+        if is_international(entry) {
+            format!("`{}` is left out: it has characters outside ASCII before the @", shown(entry))
+        } else {
+            format!("`{}` is no mail address and is left out", shown(entry))
+        }
     };
     left_out.map(|entry| FieldError::new("recipients", warning(entry))).take(10).collect()
 }

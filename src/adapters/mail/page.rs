@@ -116,7 +116,7 @@ impl Page {
         let text = format!("\n{}\n{}\n- - - - -\n", words_of(head), words_of(words));
         let html = format!(
             "<div style=\"margin:0 0 12px;padding:0 0 8px;border-bottom:1px solid #ddd\">\
-             <div style=\"color:#666\">{}</div><div style=\"margin-top:4px;word-break:break-word\">{}</div></div>\n",
+             <div style=\"color:#666\">{}</div><div style=\"margin-top:4px;word-break:break-word;white-space:pre-wrap\">{}</div></div>\n",
             html_of(head),
             html_of(words)
         );

@@ -411,8 +411,9 @@ mod tests {
         let mut long = message();
         long.summary = Text::new().plain("🔔".repeat(2_000));
         long.location_span = 1..1;
-        long.project.full_name = "n".repeat(300);
-        long.project.url = format!("https://forge.example/{}", "p".repeat(600));
+        let project = std::sync::Arc::make_mut(&mut long.project);
+        project.full_name = "n".repeat(300);
+        project.url = format!("https://forge.example/{}", "p".repeat(600));
         let sent = form(&[], &long);
         let length = |name: &str| sent[name].chars().count();
         assert!((1_000..=1024).contains(&length("message")) && length("title") == 250, "{sent:?}");

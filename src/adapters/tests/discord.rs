@@ -433,8 +433,8 @@ fn huge(sign: &str) -> Message {
         title: Some(Title { text: words.clone(), url: Some("https://a.example/x".to_owned()) }),
         body: Body::Lines(vec![Text::new().plain(sign.repeat(100)); 10_000]),
         fields: vec![Field { name: words.clone(), value: text(), short: true }; 40],
-        author: Some(person),
-        project: ProjectInfo { full_name: words.clone(), ..ProjectInfo::default() },
+        author: Some(person.into()),
+        project: ProjectInfo { full_name: words.clone(), ..ProjectInfo::default() }.into(),
         tone: Tone::Danger,
         ..Message::default()
     }
@@ -482,7 +482,7 @@ fn parts_without_readable_text_are_left_out() {
         summary: Text::new().plain("Something happened"),
         title: Some(Title { text: " \n".to_owned(), url: Some("https://a.example/x".to_owned()) }),
         fields: vec![blank("", "x"), blank("Name", " \u{2003}\n"), blank("Name", "value")],
-        author: Some(Person::default()),
+        author: Some(Person::default().into()),
         ..Message::default()
     };
     let body = sent_message(&message);
@@ -502,12 +502,15 @@ fn addresses_that_discord_refuses_are_in_the_description() {
         let message = Message {
             summary: Text::new().plain("Ann saw ").link("this", url.as_str()),
             title: Some(Title { text: "Title".to_owned(), url: Some(url.clone()) }),
-            author: Some(Person {
-                display: "Ann".to_owned(),
-                avatar_url: Some(url.clone()),
-                url: Some(url.clone()),
-                ..Person::default()
-            }),
+            author: Some(
+                Person {
+                    display: "Ann".to_owned(),
+                    avatar_url: Some(url.clone()),
+                    url: Some(url.clone()),
+                    ..Person::default()
+                }
+                .into(),
+            ),
             ..Message::default()
         };
         let body = sent_message(&message);
@@ -637,7 +640,7 @@ fn text_of_people_is_not_markup_to_discord() {
     }
     // Names, in which Discord reads no Markdown, mention no one either.
     let message = Message {
-        author: Some(Person { display: "@everyone <@1>".to_owned(), ..Person::default() }),
+        author: Some(Person { display: "@everyone <@1>".to_owned(), ..Person::default() }.into()),
         ..Message { summary: Text::new().plain("x"), ..Message::default() }
     };
     let name = sent_message(&message)["embeds"][0]["author"]["name"].to_string();

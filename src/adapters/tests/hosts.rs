@@ -7,13 +7,13 @@ fn is_place(field: &Field) -> bool {
     matches!(field.kind, Kind::Url | Kind::InternalUrl | Kind::Host)
 }
 
-/// The host that the first call goes to; `None` where the settings are not valid.
-fn host(entry: &Entry, case: &Case, properties: &Properties) -> Option<Option<String>> {
+/// The host that the first call goes to, where it is a call over HTTP; `None` where the settings are not valid.
+fn host(entry: &Entry, case: &Case, properties: &Properties) -> Option<String> {
     let settings = entry.read(properties).ok()?;
-    Some(match first_of_chain(entry, &settings, case, Before::Nothing).request {
+    match first_of_chain(entry, &settings, case, Before::Nothing).request {
         Request::Http(request) => request.url.host_str().map(str::to_owned),
         _ => None,
-    })
+    }
 }
 
 /// A setting that decides the host must be declared as an address: `catalog::change` asks for the secrets again where an

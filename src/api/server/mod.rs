@@ -66,8 +66,9 @@ use write_timeout::WriteTimeout;
 
 /// The largest head. GitLab's is well below 2 KiB.
 const MAX_HEAD: usize = 64 * 1024;
-/// How long requests may go on after a stop: the time of a body and a commit, with some to spare.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(25);
+/// How long requests may go on after a stop. GitLab itself waits 10 s for an answer, and sends the event again after that.
+/// With `delivery.shutdown_timeout` and the last writes, it is less than the 40 s that the service files in `deploy/` allow.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// A pause after an error of the listener itself: the process has no free file descriptors, and an immediate retry fails
 /// as well.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);

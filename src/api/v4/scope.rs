@@ -90,7 +90,8 @@ pub(super) fn reaches(directory: &Directory, reach: ScopeKey, scope: &ResolvedSc
 /// An event with only the facts for which a token of this reach is trusted; `None` if it is not trusted at all.
 ///
 /// A sender can write any path into an event, and integrations are matched by path. So only a token of the instance is
-/// trusted fully; for others the path must be the known one of the event's project number. A group's token may also send
+/// trusted fully; for others the path must be the known one of the event's project number. The numbers of groups are removed,
+/// where they are not known to be those of the paths beside them. A group's token may also send
 /// events of a project that is not known yet, by number or by path, if its path lies in the group. The number is then
 /// removed from the event. Otherwise an event with another project's number could make that project appear to lie in the
 /// group: the group's token could then set its integrations, and its code would be read with the forge's token. The
@@ -98,7 +99,7 @@ pub(super) fn reaches(directory: &Directory, reach: ScopeKey, scope: &ResolvedSc
 pub(in crate::api) fn trusted_event(catalog: &CachedCatalog, reach: ScopeKey, event: Event) -> Option<Event> {
     match catalog.read(|snapshot| trust(snapshot, reach, &event)) {
         Trust::Whole => Some(event),
-        Trust::WithoutNumber => event.without_project_id(),
+        Trust::WithoutNumber => event.without_ids(),
         Trust::None => None,
     }
 }
@@ -119,6 +120,7 @@ fn trust(snapshot: &Snapshot, reach: ScopeKey, event: &Event) -> Trust {
             let of_project = project.as_ref().map(|project| trust_in_project(directory, reach, project));
             match of_project {
                 _ if group.key().is_none() || !reaches(directory, reach, &group) => Trust::None,
+                _ if names_new_groups(directory, event) => Trust::WithoutNumber,
                 None | Some(Trust::Whole) => Trust::Whole,
                 // The group's integrations deliver the event, and need only the project's name.
                 Some(Trust::WithoutNumber | Trust::None) => Trust::WithoutNumber,
@@ -127,6 +129,12 @@ fn trust(snapshot: &Snapshot, reach: ScopeKey, event: &Event) -> Trust {
         (None, Some(project)) => trust_in_project(directory, reach, project),
         (None, None) => Trust::None,
     }
+}
+
+/// Whether the event says something of a group's number and path that is not known. The path of a group decides what the
+/// group's token reaches, so only a token of the instance may say it.
+fn names_new_groups(directory: &Directory, event: &Event) -> bool {
+    directory.unknown_groups_in(event).next().is_some()
 }
 
 fn trust_in_project(directory: &Directory, reach: ScopeKey, project: &Project) -> Trust {
@@ -316,6 +324,52 @@ mod tests {
         assert_eq!(told(ScopeKey::Project(42), 42, "acme/rocket"), Trust::None);
         assert_eq!(told(ScopeKey::Group(GroupKey(3)), 44, "other/thing"), Trust::None);
         assert_eq!(told(ScopeKey::Instance, 99, "acme/new"), Trust::Whole);
+    }
+
+    fn change_in_group(body: &serde_json::Value) -> Event {
+        Event::decode(EventId::new("e").unwrap(), NOW, body.to_string().into()).unwrap()
+    }
+
+    /// Otherwise the token of `acme` could give its own row the path of another group, and reach that.
+    #[test]
+    fn an_event_of_a_groups_token_says_nothing_new_of_the_paths_of_groups() {
+        let subgroup = |group_id: i64, full_path: &str, parent: Option<i64>| {
+            change_in_group(&serde_json::json!({
+                "event_name": "subgroup_create", "name": "x", "group_id": group_id, "full_path": full_path,
+                "parent_group_id": parent, "parent_full_path": "acme",
+            }))
+        };
+        for (group_id, full_path, parent) in [
+            (7, "other", None),
+            (7, "other", Some(7)),
+            (99, "other", None),
+            (99, "acme/stolen", None),
+            (99, "x", Some(99)),
+        ] {
+            let event = subgroup(group_id, full_path, parent);
+            assert_eq!(trust(&snapshot(), ACME, &event), Trust::WithoutNumber, "{group_id} {full_path}");
+            let trusted = event.without_ids().expect("the path of the group is enough");
+            assert_eq!(
+                snapshot().directory().unknown_groups_in(&trusted).count(),
+                0,
+                "{group_id} {full_path}"
+            );
+            assert_eq!(trusted.group, event.group);
+        }
+        assert_eq!(trust(&snapshot(), ACME, &subgroup(7, "acme", Some(7))), Trust::Whole, "both are known");
+        assert_eq!(trust(&snapshot(), ScopeKey::Instance, &subgroup(7, "other", None)), Trust::Whole);
+        assert_eq!(trust(&snapshot(), ScopeKey::Group(GroupKey(3)), &subgroup(7, "acme", None)), Trust::None);
+    }
+
+    #[test]
+    fn a_groups_token_may_tell_of_new_projects_in_the_group() {
+        let created = change_in_group(&serde_json::json!({
+            "event_name": "project_create", "name": "web", "path_with_namespace": "acme/web2", "project_id": 22,
+            "project_namespace_id": 7,
+        }));
+        assert_eq!(trust(&snapshot(), ACME, &created), Trust::WithoutNumber);
+        let trusted = created.without_ids().expect("the group's path is enough");
+        assert_eq!((trusted.project, trusted.group), (None, created.group));
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) struct FilterArgs {
     #[arg(long, value_name = "PATH")]
     pub(super) project: Option<String>,
     /// Only those that ended (if they wait: were written) since then: `14:03`, `2026-11-30 14:03`, or `2h` ago
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME", value_parser = past_moment)]
     pub(super) since: Option<Timestamp>,
     /// Only those that ended (if they wait: were written) before then
     #[arg(long, value_name = "TIME", value_parser = moment)]
@@ -53,6 +53,12 @@ pub(in crate::cli) fn moment(text: &str) -> Result<Timestamp, String> {
     read_moment(text, crate::daemon::now(), &TimeZone::system())
 }
 
+/// The same, for a start: a list that begins in the future is empty, which would look like an answer.
+pub(in crate::cli) fn past_moment(text: &str) -> Result<Timestamp, String> {
+    let at = moment(text)?;
+    if at > crate::daemon::now() { Err(format!("{text} is in the future")) } else { Ok(at) }
+}
+
 fn read_moment(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
     let text = text.trim();
     let here = |at: civil::DateTime| zone.to_timestamp(at).map_err(|error| error.to_string());
@@ -63,16 +69,25 @@ fn read_moment(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp,
         return here(at);
     }
     if let Ok(time) = text.parse::<civil::Time>() {
-        return here(now.to_zoned(zone.clone()).date().to_datetime(time));
+        let today = now.to_zoned(zone.clone()).date();
+        let at = here(today.to_datetime(time))?;
+        // Shortly after midnight, `23:50` is the evening before.
+        let yesterday = || today.yesterday().map_err(|error| error.to_string());
+        return if at > now { here(yesterday()?.to_datetime(time)) } else { Ok(at) };
     }
     let today = now.to_zoned(zone.clone()).date();
     if let Some(back) = days_back(&text.to_lowercase(), today) {
         let day = today.checked_sub(jiff::Span::new().days(back)).map_err(|error| error.to_string())?;
         return here(day.to_datetime(civil::Time::midnight()));
     }
-    match text.parse::<SignedDuration>() {
+    let days = text.strip_suffix('d').and_then(|days| days.trim().parse::<u32>().ok());
+    let ago = match days {
+        Some(days) => Ok(SignedDuration::from_hours(24 * i64::from(days))),
+        None => text.parse::<SignedDuration>(),
+    };
+    match ago {
         Ok(ago) if ago.is_positive() => now.checked_sub(ago).map_err(|error| error.to_string()),
-        _ => Err("write a time as 14:03, 2026-11-30, 2026-11-30 14:03, yesterday or tuesday, or how long ago, as 2h"
+        _ => Err("write a time as 14:03, 2026-11-30, 2026-11-30 14:03, yesterday or tuesday, or how long ago, as 2h or 3d"
             .to_owned()),
     }
 }
@@ -189,7 +204,7 @@ pub(in crate::cli) fn known_integration(snapshot: &Snapshot, id: &IntegrationId)
         }
         None => bail!("integration `{id}`: write it as acme/rocket:slack, a project's path and a service"),
     }
-    bail!("there is no integration `{id}`; `forgebell check` lists them")
+    bail!("there is no integration `{id}`; `forgebell integrations list` shows those that there are")
 }
 
 pub(in crate::cli) fn known_project(snapshot: &Snapshot, path: &str) -> anyhow::Result<()> {
@@ -226,6 +241,10 @@ mod tests {
             ("tuesday", "2026-11-23T23:00:00Z"),
             ("monday", "2026-11-29T23:00:00Z"),
             ("90m", "2026-11-30T13:30:00Z"),
+            ("3d", "2026-11-27T15:00:00Z"),
+            // 16:00 in this zone is now.
+            ("16:00", "2026-11-30T15:00:00Z"),
+            ("23:50", "2026-11-29T22:50:00Z"),
         ] {
             assert_eq!(read(text).as_deref(), Ok(expected), "{text}");
         }

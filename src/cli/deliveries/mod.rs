@@ -17,7 +17,7 @@ use super::table::{Table, age, cut, printable, wrapped};
 use super::{complain, say, say_json, state};
 use change::{CancelArgs, RetryArgs, cancel, retry};
 use filter::{FilterArgs, check_names, found};
-pub(super) use filter::{event_id, ids_of, known_integration, known_project, moment};
+pub(super) use filter::{event_id, ids_of, known_integration, known_project, moment, past_moment};
 
 use crate::adapters;
 use crate::api::resources;

@@ -181,6 +181,9 @@ fn failed() -> String {
 async fn a_reload_fails_with_a_mistake_and_not_with_a_stop() {
     let lines = Lines::default();
     let writer = lines.clone();
+    // While there is one subscriber alone, a test on another thread, which has none, may decide for all that a line is of no
+    // interest.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
     let _logged = tracing::subscriber::set_default(subscriber);
     let before = failed();

@@ -60,7 +60,7 @@ fn removing_the_project_id_changes_nothing_else() {
     for file in files() {
         let Ok(event) = decode(bytes_of(&file)) else { continue };
         let Some(project) = event.project.clone().filter(|project| project.id > 0) else { continue };
-        let bare = event.without_project_id();
+        let bare = event.without_ids();
         if project.path_with_namespace.is_empty() {
             assert!(bare.is_none(), "{file}: nothing else is known of this project");
             continue;

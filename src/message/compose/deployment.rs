@@ -1,5 +1,7 @@
 //! Deployments.
 
+use std::sync::Arc;
+
 use super::{Body, Context, Message, NAME, TITLE, Text, Tone, brief, in_path};
 use crate::event::Deployment;
 
@@ -27,7 +29,7 @@ pub(super) fn message(context: &Context<'_>, deployment: &Deployment) -> Message
     };
     let mut message = context.report(what);
     if let (Some(author), None, false) = (&mut message.author, decision, deployment.user_url.is_empty()) {
-        author.url = super::web_address(Some(&deployment.user_url));
+        Arc::make_mut(author).url = super::web_address(Some(&deployment.user_url));
     }
     Message { body: body(context, deployment), tone, ..message }
 }

@@ -9,8 +9,12 @@ pub(super) fn message(context: &Context<'_>, flag: &FeatureFlag) -> Message {
         // The payload has no number of the flag's own page.
         name => Text::new().plain("feature flag ").link(name, context.page("feature_flags")),
     };
-    let state = if flag.active { "on" } else { "off" };
-    let did = context.deed(&format!("turned {state}"), object, &format!("was turned {state}"));
+    let (active, passive) = match flag.active {
+        Some(true) => ("turned on", "was turned on"),
+        Some(false) => ("turned off", "was turned off"),
+        None => ("changed", "was changed"),
+    };
+    let did = context.deed(active, object, passive);
     let description = brief(&flag.description, TITLE);
     let body = match description.as_str() {
         "" => Body::None,

@@ -1,5 +1,8 @@
 //! Merge requests.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use super::{
     Context, Field, MOST_NAMES, Message, NAME, Person, TITLE, Text, brief, enumerated, listed, numbered,
     short_field,
@@ -11,8 +14,8 @@ const SYSTEM: &str = "GitLab";
 
 pub(super) fn message(context: &Context<'_>, merge_request: &MergeRequest) -> Message {
     let by_system = merge_request.by_system.map(|_| {
-        let author = Some(Person { display: SYSTEM.to_owned(), ..Person::default() });
-        Context { author, project_info: context.project_info.clone(), ..*context }
+        let author = Some(Arc::new(Person { display: SYSTEM.to_owned(), ..Person::default() }));
+        Context { author, project_info: Arc::clone(&context.project_info), ..*context }
     });
     let context = by_system.as_ref().unwrap_or(context);
     let Done { active, passive, end, fields } = done(context, merge_request);
@@ -264,31 +267,32 @@ fn difference(name: &str, added: &[String], removed: &[String]) -> Option<Field>
 
 /// Who was asked for a review, asked for another one, or removed; or how far the actor's own review is.
 fn reviewers(context: &Context<'_>, changed: &ReviewersChanged) -> String {
-    let before = |reviewer: &Reviewer| {
-        changed.previous.iter().find(|previous| previous.user.username == reviewer.user.username)
+    let by_name = |reviewers: &'_ [Reviewer]| -> HashMap<_, _> {
+        reviewers.iter().map(|reviewer| (reviewer.user.username.clone(), reviewer.clone())).collect()
     };
+    let (previous, current) = (by_name(&changed.previous), by_name(&changed.current));
+    let before = |reviewer: &Reviewer| previous.get(&reviewer.user.username);
     let is_asked_again = |reviewer: &Reviewer| {
         before(reviewer).is_some_and(|previous| reviewer.re_requested && !previous.re_requested)
     };
-    let is_reviewer =
-        |user: &Reviewer| changed.current.iter().any(|other| other.user.username == user.user.username);
+    let is_reviewer = |user: &Reviewer| current.contains_key(&user.user.username);
     let asked = names(changed.current.iter().filter(|reviewer| before(reviewer).is_none()));
     let asked_again = names(changed.current.iter().filter(|reviewer| is_asked_again(reviewer)));
     let dropped = names(changed.previous.iter().filter(|previous| !is_reviewer(previous)));
 
     let mut done = Vec::new();
     if !asked.is_empty() {
-        done.push(format!("requested a review from {}", enumerated(&asked)));
+        done.push(format!("requested a review from {}", some(&asked)));
     }
     if !asked_again.is_empty() {
-        done.push(format!("requested another review from {}", enumerated(&asked_again)));
+        done.push(format!("requested another review from {}", some(&asked_again)));
     }
     let preposition = if done.is_empty() { "from" } else { "of" };
     if !dropped.is_empty() {
         let whom = match dropped.as_slice() {
             _ if changed.current.is_empty() => "all reviewers".to_owned(),
             [one] => format!("{one} as reviewer"),
-            several => format!("{} as reviewers", enumerated(several)),
+            several => format!("{} as reviewers", some(several)),
         };
         done.push(format!("removed {whom}"));
     }
@@ -303,7 +307,7 @@ fn reviewers(context: &Context<'_>, changed: &ReviewersChanged) -> String {
 
 fn names<'a>(reviewers: impl Iterator<Item = &'a Reviewer>) -> Vec<String> {
     let names = reviewers.map(|reviewer| brief(&reviewer.user.display(), NAME));
-    names.filter(|name| !name.is_empty()).take(super::MOST_NAMES).collect()
+    names.filter(|name| !name.is_empty()).collect()
 }
 
 /// What a reviewer did whose review is in this state.

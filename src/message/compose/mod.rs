@@ -24,9 +24,10 @@ mod wiki_page;
 
 use std::fmt::Write as _;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::links::References;
-use super::markup::{address, clean, start};
+use super::markup::{address, clean, grapheme_len, start};
 use super::{
     Base, Body, Field, Links, Message, NoLinks, Person, ProjectInfo, Span, Text, Title, Tone, capitalised,
     prose,
@@ -104,8 +105,8 @@ pub fn description(event: &Event, links: &dyn Links) -> Option<Text> {
 /// The author and project of the event, which every kind of message shows.
 struct Context<'a> {
     project: Option<&'a Project>,
-    project_info: ProjectInfo,
-    author: Option<Person>,
+    project_info: Arc<ProjectInfo>,
+    author: Option<Arc<Person>>,
     references: &'a References<'a>,
     /// The most commits of a push that are listed, where the integration sets it.
     max_commits: Option<usize>,
@@ -113,8 +114,8 @@ struct Context<'a> {
 
 impl<'a> Context<'a> {
     fn of(event: &'a Event, references: &'a References<'a>) -> Self {
-        let project_info = event.project.as_ref().map(project_info).unwrap_or_default();
-        let author = event.user().and_then(|user| person(user, event.project.as_ref()));
+        let project_info = event.project.as_ref().map(project_info).map(Arc::new).unwrap_or_default();
+        let author = event.user().and_then(|user| person(user, event.project.as_ref())).map(Arc::new);
         Self { project: event.project.as_ref(), project_info, author, references, max_commits: None }
     }
 
@@ -181,7 +182,7 @@ impl<'a> Context<'a> {
             summary,
             location_span,
             author: self.author.clone(),
-            project: self.project_info.clone(),
+            project: Arc::clone(&self.project_info),
             ..Message::default()
         }
     }
@@ -266,8 +267,16 @@ fn brief(words: &str, at_most: usize) -> String {
         None if start.len() == words.len() => line,
         None => line + "…",
         Some(_) => {
-            let kept: String = line.chars().take(at_most - 1).collect();
-            kept.trim_end().to_owned() + "…"
+            // No emoji or accented letter is split.
+            let (mut end, mut chars) = (0, 0);
+            while let Some(whole) = line.get(end..).map(grapheme_len).filter(|whole| *whole > 0) {
+                chars += line[end..end + whole].chars().count();
+                if chars > at_most - 1 {
+                    break;
+                }
+                end += whole;
+            }
+            line[..end].trim_end().to_owned() + "…"
         }
     }
 }

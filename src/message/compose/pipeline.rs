@@ -1,5 +1,7 @@
 //! Pipelines.
 
+use std::sync::Arc;
+
 use std::collections::BTreeSet;
 
 use super::{
@@ -43,11 +45,11 @@ pub(super) fn message(context: &Context<'_>, pipeline: &Pipeline) -> Message {
 }
 
 /// Who or what started it. A schedule is not its owner, whose name and face would say that they acted.
-fn author(context: &Context<'_>, pipeline: &Pipeline, starter: &str) -> Option<Person> {
+fn author(context: &Context<'_>, pipeline: &Pipeline, starter: &str) -> Option<Arc<Person>> {
     match &context.author {
-        Some(author) if pipeline.is_started_by_its_user() => Some(author.clone()),
+        Some(author) if pipeline.is_started_by_its_user() => Some(Arc::clone(author)),
         _ if starter.is_empty() => None,
-        _ => Some(Person { display: capitalised(starter), ..Person::default() }),
+        _ => Some(Arc::new(Person { display: capitalised(starter), ..Person::default() })),
     }
 }
 

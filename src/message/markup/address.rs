@@ -149,7 +149,8 @@ pub(super) fn pieces(line: &str) -> Vec<Piece<'_>> {
     found
 }
 
-/// Where the next `http://` or `https://` begins that does not follow a letter or digit.
+/// Where the next `http://` or `https://` begins that does not follow a letter or digit of ASCII: scripts without spaces
+/// put an address directly after a letter.
 fn next_scheme(line: &str, mut from: usize) -> Option<usize> {
     loop {
         let colon = from + line.get(from..)?.find("://")?;
@@ -157,7 +158,9 @@ fn next_scheme(line: &str, mut from: usize) -> Option<usize> {
         let scheme = ["https", "http"].iter().find(|scheme| before.ends_with(**scheme));
         let start = scheme.map(|scheme| colon - scheme.len()).filter(|start| *start >= from);
         match start {
-            Some(start) if !line[..start].ends_with(char::is_alphanumeric) => return Some(start),
+            Some(start) if !line[..start].ends_with(|c: char| c.is_ascii_alphanumeric()) => {
+                return Some(start);
+            }
             _ => from = colon + "://".len(),
         }
     }

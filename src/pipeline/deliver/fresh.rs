@@ -95,7 +95,7 @@ impl Deliverer {
     pub(super) fn keep_what_is_due(&mut self, now: Timestamp) {
         let old = now.checked_sub(ROWS_AFTER).unwrap_or(Timestamp::MIN);
         let mut spilled = self.in_hand.spill_before(old, &self.new_lease(now));
-        spilled.extend(self.in_hand.spill_beyond(self.in_hand_bounds, &self.new_lease(now)));
+        spilled.extend(self.in_hand.spill_down_to(self.most_in_hand, &self.new_lease(now)));
         self.keep(spilled, now);
         let awaited = self.scheduler.take_awaited();
         for delivery in &awaited {

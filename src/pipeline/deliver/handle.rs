@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::Deps;
-use crate::event::Event;
+use crate::event::{Event, EventId};
 use crate::pipeline::after;
 use crate::pipeline::outbox_writer::logged_bytes;
 use crate::pipeline::scheduler::{self, Job, JobEvent};
@@ -79,6 +79,8 @@ pub(super) enum Input {
         before: usize,
         is: usize,
     },
+    /// Keep this event, if it is in hand: too many later messages of its source wait for it.
+    Spill(EventId),
     Log(Vec<LoggedEvent>),
     Job(Box<Job>),
     /// A delivery that was written without a lease.
@@ -135,6 +137,11 @@ impl DelivererHandle {
     /// Notes that the prefetch of a source changed from `before` to `is`.
     pub(in crate::pipeline) fn note_prefetch(&self, before: usize, is: usize) {
         let _ = self.inputs.send(Input::Prefetch { before, is });
+    }
+
+    /// Has an event become rows, if it is in hand.
+    pub(in crate::pipeline) fn spill(&self, event: EventId) {
+        let _ = self.inputs.send(Input::Spill(event));
     }
 
     /// Waits until events in hand that have deliveries in these lanes are rows, so that later rows stand behind them.

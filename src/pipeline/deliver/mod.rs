@@ -31,7 +31,7 @@ use tracing::{info, warn};
 use super::attempt::{Attempter, Report};
 use super::condition::Condition;
 use super::events_in_hand::EventsInHand;
-use super::in_hand::{self, InHand};
+use super::in_hand::InHand;
 use super::outbox_writer::{Batch, Command, Event, OutboxWriter};
 use super::retry::{Outcome, Policy};
 use super::scheduler::{After, Bounds, Job, JobEvent, Scheduler};
@@ -113,8 +113,8 @@ pub struct Deliverer {
     under_way: FuturesUnordered<BoxFuture<'static, Completed>>,
     /// Events whose deliveries are attempted before they are rows.
     in_hand: InHand,
-    /// When the events in hand exceed these bounds, the oldest events become rows.
-    in_hand_bounds: in_hand::Bounds,
+    /// Beyond so many, the oldest of them become rows.
+    most_in_hand: usize,
     /// The sum of the prefetches of all sources.
     prefetch: usize,
     /// Events to be kept, which are written together.
@@ -182,7 +182,7 @@ impl Deliverer {
             writing: deps.tasks.spawn(writer.run()),
             under_way: FuturesUnordered::new(),
             in_hand: InHand::default(),
-            in_hand_bounds: in_hand::Bounds::of(deps.prefetch),
+            most_in_hand: most_in_hand(deps.prefetch),
             prefetch: 0,
             to_keep: Vec::new(),
             to_keep_since: None,
@@ -382,7 +382,11 @@ impl Deliverer {
             }
             Input::Prefetch { before, is } => {
                 self.prefetch = self.prefetch.saturating_sub(before) + is;
-                self.in_hand_bounds = in_hand::Bounds::of(self.prefetch);
+                self.most_in_hand = most_in_hand(self.prefetch);
+            }
+            Input::Spill(event) => {
+                let spilled = self.in_hand.spill_event(&event, &self.new_lease(now));
+                self.keep(spilled, now);
             }
             Input::Log(events) => self.send(Command::Log(events)),
             Input::Job(job) => {
@@ -531,6 +535,8 @@ impl Deliverer {
     /// Starts attempts while the bounds allow.
     fn start_attempts(&mut self) {
         let concurrency = self.deps.config.concurrency.max(1);
+        // Also where nothing may start: a timer that has passed would wake this task again at once.
+        self.scheduler.fire_timers(self.now());
         while self.scheduler.in_flight() < concurrency
             && self.scheduler.in_flight() + self.unwritten < concurrency + MAY_BE_UNWRITTEN
             && !self.stopped.is_all(concurrency)
@@ -586,6 +592,12 @@ impl Deliverer {
             Completed::Lost(job) => self.put_back(&job.delivery, self.now()),
         }
     }
+}
+
+/// The most events in hand from sources of this prefetch. It is less than the prefetch, because a source that has reached its
+/// prefetch brings no further event.
+fn most_in_hand(prefetch: usize) -> usize {
+    (prefetch / 4 * 3).max(1)
 }
 
 /// A number from 0 up to 1, from a fresh UUID's random bits: no more randomness is needed, and no more dependencies.

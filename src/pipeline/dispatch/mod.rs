@@ -122,7 +122,7 @@ impl Dispatcher {
         let worked = Worked { name: source.name(), finished: sender };
         let mut watermark = Watermark::default();
         let mut ended = Vec::new();
-        let mut prefetch = None;
+        let (mut prefetch, mut spilled) = (None, None);
         loop {
             tokio::select! {
                 biased;
@@ -137,7 +137,8 @@ impl Dispatcher {
                         if stop.is_cancelled() {
                             break;
                         }
-                        // These messages go to other nodes now. If there is no other node, they come to this one again.
+                        // The source stood by: these messages are for other nodes, or come to this one again with other
+                        // receipts.
                         for receipt in receipts {
                             watermark.finish(receipt);
                         }
@@ -147,6 +148,10 @@ impl Dispatcher {
                 }
             }
             self.finish(&worked, &mut ended, &mut watermark, &mut source, &stop).await;
+            self.spill_what_holds_up(&worked, &watermark, prefetch, &mut spilled);
+        }
+        if let Some(prefetch) = prefetch {
+            self.deliverer.note_prefetch(prefetch, 0);
         }
         let deadline = Instant::now() + self.finish_within;
         while watermark.len() > 0
@@ -172,6 +177,23 @@ impl Dispatcher {
         if let Some(prefetch) = now.filter(|_| now != *known) {
             self.deliverer.note_prefetch(known.unwrap_or_default(), prefetch);
             *known = now;
+        }
+    }
+
+    /// An acknowledgement covers every earlier message, and a source brings no more than its prefetch before it gets one. So an
+    /// event that half of that wait for becomes rows, which is an outcome.
+    fn spill_what_holds_up(
+        &self,
+        worked: &Worked,
+        watermark: &Watermark,
+        prefetch: Option<usize>,
+        spilled: &mut Option<Receipt>,
+    ) {
+        let most = prefetch.unwrap_or(IN_HAND).min(IN_HAND) / 2;
+        let Some(first) = watermark.held_up_by(most).filter(|first| Some(*first) != *spilled) else { return };
+        *spilled = Some(first);
+        if let Some(event) = self.events_in_hand.brought_by(first, &worked.finished) {
+            self.deliverer.spill(event);
         }
     }
 

@@ -270,7 +270,8 @@ fn watches(
     now: Timestamp,
 ) -> impl Iterator<Item = NewWatch> {
     let is_only_asked = adapters::find(integration.slug).is_some_and(adapters::Entry::is_only_asked);
-    let build = is_only_asked.then(|| watch_of(integration, event, pauses.build, now)).flatten();
+    let build =
+        is_only_asked.then(|| watch_of(integration, event, pauses.build, (event.occurred_at, now))).flatten();
     build.into_iter().chain(probe_of(integration, event, pauses.probe, now))
 }
 

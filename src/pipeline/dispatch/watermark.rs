@@ -11,6 +11,8 @@ use crate::pipeline::source::Receipt;
 #[derive(Debug, Default)]
 pub(super) struct Watermark {
     messages: VecDeque<Message>,
+    /// How many of them are finished.
+    finished: usize,
 }
 
 #[derive(Debug)]
@@ -25,6 +27,7 @@ impl Watermark {
     pub(super) fn took(&mut self, receipt: Receipt) {
         if self.messages.back().is_some_and(|last| last.receipt.generation != receipt.generation) {
             self.messages.clear();
+            self.finished = 0;
         }
         self.messages.push_back(Message { receipt, finished: false });
     }
@@ -35,8 +38,10 @@ impl Watermark {
         if let Ok(at) = found
             && let Some(message) = self.messages.get_mut(at)
             && message.receipt == receipt
+            && !message.finished
         {
             message.finished = true;
+            self.finished += 1;
         }
     }
 
@@ -47,8 +52,17 @@ impl Watermark {
         while let Some(first) = self.messages.front().filter(|first| first.finished) {
             passed = Some(first.receipt);
             self.messages.pop_front();
+            self.finished -= 1;
         }
         passed
+    }
+
+    /// The first message, if it is unfinished and more than `most` later messages wait for it.
+    pub(super) fn held_up_by(&self, most: usize) -> Option<Receipt> {
+        self.messages
+            .front()
+            .filter(|first| !first.finished && self.finished > most)
+            .map(|first| first.receipt)
     }
 
     /// The number of messages that are not acknowledged.
@@ -84,6 +98,18 @@ mod tests {
         watermark.finish(receipt(1, 7));
         assert_eq!(watermark.pass(), Some(receipt(1, 7)));
         assert_eq!(watermark.len(), 0);
+    }
+
+    #[test]
+    fn the_first_message_is_named_where_many_finished_ones_wait_for_it() {
+        let mut watermark = taken([1, 2, 3, 4]);
+        for number in [2, 4, 4] {
+            watermark.finish(receipt(1, number));
+        }
+        assert_eq!((watermark.held_up_by(1), watermark.held_up_by(2)), (Some(receipt(1, 1)), None));
+        watermark.finish(receipt(1, 1));
+        assert_eq!(watermark.pass(), Some(receipt(1, 2)));
+        assert_eq!((watermark.held_up_by(0), watermark.held_up_by(1)), (Some(receipt(1, 3)), None));
     }
 
     #[test]

@@ -409,16 +409,17 @@ fn a_throttled_question_holds_its_destination_and_where_it_is_meant_what_it_shar
     let bucket = |key: &str| Bucket { key: BucketKey(key.into()), every: Duration::ZERO, burst: 1 };
     let pace = Pace::of(bucket("hook")).and(bucket("workspace"));
     let (integration, until) = (slack(1), now() + 40.seconds());
-    let throttled = Throttled { integration: &integration, reason: "throttled", until, now: now() };
+    let cause = HoldCause::Throttled;
+    let throttled = HeldAnswer { integration: &integration, cause, reason: "throttled", until, now: now() };
     let mut set = HoldSet::default();
-    let change = set.throttled(&pace, false, &throttled);
+    let change = set.held_by_answer(&pace, false, &throttled);
     assert_eq!(change.begin.iter().map(|hold| hold.key.clone()).collect::<Vec<_>>(), [destination()]);
     set.apply(&change, now());
     let held = set.active(&destination(), now()).expect("it is held");
     assert_eq!((held.cause, held.until), (HoldCause::Throttled, until));
-    let shorter = Throttled { until: now() + 9.seconds(), ..throttled };
-    assert_eq!(set.throttled(&pace, false, &shorter), HoldChange::default(), "a longer hold stays");
-    let shared = set.throttled(&pace, true, &throttled);
+    let shorter = HeldAnswer { until: now() + 9.seconds(), ..throttled };
+    assert_eq!(set.held_by_answer(&pace, false, &shorter), HoldChange::default(), "a longer hold stays");
+    let shared = set.held_by_answer(&pace, true, &throttled);
     assert_eq!(
         shared.begin.iter().map(|hold| hold.key.clone()).collect::<Vec<_>>(),
         [HoldKey::Bucket("workspace".into())]

@@ -51,10 +51,6 @@ fn settled(id: i64, state: NewState) -> Box<Settled> {
     Box::new(Settled { delivery: DeliveryId(id), state, attempts: 1, record, end, begin, watch: None, at })
 }
 
-fn at_most(unfinished: usize) -> Bounds {
-    Bounds { unfinished, overtaken: usize::MAX }
-}
-
 fn delivered(in_hand: &mut InHand, id: i64) -> Vec<String> {
     names(&in_hand.settle(settled(id, NewState::Delivered), &lease()))
 }
@@ -117,30 +113,21 @@ fn what_takes_long_becomes_rows_the_oldest_first() {
     }
     assert_eq!(in_hand.oldest(), Some(start() + SignedDuration::from_millis(1)));
     assert_eq!(names(&in_hand.spill_before(start() + SignedDuration::from_millis(1), &lease())), ["e1"]);
-    assert_eq!(names(&in_hand.spill_beyond(at_most(1), &lease())), ["e2"]);
+    assert_eq!(names(&in_hand.spill_down_to(1, &lease())), ["e2"]);
     assert_eq!(names(&in_hand.spill_lanes(&[Lane(2), Lane(3)], &lease())), ["e3"]);
     assert!(in_hand.spill_event_of(DeliveryId(3), &lease()).is_empty());
 }
 
 #[test]
-fn an_event_that_many_later_ones_have_overtaken_becomes_rows() {
+fn an_event_that_holds_up_its_source_becomes_rows_by_its_id() {
     let mut in_hand = InHand::default();
-    for (n, id) in (1..).zip(["e1", "e2", "e3", "e4", "e5"]) {
+    for (n, id) in (1..).zip(["e1", "e2"]) {
         in_hand.take(kept(id, &[(n, n)]), start());
     }
-    let bounds = Bounds { unfinished: 5, overtaken: 2 };
-    for id in [2, 4] {
-        delivered(&mut in_hand, id);
-        assert!(in_hand.spill_beyond(bounds, &lease()).is_empty());
-    }
-    delivered(&mut in_hand, 5);
-    let spilled = in_hand.spill_beyond(bounds, &lease());
-    assert_eq!(
-        names(&spilled),
-        ["e1"],
-        "with it, the messages up to e2 can be acknowledged; e3 holds up but two"
-    );
-    assert!(in_hand.contains(DeliveryId(3)));
+    let e2 = EventId::new("e2").unwrap();
+    assert_eq!(names(&in_hand.spill_event(&e2, &lease())), ["e2"]);
+    assert!(in_hand.spill_event(&e2, &lease()).is_empty(), "it has left");
+    assert!(in_hand.contains(DeliveryId(1)));
 }
 
 #[test]
@@ -188,7 +175,7 @@ proptest! {
                 Step::Deliver(id) => in_hand.settle(settled(id, NewState::Delivered), &lease()),
                 Step::Fail(id) => in_hand.settle(settled(id, NewState::Waiting(start())), &lease()),
                 Step::Release(id) => in_hand.release(DeliveryId(id), &lease()),
-                Step::Spill(most) => in_hand.spill_beyond(at_most(most), &lease()),
+                Step::Spill(most) => in_hand.spill_down_to(most, &lease()),
             });
         }
         done.extend(in_hand.spill_all(&lease()));

@@ -11,7 +11,8 @@ use crate::store::{SettledWatch, Watch};
 /// The event for a result; `None` as long as the build has not ended. `service` is the build service's name for people.
 ///
 /// The event is a pipeline event in GitLab's form, so that the same flags and filters apply as for the forge's own
-/// pipelines. Its id is made of integration, commit, ref and final state, so an answer that is read twice is one event.
+/// pipelines. Its id is made of integration, commit, ref, the time of the trigger and final state, so an answer that is
+/// read twice is one event.
 /// `before` is the result of the previous build of the same ref.
 pub fn announcement(
     watch: &Watch,
@@ -45,7 +46,8 @@ pub fn announcement(
         "project": project,
         "forgebell_build": { "integration": &*watch.integration.0, "service": service },
     });
-    let parts = [&*watch.integration.0, watch.sha.as_str(), watch.ref_name.as_str(), state];
+    let triggered = watch.since.as_millisecond().to_string();
+    let parts = [&*watch.integration.0, watch.sha.as_str(), watch.ref_name.as_str(), &triggered, state];
     let id = EventId::new(&format!("build-{}", Digest::of(parts.map(str::as_bytes)).hex(16)))?;
     Event::decode(id, settled.at, body.to_string().into()).ok()
 }

@@ -26,7 +26,7 @@ use tracing::{debug, info};
 
 use self::turns::{Due, Turn, Turns};
 use super::attempt::{End, run};
-use super::holds::{Holds, Throttled};
+use super::holds::{HeldAnswer, Holds};
 use super::live::Live;
 use super::retry::throttled_until;
 use super::{Clock, after, build_watch, store_calls};
@@ -37,7 +37,7 @@ use crate::catalog::Catalog;
 use crate::event::Event;
 use crate::integration::{Integration, IntegrationId};
 use crate::metrics;
-use crate::store::{DestinationKey, Hold, SettledWatch, Watch, WatchKind, Watches};
+use crate::store::{DestinationKey, Hold, HoldCause, SettledWatch, Watch, WatchKind, Watches};
 use crate::wire::Transport;
 use crate::wire::pace::Pace;
 pub use announcement::announcement;
@@ -49,6 +49,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const SHORTEST_LOOK: Duration = Duration::from_millis(50);
 /// The most watches that one claim takes.
 const AT_ONCE: usize = 64;
+/// How long a service is not asked with a login that it refused. A correction of the settings ends the wait.
+const REFUSED_LOGIN_RESTS: Duration = Duration::from_secs(3600);
 /// After this time, another node may claim a claimed watch. It is longer than two chains of calls can take, because a
 /// watch may wait for another one.
 const HIDDEN_FOR: Duration = Duration::from_secs(180);
@@ -193,9 +195,8 @@ impl StatusPoller {
         match self.watches.settle_watch(settled).await {
             Ok(true) => self.arrived.notify_one(),
             Ok(false) => {}
-            // The watch is due again when its claim ends. Until then, only this node knows the holds that follow from
-            // the answer.
-            Err(error) => return store_calls::log(&error, "write what became of a build"),
+            // The watch is due again when its claim ends. The holds that follow from the answer last until the next poll.
+            Err(error) => store_calls::log(&error, "write what became of a build"),
         }
         self.holds.written(&held);
     }
@@ -274,13 +275,20 @@ impl StatusPoller {
         (answered, begin)
     }
 
-    /// Holds what a service throttled. The holds must be written, and [`Holds::written`] called.
+    /// Holds what a service throttled, and a login that it refuses. The holds must be written, and [`Holds::written`] called.
     fn hold(&self, pace: &crate::call::Pace, failure: &Failure, integration: &Integration) -> Vec<Hold> {
-        let Failure::Throttled { wait, shared, .. } = failure else { return Vec::new() };
         let now = self.clock.now();
-        let (reason, until) = (failure.to_string(), throttled_until(*wait, now));
-        let throttled = Throttled { integration, reason: &reason, until, now };
-        let change = self.holds.snapshot().throttled(pace, *shared, &throttled);
+        let (cause, until, shared) = match failure {
+            Failure::Throttled { wait, shared, .. } => {
+                (HoldCause::Throttled, throttled_until(*wait, now), *shared)
+            }
+            Failure::LoginRefused(_) => (HoldCause::Misconfigured, after(now, REFUSED_LOGIN_RESTS), false),
+            Failure::OperatorError(_) => (HoldCause::OperatorError, after(now, REFUSED_LOGIN_RESTS), false),
+            _ => return Vec::new(),
+        };
+        let reason = failure.to_string();
+        let answered = HeldAnswer { integration, cause, reason: &reason, until, now };
+        let change = self.holds.snapshot().held_by_answer(pace, shared, &answered);
         self.holds.apply(&change, now);
         change.begin
     }
@@ -305,8 +313,6 @@ impl Answered<CommitStatus> {
 
 fn failed<T>(failure: &Failure) -> Answered<T> {
     let wait = match failure {
-        // A question every few minutes with a wrong password would lock the user out.
-        Failure::LoginRefused(_) | Failure::OperatorError(_) => return Answered::Over(failure.to_string()),
         Failure::Throttled { wait, .. } | Failure::Unavailable { wait, .. } => *wait,
         _ => None,
     };

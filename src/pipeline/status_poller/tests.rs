@@ -120,16 +120,6 @@ fn a_build_of_a_forks_merge_request_is_not_told_as_one_of_the_projects_branch() 
 }
 
 #[test]
-fn a_service_that_refuses_the_login_is_not_asked_with_it_again() {
-    for refused in [Failure::LoginRefused("no".to_owned()), Failure::OperatorError("a CAPTCHA".to_owned())] {
-        let settled = settled(&failed(&refused), 65);
-        assert_eq!((settled.again, settled.note), (None, refused.to_string()));
-    }
-    let job = Failure::Misconfigured("no such job".to_owned());
-    assert!(settled(&failed(&job), 65).again.is_some(), "it may be created yet");
-}
-
-#[test]
 fn an_announcement_has_one_id_for_each_final_state_of_a_commit_on_a_ref() {
     let id = |state, sha: &str, ref_name: &str| {
         let watch = Watch { sha: sha.to_owned(), ref_name: ref_name.to_owned(), ..watch() };

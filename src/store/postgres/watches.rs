@@ -22,11 +22,11 @@ pub(super) async fn watch(connection: &Connection, mut watches: Vec<NewWatch>) -
          ) AS new (key, integration, project_id, project, sha, ref_name, project_json, since, due, kind)
          ON CONFLICT (key) DO UPDATE SET project_json = excluded.project_json, since = excluded.since,
              due = excluded.due, polls = 0, state = NULL, page = NULL, note = '', checked_at = NULL, ended_at = NULL
-         WHERE w.ended_at IS NOT NULL";
+         WHERE w.ended_at < excluded.since";
     // Two nodes that lock the same rows do it in the same order.
     watches.sort_by_cached_key(NewWatch::key);
     let keys: Vec<_> = watches.iter().map(NewWatch::key).collect();
-    let integrations: Vec<&str> = watches.iter().map(|watch| &*watch.integration.0).collect();
+    let integrations: Vec<_> = watches.iter().map(|watch| text(&watch.integration.0)).collect();
     let project_ids: Vec<i64> = watches.iter().map(|watch| watch.project_id).collect();
     let projects: Vec<_> = watches.iter().map(|watch| text(&watch.project)).collect();
     let shas: Vec<_> = watches.iter().map(|watch| text(&watch.sha)).collect();
@@ -69,7 +69,7 @@ const BEFORE: &str = "SELECT state FROM watches
 
 pub(super) async fn outcome_before(connection: &Connection, watch: &Watch) -> Result<Option<BuildState>> {
     let of: [&(dyn ToSql + Sync); 4] =
-        [&watch.project_id, &&*watch.integration.0, &text(&watch.ref_name), &watch.number];
+        [&watch.project_id, &text(&watch.integration.0), &text(&watch.ref_name), &watch.number];
     let found = connection.query(BEFORE, &of).await?;
     Ok(found.first().and_then(|row| BuildState::of_name(row.get(0))))
 }

@@ -18,7 +18,7 @@ pub(super) fn watch(connection: &Connection, watches: &[NewWatch]) -> Result<()>
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
              ON CONFLICT (key) DO UPDATE SET project_json = excluded.project_json, since = excluded.since,
                  due = excluded.due, polls = 0, state = NULL, page = NULL, note = '', checked_at = NULL, ended_at = NULL
-             WHERE ended_at IS NOT NULL",
+             WHERE ended_at < excluded.since",
             params![
                 watch.key(),
                 watch.integration.0,

@@ -101,9 +101,13 @@ pub(super) async fn a_result_is_announced_once_and_with_the_end_of_the_watch<B: 
     assert_eq!(inbox.len(), 1);
     assert_eq!(due(&case, at(999)).await, Vec::<String>::new());
 
+    let seen = async || case.store.commit_statuses(7, "cafe").await.unwrap()[0].seen.clone();
     begin(&case, vec![new("main", at(50))]).await;
+    assert_eq!(due(&case, at(50)).await, Vec::<String>::new(), "the same trigger, told again");
+    assert!(seen().await.is_some(), "the result stays");
+    begin(&case, vec![NewWatch { since: at(20), ..new("main", at(50)) }]).await;
     assert_eq!(due(&case, at(50)).await, ["main"], "it was triggered again");
-    assert_eq!(case.store.commit_statuses(7, "cafe").await.unwrap()[0].seen, None);
+    assert_eq!(seen().await, None);
 }
 
 pub(super) async fn a_watch_begins_with_the_outcome_of_the_delivery_that_triggered_the_build<B: Backend>() {
@@ -210,7 +214,7 @@ pub(super) async fn pushes_within_the_pause_are_one_question_and_a_later_one_is_
         case.store.settle_watch(end).await.unwrap();
     }
     assert_eq!(claim(at(999)).await, []);
-    begin(&case, vec![probe("redmine", at(30))]).await;
+    begin(&case, vec![NewWatch { since: at(20), ..probe("redmine", at(30)) }]).await;
     let again = claim(at(30)).await;
     assert_eq!((again.len(), again[0].polls), (1, 0));
 }

@@ -199,7 +199,7 @@ fn pipelines_without_a_user_of_tags_and_of_broken_configurations() {
     });
     let text = plain(&event);
     assert!(text.contains("Pipeline #31 of tag v1.2 by API has passed"), "{text}");
-    assert_eq!(message(&event).author.map(|author| author.display).as_deref(), Some("API"));
+    assert_eq!(message(&event).author.map(|author| author.display.clone()).as_deref(), Some("API"));
     let fields = fields(&event);
     assert_eq!(fields[0], ("Tag".to_owned(), "v1.2".to_owned()));
     let errors =

@@ -6,7 +6,7 @@ use super::{changed, event, fields, lines, message, plain};
 use crate::message::Tone;
 
 fn author(event: &crate::event::Event) -> String {
-    message(event).author.map_or_else(String::new, |author| author.display)
+    message(event).author.map_or_else(String::new, |author| author.display.clone())
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_deployment_is_approved_or_rejected_by_its_approver() {
         ("Grace Hopper (grace)", Tone::Neutral)
     );
     assert_eq!(
-        message(&approved).author.and_then(|author| author.url).as_deref(),
+        message(&approved).author.and_then(|author| author.url.clone()).as_deref(),
         Some("https://git.example.com/grace"),
         "the address in the event is of the person who deploys"
     );
@@ -225,7 +225,7 @@ fn a_scheduled_pipeline_is_not_started_by_the_schedules_owner() {
                 body["user"] = user;
             }
         });
-        let author = message(&event).author.map(|author| (author.display, author.url.is_some()));
+        let author = message(&event).author.map(|author| (author.display.clone(), author.url.is_some()));
         (plain(&event).replace("Acme / rocket: Pipeline #77 of branch main", "…"), author)
     };
     let said =
