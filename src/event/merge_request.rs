@@ -122,16 +122,31 @@ impl MergeRequest {
 
     /// The title without the mark of a draft, which a message says in words.
     pub fn title_without_mark(&self) -> &str {
-        without_mark(&self.title)
+        let rest = without_mark(&self.title, Marks::Present);
+        // Where `Draft` marks it, `WIP` is a word of the title.
+        if rest == self.title.trim_start() { without_mark(&self.title, Marks::Old) } else { rest }
     }
 }
 
-/// The title without the marks of drafts at its start, in the forms that GitLab's releases know.
-fn without_mark(title: &str) -> &str {
+/// The words at the start of a title that mark a draft, by the release that sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Marks {
+    /// `WIP` is a word like any other.
+    Present,
+    /// Before 13.12, payloads have no `draft`, and `WIP` marks a draft too.
+    Old,
+}
+
+/// The title without the marks of drafts at its start.
+fn without_mark(title: &str, marks: Marks) -> &str {
     const MARKS: [&str; 7] = ["draft:", "[draft]", "(draft)", "draft - ", "wip:", "[wip]", "wip "];
+    let marks = match marks {
+        Marks::Present => &MARKS[..3],
+        Marks::Old => &MARKS,
+    };
     let mut rest = title.trim_start();
     while let Some(mark) =
-        MARKS.iter().find(|mark| rest.get(..mark.len()).is_some_and(|start| start.eq_ignore_ascii_case(mark)))
+        marks.iter().find(|mark| rest.get(..mark.len()).is_some_and(|start| start.eq_ignore_ascii_case(mark)))
     {
         rest = rest[mark.len()..].trim_start();
     }
@@ -236,12 +251,13 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Change<T> {
 }
 
 impl Changes {
-    fn draft_changed(&self) -> Option<bool> {
+    fn draft_changed(&self, marks: Marks) -> Option<bool> {
         let has_mark =
-            |title: Option<&SharedStr>| title.map(|title| without_mark(title) != title.trim_start());
+            |title: Option<&SharedStr>| title.map(|title| without_mark(title, marks) != title.trim_start());
         let title = self.title.as_ref();
         match &self.draft {
             Some(change) => change.current,
+            None if marks == Marks::Present => None,
             // Releases before 13.12 change the title alone.
             None => has_mark(title.and_then(|title| title.current.as_ref())).filter(|now| {
                 has_mark(title.and_then(|title| title.previous.as_ref())).is_some_and(|before| before != *now)
@@ -254,10 +270,11 @@ impl Changes {
             || self.description.as_ref().is_some_and(|description| description.is_object)
     }
 
-    fn changed(self) -> Changed {
+    fn changed(self, marks: Marks) -> Changed {
         let title = self.title.as_ref().and_then(|title| {
             let (before, after) = (title.previous.as_ref()?, title.current.as_ref()?);
-            (without_mark(before).trim_end() != without_mark(after).trim_end()).then(|| before.clone())
+            (without_mark(before, marks).trim_end() != without_mark(after, marks).trim_end())
+                .then(|| before.clone())
         });
         let target_branch = self.target_branch.as_ref().and_then(|change| change.previous.clone());
         Changed {
@@ -295,8 +312,8 @@ struct Attributes {
     source_branch: SharedStr,
     #[serde(deserialize_with = "lenient")]
     target_branch: SharedStr,
-    #[serde(deserialize_with = "lenient")]
-    draft: bool,
+    #[serde(deserialize_with = "or_default")]
+    draft: Option<bool>,
     /// The name of `draft` before 13.12.
     #[serde(deserialize_with = "lenient")]
     work_in_progress: bool,
@@ -327,6 +344,7 @@ impl Body for Raw {
         let attributes = self.object_attributes;
         let assignees =
             if self.assignees.is_empty() { Vec::from_iter(self.assignee) } else { self.assignees };
+        let marks = if attributes.draft.is_some() { Marks::Present } else { Marks::Old };
         let merge_request = MergeRequest {
             iid: attributes.iid,
             title: attributes.title,
@@ -338,7 +356,7 @@ impl Body for Raw {
             source_branch: attributes.source_branch,
             target_branch: attributes.target_branch,
             fork: fork(attributes.source, attributes.target),
-            draft: attributes.draft || attributes.work_in_progress,
+            draft: attributes.draft.unwrap_or(attributes.work_in_progress),
             assignees,
             reviewers: self.reviewers,
             last_commit: attributes.last_commit,
@@ -347,9 +365,9 @@ impl Body for Raw {
             user: self.user,
             by_system: attributes.system.then(|| SystemAction::named(&attributes.system_action)),
             text_changed: self.changes.text_changed(),
-            draft_changed: self.changes.draft_changed(),
+            draft_changed: self.changes.draft_changed(marks),
             reviewers_changed: self.changes.reviewers.take(),
-            changed: self.changes.changed(),
+            changed: self.changes.changed(marks),
         };
         Ok(Decoded {
             trigger: Some(Trigger::MergeRequest),

@@ -62,7 +62,13 @@ fn removing_the_project_id_changes_nothing_else() {
         let Some(project) = event.project.clone().filter(|project| project.id > 0) else { continue };
         let bare = event.without_ids();
         if project.path_with_namespace.is_empty() {
-            assert!(bare.is_none(), "{file}: nothing else is known of this project");
+            let of_group = bare.as_ref().map(|bare| (&bare.project, &bare.group));
+            assert!(of_group.is_none_or(|(project, group)| project.is_none() && group.is_some()), "{file}");
+            assert_eq!(
+                bare.is_some(),
+                event.group.is_some(),
+                "{file}: nothing else is known of this project"
+            );
             continue;
         }
         let bare = bare.unwrap_or_else(|| panic!("{file}"));

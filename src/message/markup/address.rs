@@ -254,6 +254,7 @@ mod tests {
             };
             pieces(line).into_iter().filter_map(address).map(str::to_owned).collect()
         };
+        assert_eq!(found("参照https://wiki.example/_a_/b*c"), ["https://wiki.example/_a_/b*c"]);
         assert_eq!(
             found("see https://a.example/x_y, and (http://b.example/z)."),
             ["https://a.example/x_y", "http://b.example/z"]

@@ -124,7 +124,8 @@ pub(super) async fn the_outcome_before_is_of_the_same_build_and_the_last_that_pa
     let case = Case::<B>::new().await;
     let built = async |sha: &str, ref_name: &str, slug: &str, state: BuildState, ended: i64| {
         let integration = IntegrationId::new(format!("acme/web:{slug}"));
-        let watch = NewWatch { sha: sha.to_owned(), integration, ..new(ref_name, at(1)) };
+        let watch =
+            NewWatch { sha: sha.to_owned(), integration, since: at(ended - 5), ..new(ref_name, at(1)) };
         begin(&case, vec![watch]).await;
         let watch = case.store.claim_watches(at(1), at(60), 1).await.unwrap().watches.remove(0);
         let before = case.store.outcome_before(&watch).await.unwrap();

@@ -118,6 +118,12 @@ fn a_new_merge_request_names_its_labels_and_people_and_says_whether_it_is_a_draf
     let approved =
         changed(MERGE_REQUEST, |request| request["object_attributes"]["action"] = json!("approved"));
     assert_eq!(fields(&approved), []);
+    let wip = changed("merge_request_open.json", |body| {
+        body["object_attributes"]["title"] = json!("Draft: WIP limits for boards");
+        body["object_attributes"]["draft"] = json!(true);
+        body["changes"] = json!({});
+    });
+    assert!(plain(&wip).contains("draft merge request !1 WIP limits for boards"), "{}", plain(&wip));
     for title in ["Draft: MS-Viewport", "[Draft] MS-Viewport", "WIP: MS-Viewport", "MS-Viewport"] {
         let draft = changed(MERGE_REQUEST, |request| {
             request["object_attributes"]["title"] = json!(title);

@@ -215,6 +215,25 @@ fn what_nobody_is_said_to_have_done_was_done() {
     );
 }
 
+#[test]
+fn a_title_that_loses_the_word_wip_was_no_draft() {
+    let event = changed("captured/merge_request_update_edited.json", |body| {
+        body["object_attributes"]["draft"] = json!(false);
+        body["changes"] =
+            json!({"title": {"previous": "WIP cleanup of cache", "current": "Cleanup of cache"}});
+    });
+    assert!(!plain(&event).contains("ready"), "{}", plain(&event));
+}
+
+#[test]
+fn a_feature_flag_that_does_not_say_its_state_was_changed() {
+    let told = |active: serde_json::Value| {
+        plain(&changed("feature_flag.json", |body| body["object_attributes"]["active"] = active))
+    };
+    assert!(told(json!(false)).contains("turned off feature flag"));
+    assert!(told(json!(null)).contains("changed feature flag"), "{}", told(json!(null)));
+}
+
 /// GitLab names the schedule's owner as the pipeline's user.
 #[test]
 fn a_scheduled_pipeline_is_not_started_by_the_schedules_owner() {
