@@ -25,6 +25,7 @@ use crate::provision::{self, Problem, Severity};
 use crate::store;
 use crate::store::registry::Changes;
 use crate::store::seal::Keyring;
+use crate::store::sqlite::Sqlite;
 use crate::wire::smtp::{self, RelayFault, Tls};
 use crate::wire::{self, Transport as _, Wire};
 
@@ -192,6 +193,9 @@ async fn store(config: &store::Config, keys: Keyring, url_policy: &UrlPolicy<'_>
     const NAME: &str = "store";
     let path = &config.path;
     if config.url.is_none() && !path.exists() {
+        if let Err(lost) = Sqlite::expect_no_lost_database(path) {
+            return Part::failed(NAME, lost.to_string());
+        }
         let folder = path.ancestors().skip(1).find(|folder| folder.exists());
         let folder = folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         return match writable(folder) {

@@ -57,6 +57,7 @@ pub(super) async fn open_with(config: &Config, keys: Keyring) -> anyhow::Result<
     }
     let path = &config.path;
     if !path.exists() {
+        Sqlite::expect_no_lost_database(path)?;
         bail!(
             "there is no store at {} yet: the daemon makes it when it starts (is `store.path` the one it uses?)",
             path.display()

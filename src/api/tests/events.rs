@@ -142,8 +142,10 @@ async fn a_stranger_may_not_fill_the_quarantine() {
 #[tokio::test]
 async fn without_a_configured_token_any_client_may_send_events() {
     let server = TestServer::open_with(Config { webhook_token: None, ..config() }).await;
-    let request = server.client.post(format!("{}/events", server.base)).body(push());
-    assert_eq!(answer(request).await.status, 202);
+    let post = || server.client.post(format!("{}/events", server.base)).body(push());
+    assert_eq!(answer(post()).await.status, 202);
+    let of_a_page = post().header("origin", "https://evil.example");
+    assert_eq!(answer(of_a_page).await.status, 403, "a page of another site, in a browser of this machine");
 }
 
 #[test]

@@ -85,6 +85,14 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
+    /// Whether the daemon can make a store here.
+    ///
+    /// # Errors
+    /// There is the key of a store whose database was lost.
+    pub fn expect_no_lost_database(path: &Path) -> Result<()> {
+        place::expect_no_lost_database(path, &key_file::beside_database(path))
+    }
+
     /// Opens the store for a daemon: creates it where it is missing, migrates its schema, and locks it against other daemons.
     /// Without a given key, the store has its own, in a file beside it.
     ///

@@ -60,7 +60,9 @@ fn channel_names(command: &ChatCommand) -> Vec<String> {
 
 /// The user that typed a command, for people.
 fn typed_by(command: &ChatCommand) -> String {
-    if command.user.is_empty() { "a channel member".to_owned() } else { format!("@{}", command.user) }
+    // It is kept with the mute and in the audit log.
+    let user: String = command.user.chars().take(Channels::MAX_CHARS).collect();
+    if user.is_empty() { "a channel member".to_owned() } else { format!("@{user}") }
 }
 
 /// The objects that are needed to carry out commands.
