@@ -98,7 +98,7 @@ fn merge_requests_are_notified_of_the_actions_that_the_setting_names() {
         ("reviewers", "reviewers", was(json!([]), people.clone())),
         ("assignees", "assignees", was(people, json!([]))),
         ("draft", "draft", was(json!(true), json!(false))),
-        ("draft", "title", was(json!("WIP: New API"), json!("New API"))),
+        ("draft", "draft", was(json!(false), json!(true))),
         ("title", "title", was(json!("New API"), json!("Newer API"))),
         ("labels", "labels", was(json!([{ "title": "ui" }]), json!([{ "title": "api" }]))),
         ("target_branch", "target_branch", was(json!("main"), json!("stable"))),
@@ -107,6 +107,12 @@ fn merge_requests_are_notified_of_the_actions_that_the_setting_names() {
         let update = json!({ "object_attributes": { "action": "update" }, "changes": { field: change } });
         events.push((name, update));
     }
+    // Releases before 13.12 send no `draft`: the title alone changes.
+    let old = json!({
+        "object_attributes": { "action": "update", "draft": null },
+        "changes": { "title": was(json!("WIP: New API"), json!("New API")) },
+    });
+    events.push(("draft", old));
     events.push(("commits", json!({ "object_attributes": { "action": "update", "oldrev": "2ee77db7" } })));
     for (happened, changes) in events {
         for named in crate::event::MergeRequestAction::ALL.map(crate::event::MergeRequestAction::name) {
