@@ -192,10 +192,7 @@ pub(super) async fn committed<T>(write: impl Future<Output = store::Result<T>>) 
         // The store's own words name files and hosts.
         Ok(Err(error)) => {
             error!(%error, "the store does not take what was sent over HTTP");
-            Err(match error {
-                StoreError::Broken(_) => ApiError::Internal,
-                _ => ApiError::EventNotStored("the store is unavailable".to_owned()),
-            })
+            Err(ApiError::EventNotStored("the store is unavailable".to_owned()))
         }
         Ok(Ok(written)) => Ok(written),
         Err(_) => Err(ApiError::EventNotStored("the store does not answer".to_owned())),
