@@ -190,10 +190,17 @@ impl Dispatcher {
         spilled: &mut Option<Receipt>,
     ) {
         let most = prefetch.unwrap_or(IN_HAND).min(IN_HAND) / 2;
-        let Some(first) = watermark.held_up_by(most).filter(|first| Some(*first) != *spilled) else { return };
-        *spilled = Some(first);
-        if let Some(event) = self.events_in_hand.brought_by(first, &worked.finished) {
-            self.deliverer.spill(event);
+        for receipt in watermark.held_up_by(most) {
+            // What was spilled before is on its way to the disk.
+            let is_spilled = spilled
+                .is_some_and(|last| last.generation == receipt.generation && receipt.number <= last.number);
+            if is_spilled {
+                continue;
+            }
+            *spilled = Some(receipt);
+            if let Some(event) = self.events_in_hand.brought_by(receipt, &worked.finished) {
+                self.deliverer.spill(event);
+            }
         }
     }
 

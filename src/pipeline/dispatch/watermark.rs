@@ -57,12 +57,20 @@ impl Watermark {
         passed
     }
 
-    /// The first message, if it is unfinished and more than `most` later messages wait for it.
-    pub(super) fn held_up_by(&self, most: usize) -> Option<Receipt> {
-        self.messages
-            .front()
-            .filter(|first| !first.finished && self.finished > most)
-            .map(|first| first.receipt)
+    /// The unfinished messages for each of which more than `most` later messages wait that are finished.
+    pub(super) fn held_up_by(&self, most: usize) -> Vec<Receipt> {
+        let (mut later, mut found) = (self.finished, Vec::new());
+        for message in &self.messages {
+            if later <= most {
+                break;
+            }
+            if message.finished {
+                later -= 1;
+            } else {
+                found.push(message.receipt);
+            }
+        }
+        found
     }
 
     /// The number of messages that are not acknowledged.
@@ -101,15 +109,17 @@ mod tests {
     }
 
     #[test]
-    fn the_first_message_is_named_where_many_finished_ones_wait_for_it() {
+    fn the_messages_are_named_for_which_many_finished_ones_wait() {
         let mut watermark = taken([1, 2, 3, 4]);
         for number in [2, 4, 4] {
             watermark.finish(receipt(1, number));
         }
-        assert_eq!((watermark.held_up_by(1), watermark.held_up_by(2)), (Some(receipt(1, 1)), None));
+        assert_eq!(watermark.held_up_by(0), [receipt(1, 1), receipt(1, 3)]);
+        assert_eq!(watermark.held_up_by(1), [receipt(1, 1)]);
+        assert_eq!(watermark.held_up_by(2), []);
         watermark.finish(receipt(1, 1));
         assert_eq!(watermark.pass(), Some(receipt(1, 2)));
-        assert_eq!((watermark.held_up_by(0), watermark.held_up_by(1)), (Some(receipt(1, 3)), None));
+        assert_eq!((watermark.held_up_by(0), watermark.held_up_by(1)), (vec![receipt(1, 3)], vec![]));
     }
 
     #[test]
