@@ -87,7 +87,7 @@ pub enum Kind {
     /// An `http` or `https` address of a server that is usually in the operator's own network. A private address may be
     /// saved.
     InternalUrl,
-    /// A host's name or address, or the domain that the host is in: whoever sets it decides where secrets go.
+    /// A host's name or address, or the domain that the host is in. It decides where secrets are sent.
     Host,
     Bool,
     Integer,

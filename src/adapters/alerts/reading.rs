@@ -24,7 +24,7 @@ const HOSTS: usize = 20;
 /// The body as a JSON object.
 pub(super) fn object(request: &InboundRequest) -> Result<Map<String, Json>, Failure> {
     let rejected = |why: &str| Failure::Rejected(why.to_owned());
-    // The parsed tree of many small values is far larger than their text, and whoever sent it is not known yet.
+    // The parsed tree of many small values is far larger than their text, and the sender is not known yet.
     if has_too_many_values(&request.body) {
         return Err(rejected("the body has too many values"));
     }

@@ -90,7 +90,7 @@ pub(super) struct Said {
     pub mentioned: bool,
     /// Whether a comment says that the object solved the issue.
     pub solved_by_this: bool,
-    /// When a comment last said that it is solved, by whatever.
+    /// When a comment last said that it is solved, by any commit or merge request.
     solved_at: Option<Timestamp>,
     solved_at_some_time: bool,
 }
