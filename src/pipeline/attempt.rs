@@ -113,7 +113,8 @@ impl Attempter {
         let Some(entry) = adapters::find(integration.slug) else {
             return Err(cancelled(format!("there is no adapter `{}`", integration.slug)));
         };
-        // Also where an address is switched off: otherwise deliveries to an address that is never corrected would be kept for ever.
+        // Also where an address is switched off: otherwise deliveries to an address that is never corrected would be kept
+        // for ever.
         if self.is_too_old(delivery, entry) {
             return Err(Report::unsent(Outcome::Expired));
         }
