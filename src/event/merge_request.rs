@@ -86,6 +86,11 @@ impl<T: Default + DeserializeOwned + PartialEq> Replaced<T> {
 }
 
 impl MergeRequest {
+    /// Whether its branch is one of a fork of this project. A branch of the project may have the same name.
+    pub fn is_from_fork_of(&self, project: i64) -> bool {
+        self.source_project_id.is_some_and(|source| source != project)
+    }
+
     /// What happened to the merge request. Empty where the payload does not say so, or uses an unknown word.
     pub fn actions(&self) -> Vec<MergeRequestAction> {
         match self.action.as_deref().unwrap_or_default() {

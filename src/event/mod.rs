@@ -65,6 +65,7 @@ pub use push::{Author, Commit, Push, RefChange, RefType};
 pub use release::{AssetLink, Release};
 pub use sample::{sample, sample_in};
 pub use shared_str::SharedStr;
+pub(crate) use shared_str::reading;
 pub use time::parse_time;
 pub use trigger::Triggers;
 pub use unrouted::{AccessToken, Emoji, GroupChange, Member, Unrouted};
@@ -247,8 +248,8 @@ impl Event {
         if size::has_too_many_values(&raw) {
             return Err(Undecodable::TooManyValues);
         }
-        let (frame, decoded) = shared_str::reading(&json, || frame::read(&json, reader_of))?;
-        let project = shared_str::reading(&json, || project_of(frame, &decoded.payload, &json));
+        let (frame, decoded) = reading(&json, || frame::read(&json, reader_of))?;
+        let project = reading(&json, || project_of(frame, &decoded.payload, &json));
         let group = match &decoded.payload {
             Payload::GroupMention(mention) => Some(mention.group()),
             Payload::GroupChange(change) => change.parent_group(),
@@ -296,6 +297,29 @@ impl Event {
             (None, Some(_)) => false,
         };
         (is_same && self.group == event.group).then_some(event)
+    }
+
+    /// The project whose path is only read from the address of a page, by the forge's number. If the forge itself lies
+    /// below a path, the path that was read begins with the forge's: `gitlab/group/project`.
+    pub fn project_with_guessed_path(&self) -> Option<i64> {
+        let Payload::Vulnerability(found) = &self.payload else { return None };
+        let project = self.project.as_ref().filter(|project| project.id > 0)?;
+        let guess = found.project()?.path_with_namespace;
+        (guess == project.path_with_namespace).then_some(project.id)
+    }
+
+    /// The event with the known path of its project in place of a guessed one. A path that the page's address does not
+    /// end with is an older one, and changes nothing.
+    #[must_use]
+    pub fn with_known_path(mut self, known: &str) -> Self {
+        let is_guessed = self.project_with_guessed_path().is_some();
+        if let Some(project) = self.project.as_mut().filter(|_| is_guessed) {
+            let guess = &project.path_with_namespace;
+            if guess.strip_suffix(known).is_some_and(|before| before.ends_with('/')) {
+                project.path_with_namespace = known.into();
+            }
+        }
+        self
     }
 
     /// The kind as the forge names it, for logs and metrics: one of a fixed set.

@@ -13,9 +13,12 @@ use super::{Commit, Decoded, Payload, Project, RefType, SharedStr, Trigger, User
 pub struct Pipeline {
     pub id: i64,
     pub name: Option<SharedStr>,
-    /// The branch or tag, without `refs/…/`.
+    /// The branch or tag, without `refs/…/`; the hidden ref with it.
     pub ref_name: SharedStr,
     pub ref_type: RefType,
+    /// Whether the branch is one of the fork that a merge request comes from. A branch of the project may have the same
+    /// name.
+    pub is_of_fork: bool,
     pub sha: SharedStr,
     /// `success`, `failed`, `running` …
     pub status: SharedStr,
@@ -69,10 +72,16 @@ impl Pipeline {
         self.url.as_deref().filter(|url| !url.is_empty())
     }
 
-    /// Whether it ran on the hidden ref of a merge request (`refs/merge-requests/1/head`), which is not a branch and has
-    /// no page.
-    pub fn is_on_hidden_ref(&self) -> bool {
-        self.ref_name.starts_with("refs/merge-requests/")
+    /// The merge request that it ran for, where it ran on no branch or tag of the project.
+    pub fn merge_request_in_place_of_ref(&self) -> Option<i64> {
+        let is_on_own_ref = self.ref_type != RefType::Hidden && !self.is_of_fork;
+        self.merge_request_iid().filter(|_| !is_on_own_ref)
+    }
+
+    /// The ref as people know it. They know the hidden ref of a merge request by the merge request's number.
+    pub fn known_ref(&self) -> Option<&str> {
+        let is_numbered = self.ref_type == RefType::Hidden && self.merge_request_iid().is_some();
+        Some(self.ref_name.as_str()).filter(|name| !name.is_empty() && !is_numbered)
     }
 
     /// The number of the merge request that it ran for: the hidden ref has it where the payload does not.
@@ -197,6 +206,22 @@ pub struct PipelineMergeRequest {
     pub title: SharedStr,
     #[serde(deserialize_with = "lenient")]
     pub url: SharedStr,
+    /// 0 where it is not known.
+    #[serde(deserialize_with = "number")]
+    source_project_id: i64,
+    /// 0 where it is not known.
+    #[serde(deserialize_with = "number")]
+    target_project_id: i64,
+}
+
+impl PipelineMergeRequest {
+    /// Whether its branch belongs to another project than this one, whose pipeline it is. A fork may run the pipeline
+    /// of its own branch too.
+    fn comes_from_fork_of(&self, project: i64) -> bool {
+        let (source, target) = (self.source_project_id, self.target_project_id);
+        // Where the project is not known, the pipeline may be the fork's own.
+        source > 0 && target > 0 && source != target && project > 0 && source != project
+    }
 }
 
 #[derive(Deserialize)]
@@ -245,15 +270,21 @@ struct Attributes {
 }
 
 impl Body for Raw {
-    fn decoded(self, _: &Frame) -> Result<Decoded, String> {
+    fn decoded(self, frame: &Frame) -> Result<Decoded, String> {
         let attributes = self.object_attributes;
-        let is_tag = attributes.tag || attributes.ref_name.starts_with("refs/tags/");
+        let ref_type = if attributes.tag { RefType::Tag } else { RefType::of(&attributes.ref_name) };
+        let project = frame.project.as_ref().map(|project| project.id).filter(|id| *id > 0);
+        let project = project.or(frame.project_id).unwrap_or_default();
+        let comes_from_fork = |request: &PipelineMergeRequest| {
+            ref_type == RefType::Branch && request.comes_from_fork_of(project)
+        };
         let started_by_pipeline = matches!(attributes.source.as_str(), "parent_pipeline" | "pipeline");
         let pipeline = Pipeline {
             id: attributes.id,
             name: attributes.name.filter(|name| !name.is_empty()),
             ref_name: super::push::short_ref(&attributes.ref_name).into(),
-            ref_type: if is_tag { RefType::Tag } else { RefType::Branch },
+            ref_type,
+            is_of_fork: self.merge_request.as_ref().is_some_and(comes_from_fork),
             sha: attributes.sha,
             status: attributes.status,
             detailed_status: attributes.detailed_status,

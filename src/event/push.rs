@@ -10,7 +10,7 @@ use super::{Decoded, Payload, SharedStr, Trigger, User};
 /// Commits were pushed, or a branch or tag was created or removed.
 #[derive(Clone, Debug, Default)]
 pub struct Push {
-    /// The full ref: `refs/heads/main`, `refs/tags/v1.0.0`.
+    /// The full ref: `refs/heads/main`, `refs/tags/v1.0.0`. See [`RefType`].
     pub full_ref: SharedStr,
     pub before: SharedStr,
     pub after: SharedStr,
@@ -33,14 +33,36 @@ pub enum RefType {
     #[default]
     Branch,
     Tag,
+    /// A ref of the forge's own, such as `refs/merge-requests/1/head` or `refs/keep-around/…`. It is not a branch and
+    /// has no page.
+    Hidden,
 }
 
 impl RefType {
-    /// `branch` or `tag`.
+    /// The type of a ref. A name without `refs/…/` is a branch.
+    pub(super) fn of(full_ref: &str) -> Self {
+        match full_ref.strip_prefix("refs/") {
+            Some(rest) if rest.starts_with("tags/") => Self::Tag,
+            Some(rest) if !rest.starts_with("heads/") => Self::Hidden,
+            _ => Self::Branch,
+        }
+    }
+
+    /// `branch`, `tag` or `ref`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Branch => "branch",
             Self::Tag => "tag",
+            Self::Hidden => "ref",
+        }
+    }
+
+    /// The name of a field with such a ref: `Branch`, `Tag`.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Branch => "Branch",
+            Self::Tag => "Tag",
+            Self::Hidden => "Ref",
         }
     }
 }
@@ -60,7 +82,7 @@ impl Push {
     }
 
     pub fn ref_type(&self) -> RefType {
-        if self.full_ref.starts_with("refs/tags/") { RefType::Tag } else { RefType::Branch }
+        RefType::of(&self.full_ref)
     }
 
     /// How many commits were pushed; the list holds only the newest. `None` where that is not known: events of system
@@ -222,13 +244,10 @@ impl Body for Raw {
             full_ref,
         };
         let trigger = match push.ref_type() {
-            RefType::Branch => Trigger::Push,
-            RefType::Tag => Trigger::TagPush,
+            RefType::Branch => Some(Trigger::Push),
+            RefType::Tag => Some(Trigger::TagPush),
+            RefType::Hidden => None,
         };
-        Ok(Decoded {
-            trigger: Some(trigger),
-            subject: format!("ref:{}", push.full_ref),
-            payload: Payload::Push(push),
-        })
+        Ok(Decoded { trigger, subject: format!("ref:{}", push.full_ref), payload: Payload::Push(push) })
     }
 }

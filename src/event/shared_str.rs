@@ -18,8 +18,9 @@ thread_local! {
     static SOURCE: RefCell<Option<ByteString>> = const { RefCell::new(None) };
 }
 
-/// Reads something from a text: each [`SharedStr`] in it without escapes becomes a part of the text.
-pub(super) fn reading<T>(source: &ByteString, read: impl FnOnce() -> T) -> T {
+/// Reads something from a text: each [`SharedStr`] in it without escapes becomes a part of the text, and so do parts
+/// of it that become [`SharedStr::part_of_source`].
+pub(crate) fn reading<T>(source: &ByteString, read: impl FnOnce() -> T) -> T {
     /// The text that was read before. It is restored even after a panic.
     struct Before(Option<ByteString>);
 
@@ -40,12 +41,16 @@ impl SharedStr {
 
     /// A part of the text that is being read, or a copy if `text` is not a part of it.
     fn of(text: &str) -> Self {
-        let shared = SOURCE.with_borrow(|source| {
+        Self::part_of_source(text).unwrap_or_else(|| text.into())
+    }
+
+    /// A part of the text that is being read; `None` where `text` is not a part of it.
+    pub(crate) fn part_of_source(text: &str) -> Option<Self> {
+        SOURCE.with_borrow(|source| {
             let source = source.as_ref()?;
             let (all, part) = (source.as_bytes().as_ptr_range(), text.as_bytes().as_ptr_range());
-            (all.start <= part.start && part.end <= all.end).then(|| source.slice_ref(text))
-        });
-        Self(shared.unwrap_or_else(|| text.into()))
+            (all.start <= part.start && part.end <= all.end).then(|| Self(source.slice_ref(text)))
+        })
     }
 }
 

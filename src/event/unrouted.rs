@@ -89,6 +89,21 @@ impl GroupChange {
         (!path.is_empty()).then(|| (trigger, GroupRef { path: path.into(), url: SharedStr::default() }))
     }
 
+    /// The group or project that changed. Its number stays the same where it is renamed or moved, and its name may be
+    /// that of another one.
+    fn subject(&self, frame: &Frame) -> String {
+        let (kind, id, path) = if happened_to("project_", &self.event_name) {
+            ("project", frame.project_id, &self.path_with_namespace)
+        } else {
+            ("group", self.group_id, &self.full_path)
+        };
+        match id.filter(|id| *id != 0) {
+            Some(id) => format!("{kind}:{id}"),
+            None if path.is_empty() => format!("{kind}:{}", self.name),
+            None => format!("{kind}:{path}"),
+        }
+    }
+
     pub(super) fn parent_group(&self) -> Option<GroupRef> {
         self.routed().map(|(_, group)| group)
     }
@@ -166,7 +181,7 @@ impl Body for GroupChange {
     fn decoded(self, frame: &Frame) -> Result<Decoded, String> {
         let change = Self { event_name: frame.event_name.clone(), ..self };
         let trigger = change.routed().map(|(trigger, _)| trigger);
-        Ok(Decoded { trigger, ..unrouted(format!("group:{}", change.name), Payload::GroupChange(change)) })
+        Ok(Decoded { trigger, ..unrouted(change.subject(frame), Payload::GroupChange(change)) })
     }
 }
 

@@ -23,6 +23,8 @@ use crate::event::{
 pub enum WhyNot {
     #[error("no integration takes `{kind}` events")]
     NoTrigger { kind: &'static str },
+    #[error("the ref `{name}` is neither a branch nor a tag")]
+    HiddenRef { name: String },
     #[error("the integration is switched off (active = false)")]
     Inactive,
     #[error("the event belongs to {place}, and the integration to {scope}")]
@@ -85,6 +87,7 @@ impl WhyNot {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NoTrigger { .. } => "no_trigger",
+            Self::HiddenRef { .. } => "hidden_ref",
             Self::Inactive => "inactive",
             Self::Elsewhere { .. } => "elsewhere",
             Self::Unsupported { .. } => "unsupported",
@@ -114,7 +117,7 @@ pub fn wants(integration: &Integration, event: &Event, facts: &ProjectFacts) -> 
 }
 
 fn is_addressed(integration: &Integration, event: &Event) -> Result<(), WhyNot> {
-    let trigger = event.trigger.ok_or_else(|| WhyNot::NoTrigger { kind: event.kind() })?;
+    let trigger = event.trigger.ok_or_else(|| no_trigger(event))?;
     if !integration.active {
         return Err(WhyNot::Inactive);
     }
@@ -128,6 +131,13 @@ fn is_addressed(integration: &Integration, event: &Event) -> Result<(), WhyNot> 
         return Err(WhyNot::SwitchedOff { trigger });
     }
     Ok(())
+}
+
+fn no_trigger(event: &Event) -> WhyNot {
+    match &event.payload {
+        Payload::Push(push) => WhyNot::HiddenRef { name: push.full_ref.to_string() },
+        _ => WhyNot::NoTrigger { kind: event.kind() },
+    }
 }
 
 fn place_of(event: &Event) -> String {

@@ -94,7 +94,7 @@ impl<'a> References<'a> {
             }
             match span {
                 Span::Text { text, style } if !within.is_empty() => {
-                    let plain = |words: &str| vec![Span::Text { text: words.to_owned(), style }];
+                    let plain = |words: &str| vec![Span::Text { text: words.into(), style }];
                     linked.extend(divided(&text, within, style, plain));
                 }
                 Span::Quote(quoted) => linked.push(Span::Quote(self.linked(quoted))),
@@ -155,7 +155,7 @@ fn divided(
             spans.extend(other(&words[written..range.start]));
         }
         written = range.end;
-        spans.push(Span::Reference { text: words[range].to_owned(), url, style });
+        spans.push(Span::Reference { text: words[range].into(), url: url.into(), style });
     }
     if written < words.len() {
         spans.extend(other(&words[written..]));
@@ -221,7 +221,7 @@ pub(super) mod tests {
     }
 
     fn reference(words: &str, style: Style) -> Span {
-        Span::Reference { text: words.to_owned(), url: format!("https://t.example/{words}"), style }
+        Span::Reference { text: words.into(), url: format!("https://t.example/{words}").into(), style }
     }
 
     #[test]
@@ -243,7 +243,7 @@ pub(super) mod tests {
     fn code_links_and_words_across_styles_are_left_alone() {
         let same = |text: Text| assert_eq!(linked(text.clone()), text);
         same(Text::new().code("ABC-1").link("ABC-2", "https://a.example"));
-        same(Text(vec![Span::CodeBlock("ABC-1".to_owned())]));
+        same(Text(vec![Span::CodeBlock("ABC-1".into())]));
         same(Text::new().plain("x").bold("ABC-1"));
         same(Text::new().plain("AB").bold("C-1"));
         same(Text::new().plain("ABC-").bold("1"));
@@ -293,8 +293,8 @@ pub(super) mod tests {
         fn linking_changes_no_words(parts in prop::collection::vec("[a-z ]{0,3}|ABC-1|ABC-|\\PC{0,2}|\u{202e}|\u{200b}", 0..12)) {
             let styles = [Style::PLAIN, Style::BOLD];
             let span = |(at, text): (usize, &String)| match at % 4 {
-                3 => Span::Code(text.clone()),
-                at => Span::Text { text: text.clone(), style: styles[at % 2] },
+                3 => Span::Code(text.into()),
+                at => Span::Text { text: text.into(), style: styles[at % 2] },
             };
             let text = Text(parts.iter().enumerate().map(span).collect());
             let made = linked(text.clone());

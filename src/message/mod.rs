@@ -15,6 +15,7 @@ mod links;
 mod markup;
 mod prose;
 mod text;
+mod words;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub(crate) use markup::without_addresses;
 pub use markup::{Limit, Markup};
 pub use prose::{Base, prose};
 pub use text::{Span, Style, Text};
+pub use words::Words;
 
 /// What a test message begins with.
 pub const TEST_MARK: &str = "[Test]";
@@ -73,7 +75,7 @@ impl Message {
     pub fn marked_as_test(self) -> Self {
         let mark = format!("{TEST_MARK} ");
         let location = self.location_span;
-        let title = self.title.map(|title| Title { text: format!("{mark}{}", title.text), ..title });
+        let title = self.title.map(|title| Title { text: format!("{mark}{}", title.text).into(), ..title });
         Self {
             summary: Text::new().plain(mark).then(self.summary),
             location_span: location.start + 1..location.end + 1,
@@ -112,7 +114,7 @@ impl Message {
     fn without_author(&self, sentence: Text) -> Text {
         let who = self.author.as_ref().map(|author| author.display.as_str()).filter(|who| !who.is_empty());
         let rest = match (sentence.0.first(), who) {
-            (Some(Span::Text { text, .. }), Some(who)) => text.strip_prefix(who).map(str::to_owned),
+            (Some(Span::Text { text, .. }), Some(who)) => text.strip_prefix(who).map(Words::from),
             _ => None,
         };
         let Some(rest) = rest else { return sentence };
@@ -129,16 +131,21 @@ impl Message {
     }
 }
 
-fn capitalised(words: &str) -> String {
+fn capitalised(words: &str) -> Words {
     let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    match letters.next() {
+        Some(first) if !first.to_uppercase().eq([first]) => {
+            first.to_uppercase().chain(letters).collect::<String>().into()
+        }
+        _ => words.into(),
+    }
 }
 
 /// A title and its link.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Title {
-    pub text: String,
-    pub url: Option<String>,
+    pub text: Words,
+    pub url: Option<Words>,
 }
 
 /// What is shown below the summary.
@@ -155,7 +162,7 @@ pub enum Body {
 /// A name and its value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Field {
-    pub name: String,
+    pub name: Words,
     pub value: Text,
     /// Whether it is short enough to be shown next to another field.
     pub short: bool,
@@ -165,21 +172,21 @@ pub struct Field {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Person {
     /// `Full Name (username)`, or the part of it that is known.
-    pub display: String,
-    pub username: String,
-    pub avatar_url: Option<String>,
+    pub display: Words,
+    pub username: Words,
+    pub avatar_url: Option<Words>,
     /// The person's page in the forge.
-    pub url: Option<String>,
+    pub url: Option<Words>,
 }
 
 /// The project that an event happened in, as messages show it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProjectInfo {
     /// `Group / Project`.
-    pub full_name: String,
-    pub name: String,
-    pub url: String,
-    pub avatar_url: Option<String>,
+    pub full_name: Words,
+    pub name: Words,
+    pub url: Words,
+    pub avatar_url: Option<Words>,
 }
 
 /// What the event means to its readers; services show it as a colour.

@@ -1,5 +1,6 @@
 //! Text as spans: styled text, links and code, independent of any markup.
 
+use super::Words;
 use super::markup::{address, clean, grapheme_len, one_line};
 
 /// An excerpt may cut longer words in the middle.
@@ -13,16 +14,16 @@ pub struct Text(pub Vec<Span>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Span {
     /// Text: always escaped, never read as markup. May contain line breaks.
-    Text { text: String, style: Style },
+    Text { text: Words, style: Style },
     /// A link. Its address is checked when it is rendered: only `http`, `https` and `mailto` become links.
-    Link { text: String, url: String, style: Style },
+    Link { text: Words, url: Words, style: Style },
     /// A reference to something that people call by this text. Where a markup has links, it is one; elsewhere it stays
     /// the text that it is.
-    Reference { text: String, url: String, style: Style },
+    Reference { text: Words, url: Words, style: Style },
     /// Code within a line.
-    Code(String),
+    Code(Words),
     /// Code on lines of its own.
-    CodeBlock(String),
+    CodeBlock(Words),
     /// A quotation.
     Quote(Text),
 }
@@ -48,21 +49,21 @@ impl Text {
 
     /// Appends text without a style.
     #[must_use]
-    pub fn plain(mut self, words: impl Into<String>) -> Self {
+    pub fn plain(mut self, words: impl Into<Words>) -> Self {
         self.0.push(Span::Text { text: words.into(), style: Style::PLAIN });
         self
     }
 
     /// Appends bold text.
     #[must_use]
-    pub fn bold(mut self, words: impl Into<String>) -> Self {
+    pub fn bold(mut self, words: impl Into<Words>) -> Self {
         self.0.push(Span::Text { text: words.into(), style: Style::BOLD });
         self
     }
 
     /// Appends a link, or text without a style where the address is empty.
     #[must_use]
-    pub fn link(mut self, words: impl Into<String>, url: impl Into<String>) -> Self {
+    pub fn link(mut self, words: impl Into<Words>, url: impl Into<Words>) -> Self {
         let (text, url) = (words.into(), url.into());
         self.0.push(if url.is_empty() {
             Span::Text { text, style: Style::PLAIN }
@@ -74,7 +75,7 @@ impl Text {
 
     /// Appends code within the line.
     #[must_use]
-    pub fn code(mut self, code: impl Into<String>) -> Self {
+    pub fn code(mut self, code: impl Into<Words>) -> Self {
         self.0.push(Span::Code(code.into()));
         self
     }
@@ -100,7 +101,7 @@ impl Text {
 
     /// Appends text in a style.
     #[must_use]
-    pub fn styled(mut self, words: impl Into<String>, style: Style) -> Self {
+    pub fn styled(mut self, words: impl Into<Words>, style: Style) -> Self {
         self.0.push(Span::Text { text: words.into(), style });
         self
     }
@@ -158,14 +159,14 @@ impl Text {
                 continue;
             }
             kept.0.push(match span {
-                Span::Text { text, style } => Span::Text { text: cut(text, room), style: *style },
+                Span::Text { text, style } => Span::Text { text: cut(text, room).into(), style: *style },
                 Span::Link { text, url, style } => {
-                    Span::Link { text: cut(text, room), url: url.clone(), style: *style }
+                    Span::Link { text: cut(text, room).into(), url: url.clone(), style: *style }
                 }
                 // A part of it would be another reference.
-                Span::Reference { .. } => Span::Text { text: "…".to_owned(), style: Style::PLAIN },
-                Span::Code(code) => Span::Code(cut(code, room)),
-                Span::CodeBlock(code) => Span::CodeBlock(cut(code, room)),
+                Span::Reference { .. } => Span::Text { text: "…".into(), style: Style::PLAIN },
+                Span::Code(code) => Span::Code(cut(code, room).into()),
+                Span::CodeBlock(code) => Span::CodeBlock(cut(code, room).into()),
                 Span::Quote(text) => Span::Quote(text.excerpt(room)),
             });
             break;
@@ -187,8 +188,10 @@ impl Text {
             }
             // A block begins on a new line, so one line break is already used.
             kept.0.push(match span {
-                Span::Text { text, style } => Span::Text { text: cut_lines(text, room), style: *style },
-                Span::CodeBlock(code) => Span::CodeBlock(cut_lines(code, (room - 1).max(1))),
+                Span::Text { text, style } => {
+                    Span::Text { text: cut_lines(text, room).into(), style: *style }
+                }
+                Span::CodeBlock(code) => Span::CodeBlock(cut_lines(code, (room - 1).max(1)).into()),
                 Span::Quote(text) => Span::Quote(text.first_lines(room - 1)),
                 Span::Link { .. } | Span::Reference { .. } | Span::Code(_) => span.clone(),
             });
@@ -204,7 +207,7 @@ impl Text {
         let page = |span: &Span| match span {
             Span::Link { text, url, .. } => {
                 let url = address(url).filter(|url| url.starts_with("http"))?;
-                Some((text.clone(), url.into_owned()))
+                Some((text.to_string(), url.into_owned()))
             }
             _ => None,
         };
@@ -227,7 +230,7 @@ impl Text {
             Span::Link { text, style, .. } | Span::Reference { text, style, .. }
                 if at_most == 0 && !is_blank(text) =>
             {
-                Span::Text { text: one_line(text).into_owned(), style: *style }
+                Span::Text { text: one_line(text).into(), style: *style }
             }
             Span::Quote(text) => {
                 let kept = text.with_links(at_most);

@@ -355,7 +355,7 @@ fn external_pipelines_request(note: &Notification<'_>) -> Option<HttpRequest> {
     let Payload::Pipeline(pipeline) = &note.event.payload else { return None };
     let ForgeConfig { api_url, token, .. } = &note.operator.forge;
     let project = note.event.project.as_ref()?.id;
-    let may_be_replaced = pipeline.source != OF_EXTERNAL_PULL_REQUEST && pipeline.ref_type == RefType::Branch;
+    let may_be_replaced = pipeline.source != OF_EXTERNAL_PULL_REQUEST && pipeline.ref_type != RefType::Tag;
     if !may_be_replaced || api_url.is_empty() || token.is_blank() || project <= 0 {
         return None;
     }

@@ -147,10 +147,10 @@ mod tests {
     fn the_size_of_an_attachment_is_limited() {
         for filler in ["👩‍👩‍👧", "\\\"*", "<@U1>|"] {
             let endless = || Text::new().plain(filler.repeat(3_000));
-            let field = |n: usize| Field { name: format!("Fact {n}"), value: endless(), short: false };
+            let field = |n: usize| Field { name: format!("Fact {n}").into(), value: endless(), short: false };
             let message = Message {
                 summary: endless(),
-                title: Some(Title { text: filler.repeat(3_000), url: None }),
+                title: Some(Title { text: filler.repeat(3_000).into(), url: None }),
                 body: Body::Prose(endless()),
                 fields: (0..100).map(field).collect(),
                 self_contained_parts: true,

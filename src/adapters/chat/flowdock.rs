@@ -262,7 +262,7 @@ fn title(commit: &Commit, is_test: bool, references: &References<'_>) -> String 
 /// The other lines of the commit's message, unchanged.
 fn body(commit: &Commit) -> Option<String> {
     let (_, rest) = commit.message.trim().split_once('\n')?;
-    let text = Text(vec![Span::CodeBlock(rest.trim_matches('\n').trim_end().to_owned())]);
+    let text = Text(vec![Span::CodeBlock(rest.trim_matches('\n').trim_end().into())]);
     Some(Markup::Html.render_within(&text, BODY)).filter(|body| !body.is_empty())
 }
 

@@ -198,10 +198,11 @@ fn variables(note: &Notification<'_>, message: &Message) -> Value {
 
 /// The page of the message: its title's, or the first one that its headline links to, or the project's.
 fn url_of(message: &Message) -> String {
-    let title = message.title.as_ref().and_then(|title| title.url.clone());
+    let title = message.title.as_ref().and_then(|title| title.url.as_deref());
     title
+        .map(str::to_owned)
         .or_else(|| message.headline().links().into_iter().next().map(|(_, url)| url))
-        .unwrap_or_else(|| message.project.url.clone())
+        .unwrap_or_else(|| message.project.url.to_string())
 }
 
 fn read(response: &HttpResponse, workflow: bool) -> Answer<Sent> {

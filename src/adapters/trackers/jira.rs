@@ -479,7 +479,7 @@ fn comment(settings: &Settings, note: &Notification<'_>, object: &Object<'_>) ->
         if all && object.kind == ObjectKind::Commit { object.message.trim_end() } else { object.title };
     let full_name = project.map(crate::event::Project::full_name).filter(|name| !name.is_empty());
     let project_page = project.and_then(|project| page(&project.web_url));
-    let branch_page = below(project, &["-", "tree", object.branch]);
+    let branch_page = below(project, &["-", "tree", object.branch]).filter(|_| !object.is_of_fork);
     let branch = Named { words: object.branch, url: branch_page.as_deref() };
     markup::mention(
         &Named { words: name.as_deref().unwrap_or("Somebody"), url: user_page.as_deref() },

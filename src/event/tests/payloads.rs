@@ -1,7 +1,7 @@
 //! What each payload file decodes to. The expected values are read from the files themselves.
 
 use super::{bytes_of, decode, event, files, json_of};
-use crate::event::{Noteable, Payload, Project, RefChange, SharedStr, Trigger};
+use crate::event::{Noteable, Payload, Project, RefChange, RefType, SharedStr, Trigger};
 
 /// File, kind, trigger, project id, subject.
 type Row = (&'static str, &'static str, Option<Trigger>, Option<i64>, &'static str);
@@ -26,8 +26,8 @@ const TABLE: &[Row] = &[
     ("access_token_project_expiring.json", "access_token", None, Some(7),  "access_token"),
     ("emoji_award.json",                   "emoji",        None, Some(6),  "emoji"),
     ("feature_flag.json",                  "feature_flag", Some(Trigger::FeatureFlag), Some(1),  "feature_flag:test-feature-flag"),
-    ("group_project_create.json",          "group",        Some(Trigger::Project), Some(22), "group:project1"),
-    ("group_project_destroy.json",         "group",        Some(Trigger::Project), Some(22), "group:project1"),
+    ("group_project_create.json",          "group",        Some(Trigger::Project), Some(22), "project:22"),
+    ("group_project_destroy.json",         "group",        Some(Trigger::Project), Some(22), "project:22"),
     ("member_access_request.json",         "member",       None, None,     "member:test_user"),
     ("member_access_request_denied.json",  "member",       None, None,     "member:test_user"),
     ("member_add.json",                    "member",       None, None,     "member:test_user"),
@@ -35,8 +35,8 @@ const TABLE: &[Row] = &[
     ("member_update.json",                 "member",       None, None,     "member:test_user"),
     ("milestone_create.json",              "milestone",    Some(Trigger::Milestone), Some(1),  "milestone:10"),
     ("release_create.json",                "release",      Some(Trigger::Release), Some(2),  "release:v1.1"),
-    ("subgroup_create.json",               "group",        Some(Trigger::Subgroup), None,     "group:subgroup1"),
-    ("subgroup_destroy.json",              "group",        Some(Trigger::Subgroup), None,     "group:subgroup1"),
+    ("subgroup_create.json",               "group",        Some(Trigger::Subgroup), None,     "group:10"),
+    ("subgroup_destroy.json",              "group",        Some(Trigger::Subgroup), None,     "group:10"),
     // From bug reports: what was told wrongly, or not at all.
     ("reported/01_hidden_comment_issue.json", "issue", Some(Trigger::Issue), Some(42), "issue:3"),
     ("reported/02a_deployment_approved.json", "deployment", Some(Trigger::Deployment), Some(42), "deployment:production"),
@@ -111,7 +111,7 @@ const TABLE: &[Row] = &[
     ("reported/05b_user_create.json",         "user",              None, None,     "user"),
     ("reported/05c_key_create.json",          "key",               None, None,     "key"),
     ("reported/05d_user_failed_login.json",   "user",              None, None,     "user"),
-    ("reported/05f_user_add_to_group_with_group_archived.json", "group", None, Some(5), "group:x"),
+    ("reported/05f_user_add_to_group_with_group_archived.json", "group", None, Some(5), "project:5"),
     // Captured from real forges, some of them years ago.
     ("captured/push.json",                     "push",     Some(Trigger::Push),    Some(4_861_503), "ref:refs/heads/master"),
     ("captured/push_14_commits.json",          "push",     Some(Trigger::Push),    Some(1066),      "ref:refs/heads/master"),
@@ -351,6 +351,50 @@ fn kinds_for_webhooks_alone_are_recognised_and_have_no_trigger() {
     }
 }
 
+#[test]
+fn the_path_of_a_vulnerabilitys_project_is_the_known_one_if_the_forge_lies_below_a_path() {
+    let at = |url: &str, known: &str| {
+        let mut found = json_of("vulnerability_confirmed.json");
+        found["object_attributes"]["url"] = url.into();
+        let event = event(&found);
+        assert_eq!(event.project_with_guessed_path(), Some(50));
+        event.with_known_path(known).project.expect("a project").path_with_namespace.to_string()
+    };
+    let below = "https://example.com/gitlab/flightjs/Flight/-/security/vulnerabilities/1";
+    assert_eq!(at(below, "flightjs/Flight"), "flightjs/Flight");
+    assert_eq!(at(below, "js/Flight"), "gitlab/flightjs/Flight", "half a name is another name");
+    assert_eq!(at(below, "flightjs/before-it-was-renamed"), "gitlab/flightjs/Flight");
+    let above = "https://example.com/flightjs/Flight/-/security/vulnerabilities/1";
+    assert_eq!(at(above, "flightjs/Flight"), "flightjs/Flight");
+    let push = event(&json_of("push.json"));
+    assert_eq!(push.project_with_guessed_path(), None, "the payload names the path");
+    assert_eq!(push.clone().with_known_path("diaspora").project, push.project);
+}
+
+#[test]
+fn only_refs_of_branches_and_tags_are_branches_and_tags() {
+    for (full_ref, ref_type, trigger, short) in [
+        ("refs/heads/main", RefType::Branch, Some(Trigger::Push), "main"),
+        ("main", RefType::Branch, Some(Trigger::Push), "main"),
+        ("refs/tags/v1", RefType::Tag, Some(Trigger::TagPush), "v1"),
+        ("refs/merge-requests/1/head", RefType::Hidden, None, "refs/merge-requests/1/head"),
+        ("refs/pipelines/31", RefType::Hidden, None, "refs/pipelines/31"),
+        ("refs/environments/production", RefType::Hidden, None, "refs/environments/production"),
+        ("refs/keep-around/cafe", RefType::Hidden, None, "refs/keep-around/cafe"),
+    ] {
+        let mut pushed = json_of("push.json");
+        pushed["ref"] = full_ref.into();
+        let pushed = event(&pushed);
+        assert_eq!(pushed.trigger, trigger, "{full_ref}");
+        let Payload::Push(push) = pushed.payload else { panic!("not a push") };
+        assert_eq!((push.ref_type(), push.short_ref()), (ref_type, short));
+        let mut ran = json_of("pipeline_success.json");
+        ran["object_attributes"]["ref"] = full_ref.into();
+        let Payload::Pipeline(pipeline) = event(&ran).payload else { panic!("not a pipeline") };
+        assert_eq!((pipeline.ref_type, pipeline.ref_name.as_str()), (ref_type, short));
+    }
+}
+
 /// A group's integrations are notified of what is directly in it. A project in a person's namespace is in no group that has
 /// integrations.
 #[test]
@@ -376,6 +420,32 @@ fn changes_in_a_group_are_events_of_that_group() {
         let without = event(&serde_json::json!({ "event_name": name, "path_with_namespace": "rocket" }));
         assert_eq!((without.trigger, without.group), (None, None), "{name} names no group");
     }
+}
+
+/// Events with the same subject are delivered in order; events with other subjects do not wait for them.
+#[test]
+fn changes_of_one_group_or_project_have_one_subject_and_another_ones_have_another() {
+    let subject = |name: &str, group: i64, full_path: &str| {
+        let json = serde_json::json!({
+            "event_name": name, "name": "Crew", "group_id": group, "full_path": full_path, "parent_full_path": "acme",
+        });
+        event(&json).subject
+    };
+    let created = subject("subgroup_create", 10, "acme/crew");
+    assert_eq!(created, subject("subgroup_rename", 10, "acme/night-crew"));
+    assert_ne!(created, subject("subgroup_create", 11, "acme/other/crew"), "another group of the same name");
+    let by_path = subject("subgroup_create", 0, "acme/crew");
+    assert_eq!(by_path, subject("subgroup_destroy", 0, "acme/crew"));
+    assert_ne!(by_path, subject("subgroup_create", 0, "acme/other/crew"));
+    let of_project = |id: i64, path: &str| {
+        let json = serde_json::json!({
+            "event_name": "project_update", "name": "Crew", "project_id": id, "path_with_namespace": path,
+        });
+        event(&json).subject
+    };
+    assert_eq!(of_project(10, "acme/crew"), of_project(10, "acme/night-crew"));
+    assert_ne!(of_project(10, "acme/crew"), of_project(11, "acme/crew"));
+    assert_ne!(of_project(10, "acme/crew"), created, "a project's number may be a group's too");
 }
 
 #[test]

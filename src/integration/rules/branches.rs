@@ -61,7 +61,9 @@ fn branch_of(event: &Event, family: Family) -> Option<Branch<'_>> {
 fn of_pipeline(pipeline: &Pipeline, family: Family) -> Option<Branch<'_>> {
     let name = pipeline.ref_name.as_str();
     match (pipeline.ref_type, family) {
-        (RefType::Branch, _) => Some(Branch { name, protected: pipeline.protected_ref }),
+        // GitLab compares the name alone. So a merge request's pipeline on a fork's branch passes like one on the
+        // project's branch of that name, and a hidden ref is compared as a whole.
+        (RefType::Branch | RefType::Hidden, _) => Some(Branch { name, protected: pipeline.protected_ref }),
         // `protected_ref` is about the tag here, but the filter asks whether a *branch* of this name is protected.
         (RefType::Tag, Family::PipelineMail) => Some(Branch { name, protected: None }),
         (RefType::Tag, Family::Chat | Family::PushMail | Family::Hook | Family::Commands) => None,
@@ -85,6 +87,7 @@ pub(super) fn matches(pattern: &str, name: &str) -> bool {
 }
 
 pub(super) fn text(branch: &str, is: &NotNotified) -> String {
+    let thing = if branch.starts_with("refs/") { "ref" } else { "branch" };
     let unprotected = |known: bool| {
         if known {
             "not protected"
@@ -95,15 +98,15 @@ pub(super) fn text(branch: &str, is: &NotNotified) -> String {
     match is {
         NotNotified::Default { default_branch: Some(default) } => {
             format!(
-                "the branch `{branch}` is not the default branch `{default}` (branches_to_be_notified = default)"
+                "the {thing} `{branch}` is not the default branch `{default}` (branches_to_be_notified = default)"
             )
         }
         NotNotified::Default { default_branch: None } => format!(
-            "the branch `{branch}` is not known to be the default branch (the default branch is not known) \
+            "the {thing} `{branch}` is not known to be the default branch (the default branch is not known) \
              (branches_to_be_notified = default)"
         ),
         NotNotified::Protected { known } => {
-            format!("the branch `{branch}` is {} (branches_to_be_notified = protected)", unprotected(*known))
+            format!("the {thing} `{branch}` is {} (branches_to_be_notified = protected)", unprotected(*known))
         }
         NotNotified::DefaultNorProtected { default_branch, known } => {
             let default = match default_branch {
@@ -112,7 +115,7 @@ pub(super) fn text(branch: &str, is: &NotNotified) -> String {
             };
             let unprotected = unprotected(*known);
             format!(
-                "the branch `{branch}` is {default}, and {unprotected} \
+                "the {thing} `{branch}` is {default}, and {unprotected} \
                  (branches_to_be_notified = default_and_protected)"
             )
         }

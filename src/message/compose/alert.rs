@@ -1,7 +1,7 @@
 //! Alerts.
 
 use super::{
-    Body, Context, Message, NAME, PROSE, PROSE_LINES, TITLE, Text, Tone, brief, humanized, listed,
+    Body, Context, Message, NAME, PROSE, PROSE_LINES, TITLE, Text, Tone, Words, brief, humanized, listed,
     short_field, web_address,
 };
 use crate::event::{Alert, parse_time};
@@ -13,13 +13,13 @@ pub(super) fn message(context: &Context<'_>, alert: &Alert) -> Message {
         title => Text::new().plain("Alert firing: ").link(title, alert.url.as_str()),
     };
     let mut fields = Vec::new();
-    let mut field = |name: &str, value: String| {
+    let mut field = |name: &str, value: Words| {
         if !value.is_empty() {
             fields.push(short_field(name, Text::new().plain(value)));
         }
     };
     field("Severity", humanized(&alert.severity));
-    field("Events", if alert.events > 0 { alert.events.to_string() } else { String::new() });
+    field("Events", if alert.events > 0 { alert.events.to_string().into() } else { Words::default() });
     field("Status", humanized(&alert.status));
     field("Start time", moment(&alert.started_at));
     field("Environment", brief(&alert.environment, NAME));
@@ -53,9 +53,9 @@ fn runbook(runbook: &str) -> Text {
 }
 
 /// A time in UTC, since the reader's time zone is unknown; unchanged where it cannot be parsed.
-fn moment(text: &str) -> String {
+fn moment(text: &str) -> Words {
     match parse_time(text) {
-        Some(moment) => moment.strftime("%-d %B %Y, %H:%M UTC").to_string(),
+        Some(moment) => moment.strftime("%-d %B %Y, %H:%M UTC").to_string().into(),
         None => brief(text, NAME),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Body, Context, Message, NAME, TITLE, Text, Tone, brief, in_path};
+use super::{Body, Context, Message, NAME, TITLE, Text, Tone, Words, brief, in_path};
 use crate::event::Deployment;
 
 pub(super) fn message(context: &Context<'_>, deployment: &Deployment) -> Message {
@@ -34,16 +34,16 @@ pub(super) fn message(context: &Context<'_>, deployment: &Deployment) -> Message
     Message { body: body(context, deployment), tone, ..message }
 }
 
-fn ended(status: &str) -> String {
+fn ended(status: &str) -> Words {
     match status {
-        "success" => "succeeded".to_owned(),
-        "failed" => "failed".to_owned(),
-        "canceled" => "was canceled".to_owned(),
-        "created" => "was created".to_owned(),
-        "blocked" => "is waiting for approval".to_owned(),
-        "approved" | "rejected" => format!("was {status}"),
-        "" => "has changed".to_owned(),
-        other => format!("is {}", brief(other, NAME).replace('_', " ")),
+        "success" => "succeeded".into(),
+        "failed" => "failed".into(),
+        "canceled" => "was canceled".into(),
+        "created" => "was created".into(),
+        "blocked" => "is waiting for approval".into(),
+        "approved" | "rejected" => format!("was {status}").into(),
+        "" => "has changed".into(),
+        other => format!("is {}", brief(other, NAME).replace('_', " ")).into(),
     }
 }
 
@@ -68,9 +68,9 @@ fn body(context: &Context<'_>, deployment: &Deployment) -> Body {
     let title = brief(&deployment.commit_title, TITLE);
     let url = match deployment.commit_url.as_str() {
         "" if !deployment.short_sha.is_empty() => {
-            context.page(&format!("commit/{}", in_path(&deployment.short_sha)))
+            context.page(format_args!("commit/{}", in_path(&deployment.short_sha)))
         }
-        url => url.to_owned(),
+        _ => (&deployment.commit_url).into(),
     };
     match (deployment.short_sha.as_str(), title.as_str()) {
         ("", "") => {}
@@ -80,7 +80,8 @@ fn body(context: &Context<'_>, deployment: &Deployment) -> Body {
             lines.push(Text::new().link(brief(sha, NAME), url).then(context.words(format!(": {title}"))));
         }
     }
-    let comment = deployment.decision().map_or_else(String::new, |decision| brief(decision.comment, TITLE));
+    let comment =
+        deployment.decision().map_or_else(Words::default, |decision| brief(decision.comment, TITLE));
     if !comment.is_empty() {
         lines.push(context.words(format!("Comment: {comment}")));
     }

@@ -10,14 +10,14 @@ pub(super) fn message(context: &Context<'_>, pipeline: &Pipeline, build: &Extern
     let mut what = Text::new().link(format!("{service} build"), url);
     let origin = origin(context, pipeline);
     let headline = match origin.plain_text().as_str() {
-        "" => format!("{service} build {phrase}"),
+        "" => format!("{service} build {phrase}").into(),
         name => brief(&format!("{service} build of {name} {phrase}"), TITLE),
     };
     if !origin.is_blank() {
         what = what.plain(" of ").then(origin);
     }
     let short: String = pipeline.sha.chars().take(8).collect();
-    let commit = Text::new().link(short, context.page(&format!("commit/{}", in_path(&pipeline.sha))));
+    let commit = Text::new().link(short, context.page(format_args!("commit/{}", in_path(&pipeline.sha))));
     Message {
         self_contained_parts: true,
         title: title(headline, url),
@@ -30,12 +30,10 @@ pub(super) fn message(context: &Context<'_>, pipeline: &Pipeline, build: &Extern
 
 /// The branch or tag; the merge request where it was built on the hidden ref of one.
 fn origin(context: &Context<'_>, pipeline: &Pipeline) -> Text {
-    match pipeline.merge_request_iid() {
+    match pipeline.merge_request_in_place_of_ref() {
         _ if pipeline.ref_name.is_empty() => Text::new(),
-        Some(iid) if pipeline.is_on_hidden_ref() => {
-            Text::new().link(format!("!{iid}"), context.page(&format!("merge_requests/{iid}")))
-        }
-        _ => context.ref_link(pipeline.ref_type, &pipeline.ref_name),
+        Some(iid) => Text::new().link(format!("!{iid}"), context.page(format_args!("merge_requests/{iid}"))),
+        None => context.ref_link(pipeline.ref_type, &pipeline.ref_name),
     }
 }
 

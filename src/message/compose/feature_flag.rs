@@ -7,7 +7,7 @@ pub(super) fn message(context: &Context<'_>, flag: &FeatureFlag) -> Message {
     let object = match brief(&flag.name, TITLE).as_str() {
         "" => Text::new().plain("a feature flag"),
         // The payload has no number of the flag's own page.
-        name => Text::new().plain("feature flag ").link(name, context.page("feature_flags")),
+        name => Text::new().plain("feature flag ").link(name, context.page(format_args!("feature_flags"))),
     };
     let (active, passive) = match flag.active {
         Some(true) => ("turned on", "was turned on"),

@@ -1,6 +1,6 @@
 //! Issues, incidents, and other work items.
 
-use super::{Context, Message, NAME, Text, Tone, brief, numbered, title, with_article};
+use super::{Context, Message, NAME, Text, Tone, Words, brief, numbered, title, with_article};
 use crate::event::{Issue, IssueKind};
 
 pub(super) fn message(context: &Context<'_>, issue: &Issue) -> Message {
@@ -25,27 +25,27 @@ pub(super) fn message(context: &Context<'_>, issue: &Issue) -> Message {
 }
 
 /// What was done to it. The state says less (a reopened issue is `opened`), but some payloads have no action.
-fn done(action: &str, state: &str) -> String {
+fn done(action: &str, state: &str) -> Words {
     match (action, state) {
-        ("open", _) => "opened".to_owned(),
-        ("close", _) => "closed".to_owned(),
-        ("reopen", _) => "reopened".to_owned(),
-        ("update", _) | (_, "") => "updated".to_owned(),
+        ("open", _) => "opened".into(),
+        ("close", _) => "closed".into(),
+        ("reopen", _) => "reopened".into(),
+        ("update", _) | (_, "") => "updated".into(),
         (_, state) => brief(state, NAME),
     }
 }
 
 /// `issue`, `confidential incident`, `task`.
-fn kind(issue: &Issue) -> String {
+fn kind(issue: &Issue) -> Words {
     let word = match (&issue.issue_type, issue.kind) {
         (Some(word), _) => lowered(&brief(word, NAME)),
-        (None, IssueKind::Incident) => "incident".to_owned(),
-        (None, _) => "issue".to_owned(),
+        (None, IssueKind::Incident) => "incident".into(),
+        (None, _) => "issue".into(),
     };
-    if issue.confidential { format!("confidential {word}") } else { word }
+    if issue.confidential { format!("confidential {word}").into() } else { word }
 }
 
 /// `Key Result` → `key result`, but `SLA` as it is.
-fn lowered(words: &str) -> String {
-    if words.chars().all(|c| !c.is_lowercase()) { words.to_owned() } else { words.to_lowercase() }
+fn lowered(words: &str) -> Words {
+    if words.chars().all(|c| !c.is_lowercase()) { words.into() } else { words.to_lowercase().into() }
 }

@@ -1,6 +1,6 @@
 //! Mentions of a group.
 
-use super::{Context, Message, NAME, TITLE, Text, brief};
+use super::{Context, Message, NAME, TITLE, Text, Words, brief};
 use crate::event::GroupMention;
 
 /// The message; `None` for mentions in epics and other things that are not notified.
@@ -17,7 +17,7 @@ pub(super) fn message(context: &Context<'_>, mention: &GroupMention) -> Option<M
         || mention.source.ends_with("#0")
         || mention.source.ends_with("!0")
     {
-        String::new()
+        Words::default()
     } else {
         brief(&mention.source, NAME)
     };

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{
-    Context, Field, MOST_NAMES, Message, NAME, Person, TITLE, Text, brief, enumerated, listed, numbered,
-    short_field,
+    Context, Field, MOST_NAMES, Message, NAME, Person, TITLE, Text, Words, brief, enumerated, joined, listed,
+    numbered, short_field,
 };
 use crate::event::{Label, MergeRequest, Reviewer, ReviewersChanged, SystemAction, User};
 
@@ -14,7 +14,7 @@ const SYSTEM: &str = "GitLab";
 
 pub(super) fn message(context: &Context<'_>, merge_request: &MergeRequest) -> Message {
     let by_system = merge_request.by_system.map(|_| {
-        let author = Some(Arc::new(Person { display: SYSTEM.to_owned(), ..Person::default() }));
+        let author = Some(Arc::new(Person { display: SYSTEM.into(), ..Person::default() }));
         Context { author, project_info: Arc::clone(&context.project_info), ..*context }
     });
     let context = by_system.as_ref().unwrap_or(context);
@@ -56,12 +56,12 @@ fn branches(merge_request: &MergeRequest) -> Text {
 
 /// The merge request's page, built from the project's address where that is known: the address in the payload often
 /// has an internal host name.
-fn url(context: &Context<'_>, merge_request: &MergeRequest) -> String {
+fn url(context: &Context<'_>, merge_request: &MergeRequest) -> Words {
     let known = merge_request.iid > 0 && !context.project_info.url.is_empty();
     if known {
-        context.page(&format!("merge_requests/{}", merge_request.iid))
+        context.page(format_args!("merge_requests/{}", merge_request.iid))
     } else {
-        merge_request.url.to_string()
+        (&merge_request.url).into()
     }
 }
 
@@ -128,24 +128,24 @@ fn labels(merge_request: &MergeRequest) -> Vec<Field> {
 }
 
 /// The names under their number's form of a word; none where there are no names.
-fn counted(word: &str, names: &[String]) -> Option<Field> {
+fn counted(word: &str, names: &[Words]) -> Option<Field> {
     let name = match names {
         [] => return None,
-        [_] => word.to_owned(),
-        _ => format!("{word}s"),
+        [_] => Words::from(word),
+        _ => format!("{word}s").into(),
     };
     Some(named(name, names))
 }
 
-fn named(name: impl Into<String>, names: &[String]) -> Field {
+fn named(name: impl Into<Words>, names: &[Words]) -> Field {
     short_field(name, listed(names, |name| Text::new().plain(name), ""))
 }
 
-fn titles<'a>(labels: impl Iterator<Item = &'a Label>) -> Vec<String> {
+fn titles<'a>(labels: impl Iterator<Item = &'a Label>) -> Vec<Words> {
     labels.map(|label| brief(&label.title, NAME)).filter(|title| !title.is_empty()).collect()
 }
 
-fn people<'a>(users: impl Iterator<Item = &'a User>) -> Vec<String> {
+fn people<'a>(users: impl Iterator<Item = &'a User>) -> Vec<Words> {
     users.map(|user| brief(&user.display(), NAME)).filter(|name| !name.is_empty()).collect()
 }
 
@@ -226,8 +226,8 @@ fn changes(context: &Context<'_>, merge_request: &MergeRequest) -> Vec<Change> {
 }
 
 /// `added the label bug to`, `removed the label bug from`, `added the label bug and removed the label api of`.
-fn relabelled(added: &[String], removed: &[String]) -> String {
-    let labels = |names: &[String]| {
+fn relabelled(added: &[Words], removed: &[Words]) -> String {
+    let labels = |names: &[Words]| {
         let word = if names.len() == 1 { "label" } else { "labels" };
         format!("the {word} {}", some(names))
     };
@@ -240,7 +240,7 @@ fn relabelled(added: &[String], removed: &[String]) -> String {
 }
 
 /// `assigned Ada (ada) to`, `unassigned Ada (ada) from`, `replaced Ada (ada) by Grace (grace) as assignee of`.
-fn assigned(added: &[String], removed: &[String]) -> String {
+fn assigned(added: &[Words], removed: &[Words]) -> String {
     match (added, removed) {
         ([], []) => "changed the assignees of".to_owned(),
         (added, []) => format!("assigned {} to", some(added)),
@@ -251,16 +251,18 @@ fn assigned(added: &[String], removed: &[String]) -> String {
 }
 
 /// `A, B and C`; of a long list, the first ten and the number of the others.
-fn some(names: &[String]) -> String {
+fn some(names: &[Words]) -> Words {
     match names.split_at_checked(MOST_NAMES) {
-        Some((first, rest)) if !rest.is_empty() => format!("{} and {} more", first.join(", "), rest.len()),
+        Some((first, rest)) if !rest.is_empty() => {
+            format!("{} and {} more", joined(first), rest.len()).into()
+        }
         _ => enumerated(names),
     }
 }
 
 /// `added bug, api; removed old`.
-fn difference(name: &str, added: &[String], removed: &[String]) -> Option<Field> {
-    let part = |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what} {}", some(names)));
+fn difference(name: &str, added: &[Words], removed: &[Words]) -> Option<Field> {
+    let part = |what: &str, names: &[Words]| (!names.is_empty()).then(|| format!("{what} {}", some(names)));
     let parts: Vec<String> = [part("added", added), part("removed", removed)].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| short_field(name, Text::new().plain(parts.join("; "))))
 }
@@ -282,10 +284,10 @@ fn reviewers(context: &Context<'_>, changed: &ReviewersChanged) -> String {
 
     let mut done = Vec::new();
     if !asked.is_empty() {
-        done.push(format!("requested a review from {}", some(&asked)));
+        done.push(format!("requested a review from {}", some(&asked)).into());
     }
     if !asked_again.is_empty() {
-        done.push(format!("requested another review from {}", some(&asked_again)));
+        done.push(format!("requested another review from {}", some(&asked_again)).into());
     }
     let preposition = if done.is_empty() { "from" } else { "of" };
     if !dropped.is_empty() {
@@ -294,7 +296,7 @@ fn reviewers(context: &Context<'_>, changed: &ReviewersChanged) -> String {
             [one] => format!("{one} as reviewer"),
             several => format!("{} as reviewers", some(several)),
         };
-        done.push(format!("removed {whom}"));
+        done.push(format!("removed {whom}").into());
     }
     if !done.is_empty() {
         return format!("{} {preposition}", enumerated(&done));
@@ -305,7 +307,7 @@ fn reviewers(context: &Context<'_>, changed: &ReviewersChanged) -> String {
     own.map_or("updated", |own| reviewed(&own.state)).to_owned()
 }
 
-fn names<'a>(reviewers: impl Iterator<Item = &'a Reviewer>) -> Vec<String> {
+fn names<'a>(reviewers: impl Iterator<Item = &'a Reviewer>) -> Vec<Words> {
     let names = reviewers.map(|reviewer| brief(&reviewer.user.display(), NAME));
     names.filter(|name| !name.is_empty()).collect()
 }

@@ -1,6 +1,6 @@
 //! Milestones.
 
-use super::{Context, Field, Message, NAME, TITLE, Text, Tone, brief, short_field, title};
+use super::{Context, Field, Message, NAME, TITLE, Text, Tone, Words, brief, short_field, title};
 use crate::event::{GroupRef, Milestone};
 
 pub(super) fn message(context: &Context<'_>, milestone: &Milestone, group: Option<&GroupRef>) -> Message {
@@ -8,20 +8,20 @@ pub(super) fn message(context: &Context<'_>, milestone: &Milestone, group: Optio
     let is_gone = milestone.action == "delete";
     // A group's milestone names no address of the group.
     let page = if milestone.iid > 0 && !is_gone {
-        context.page(&format!("milestones/{}", milestone.iid))
+        context.page(format_args!("milestones/{}", milestone.iid))
     } else {
-        String::new()
+        Words::default()
     };
     let object = match label.as_str() {
         "" => Text::new().plain("a milestone"),
         label => Text::new().plain("milestone ").link(label, page.as_str()),
     };
-    let done = match (milestone.action.as_str(), milestone.state.as_str()) {
-        ("create", _) => "created".to_owned(),
-        ("close", _) | ("", "closed") => "closed".to_owned(),
-        ("reopen", _) => "reopened".to_owned(),
-        ("delete", _) => "deleted".to_owned(),
-        ("" | "update", _) => "updated".to_owned(),
+    let done: Words = match (milestone.action.as_str(), milestone.state.as_str()) {
+        ("create", _) => "created".into(),
+        ("close", _) | ("", "closed") => "closed".into(),
+        ("reopen", _) => "reopened".into(),
+        ("delete", _) => "deleted".into(),
+        ("" | "update", _) => "updated".into(),
         (other, _) => brief(other, NAME),
     };
     let of_group = group.map(|group| format!(" in group {}", brief(&group.path, NAME))).unwrap_or_default();

@@ -22,17 +22,19 @@ mod tests;
 mod vulnerability;
 mod wiki_page;
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
 use std::sync::Arc;
+
+use bytestring::ByteString;
 
 use super::links::References;
 use super::markup::{address, clean, grapheme_len, start};
 use super::{
-    Base, Body, Field, Links, Message, NoLinks, Person, ProjectInfo, Span, Text, Title, Tone, capitalised,
-    prose,
+    Base, Body, Field, Links, Message, NoLinks, Person, ProjectInfo, Span, Text, Title, Tone, Words,
+    capitalised, prose,
 };
-use crate::event::{Event, Payload, Project, RefType, User};
+use crate::event::{Event, Payload, Project, RefType, User, reading};
 
 /// Titles as long as GitLab itself allows for issues.
 const TITLE: usize = 255;
@@ -57,8 +59,12 @@ pub fn compose(event: &Event) -> Option<Message> {
 /// most so many commits.
 pub fn compose_with(event: &Event, links: &dyn Links, max_commits: Option<usize>) -> Option<Message> {
     let references = References::new(links);
-    let context = Context { max_commits, ..Context::of(event, &references) };
-    let message = message(&context, event)?;
+    let made = || message(&Context { max_commits, ..Context::of(event, &references) }, event);
+    let message = match ByteString::try_from(event.raw.clone()) {
+        // The message shares the words that it takes from the payload.
+        Ok(json) => reading(&json, made),
+        Err(_) => made(),
+    }?;
     Some(Message { has_unlinked_references: references.has_more(), ..message })
 }
 
@@ -129,24 +135,24 @@ impl<'a> Context<'a> {
     }
 
     /// The address of a page of the project; empty where the project's own address is unknown.
-    fn page(&self, path: &str) -> String {
+    fn page(&self, path: fmt::Arguments<'_>) -> Words {
         if self.project_info.url.is_empty() {
-            String::new()
+            Words::default()
         } else {
-            format!("{}/-/{path}", self.project_info.url)
+            format!("{}/-/{path}", self.project_info.url).into()
         }
     }
 
     /// A branch or tag, linked to its page.
     fn ref_link(&self, ref_type: RefType, name: &str) -> Text {
         let pages = match ref_type {
-            RefType::Branch => "commits",
-            RefType::Tag => "tags",
+            RefType::Branch => Some("commits"),
+            RefType::Tag => Some("tags"),
+            RefType::Hidden => None,
         };
-        let url = if name.len() > LONGEST_REF {
-            String::new()
-        } else {
-            self.page(&format!("{pages}/{}", in_path(name)))
+        let url = match pages {
+            Some(pages) if name.len() <= LONGEST_REF => self.page(format_args!("{pages}/{}", in_path(name))),
+            _ => Words::default(),
         };
         Text::new().link(brief(name, NAME), url)
     }
@@ -205,7 +211,7 @@ impl<'a> Context<'a> {
     }
 
     /// What people wrote on one line, such as a commit's title.
-    fn words(&self, words: impl Into<String>) -> Text {
+    fn words(&self, words: impl Into<Words>) -> Text {
         self.references.linked(Text::new().plain(words))
     }
 
@@ -249,23 +255,23 @@ fn capitalised_text(mut text: Text) -> Text {
 }
 
 /// The address, if it is one of a web page.
-fn web_address(url: Option<&str>) -> Option<String> {
+fn web_address(url: Option<&str>) -> Option<Words> {
     let url = address(url?)?;
-    url.starts_with("http").then(|| url.into_owned())
+    url.starts_with("http").then(|| url.into())
 }
 
 /// The text on one line, truncated to so many characters.
-fn brief(words: &str, at_most: usize) -> String {
+fn brief(words: &str, at_most: usize) -> Words {
     // Enough for what is kept, and not a whole title of a megabyte.
     let start = start(words, at_most * 8);
     let line = clean(start);
     let line = match line {
-        line if is_one_line(&line) => line.into_owned(),
-        line => line.split_whitespace().collect::<Vec<_>>().join(" "),
+        line if is_one_line(&line) => Words::from(line),
+        line => line.split_whitespace().collect::<Vec<_>>().join(" ").into(),
     };
     match line.char_indices().nth(at_most) {
         None if start.len() == words.len() => line,
-        None => line + "…",
+        None => format!("{line}…").into(),
         Some(_) => {
             // No emoji or accented letter is split.
             let (mut end, mut chars) = (0, 0);
@@ -276,7 +282,7 @@ fn brief(words: &str, at_most: usize) -> String {
                 }
                 end += whole;
             }
-            line[..end].trim_end().to_owned() + "…"
+            format!("{}…", line[..end].trim_end()).into()
         }
     }
 }
@@ -307,11 +313,11 @@ fn in_path(name: &str) -> String {
 }
 
 /// `#23 New API`, or the part of it that is known.
-fn numbered(sign: char, number: i64, title: &str) -> String {
+fn numbered(sign: char, number: i64, title: &str) -> Words {
     let title = brief(title, TITLE);
     match (number > 0, title.is_empty()) {
-        (true, false) => format!("{sign}{number} {title}"),
-        (true, true) => format!("{sign}{number}"),
+        (true, false) => format!("{sign}{number} {title}").into(),
+        (true, true) => format!("{sign}{number}").into(),
         (false, _) => title,
     }
 }
@@ -324,17 +330,18 @@ fn with_article(thing: &str) -> String {
 }
 
 /// Makes an identifier readable: `critical` → `Critical`, `in_progress` → `In progress`.
-fn humanized(word: &str) -> String {
+fn humanized(word: &str) -> Words {
     capitalised(&brief(word, NAME).replace('_', " "))
 }
 
 /// A title; `None` where the text is empty.
-fn title(text: String, url: &str) -> Option<Title> {
+fn title(text: impl Into<Words>, url: &str) -> Option<Title> {
+    let text = text.into();
     (!text.is_empty()).then(|| Title { text, url: web_address(Some(url)) })
 }
 
 /// A field that is shown next to others, unless its value is too long for half of the width.
-fn short_field(name: impl Into<String>, value: Text) -> Field {
+fn short_field(name: impl Into<Words>, value: Text) -> Field {
     let short = value.length() <= BESIDE_OTHERS;
     Field { name: name.into(), value, short }
 }
@@ -348,11 +355,16 @@ fn listed<T>(things: &[T], name: impl Fn(&T) -> Text, all_url: &str) -> Text {
     }
 }
 
+/// `A, B`.
+fn joined(names: &[Words]) -> String {
+    names.iter().map(Words::as_str).collect::<Vec<_>>().join(", ")
+}
+
 /// `A`, `A and B`, `A, B and C`.
-fn enumerated(names: &[String]) -> String {
+fn enumerated(names: &[Words]) -> Words {
     match names {
-        [] => String::new(),
+        [] => Words::default(),
         [one] => one.clone(),
-        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+        [most @ .., last] => format!("{} and {last}", joined(most)).into(),
     }
 }

@@ -1,6 +1,6 @@
 //! Comments.
 
-use super::{Context, Message, NAME, TITLE, Text, brief, capitalised};
+use super::{Context, Message, NAME, TITLE, Text, Words, brief, capitalised};
 use crate::event::{Note, Noteable, User};
 
 /// The message; `None` for comments on designs, epics and other things that are not notified.
@@ -25,7 +25,7 @@ pub(super) fn message(context: &Context<'_>, note: &Note) -> Option<Message> {
 /// Who wrote what on this: `Ada commented on issue #17`, where GitLab wrote it about what Ada did `Ada changed issue #17`,
 /// and where it is not known who did it `A comment by Ada on issue #17 was edited`.
 fn did(context: &Context<'_>, note: &Note, on: &str) -> Text {
-    let link = |words: String| Text::new().link(words, note.url.as_str());
+    let link = |words: Words| Text::new().link(words, &note.url);
     let is_edited = note.action.as_deref() == Some("update");
     match &context.author {
         Some(author) => {
@@ -34,15 +34,15 @@ fn did(context: &Context<'_>, note: &Note, on: &str) -> Text {
                 (false, true) => format!("edited a comment on {on}"),
                 (false, false) => format!("commented on {on}"),
             };
-            Text::new().plain(format!("{} ", author.display)).then(link(did))
+            Text::new().plain(format!("{} ", author.display)).then(link(did.into()))
         }
         None if note.by_system => link(capitalised(on)).plain(" was changed"),
         None if is_edited => {
             let writer = note.user.as_ref().map(User::display).filter(|name| !name.is_empty());
             let by = writer.map_or_else(String::new, |name| format!(" by {}", brief(&name, NAME)));
-            link(format!("A comment{by} on {on}")).plain(" was edited")
+            link(format!("A comment{by} on {on}").into()).plain(" was edited")
         }
-        None => link(format!("New comment on {on}")),
+        None => link(format!("New comment on {on}").into()),
     }
 }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::collections::BTreeSet;
 
 use super::{
-    Context, Field, Message, NAME, Person, TITLE, Text, Tone, brief, capitalised, external_build, listed,
-    short_field, title,
+    Context, Field, Message, NAME, Person, TITLE, Text, Tone, Words, brief, capitalised, external_build,
+    listed, short_field, title,
 };
-use crate::event::{Build, Pipeline, RefType, Upstream, parse_time};
+use crate::event::{Build, Pipeline, Upstream, parse_time};
 
 /// How much is shown of the errors in a CI configuration, which are a few sentences.
 const YAML_ERRORS: usize = 1000;
@@ -68,22 +68,29 @@ fn url(context: &Context<'_>, pipeline: &Pipeline, failed: bool) -> String {
     if failed { format!("{url}/failures") } else { url }
 }
 
-/// ` of branch main`, ` of merge request !1`.
+/// ` of branch main`, ` of merge request !1`, ` of merge request !1 from a fork`.
 fn origin(context: &Context<'_>, pipeline: &Pipeline) -> Text {
-    let name = pipeline.ref_name.as_str();
-    match pipeline.merge_request_iid() {
-        _ if name.is_empty() => Text::new(),
-        Some(iid) if pipeline.is_on_hidden_ref() => {
-            let url = pipeline.merge_request.as_ref().map(|request| request.url.to_string());
+    match pipeline.merge_request_in_place_of_ref() {
+        _ if pipeline.ref_name.is_empty() => Text::new(),
+        Some(iid) => {
+            let url = pipeline.merge_request.as_ref().map(|request| Words::from(&request.url));
             let url = url.filter(|url| !url.is_empty());
-            let url = url.unwrap_or_else(|| context.page(&format!("merge_requests/{iid}")));
-            Text::new().plain(" of merge request ").link(format!("!{iid}"), url)
+            let url = url.unwrap_or_else(|| context.page(format_args!("merge_requests/{iid}")));
+            let request = Text::new().plain(" of merge request ").link(format!("!{iid}"), url);
+            request.plain(if pipeline.is_of_fork { " from a fork" } else { "" })
         }
-        _ => {
-            let of = Text::new().plain(format!(" of {} ", pipeline.ref_type.name()));
-            of.then(context.ref_link(pipeline.ref_type, name))
+        None => {
+            Text::new().plain(format!(" of {} ", pipeline.ref_type.name())).then(ref_link(context, pipeline))
         }
     }
+}
+
+/// `main`; `main (in a fork)`, which has no page in this project.
+fn ref_link(context: &Context<'_>, pipeline: &Pipeline) -> Text {
+    if pipeline.is_of_fork {
+        return Text::new().plain(format!("{} (in a fork)", brief(&pipeline.ref_name, NAME)));
+    }
+    context.ref_link(pipeline.ref_type, &pipeline.ref_name)
 }
 
 /// ` (child of #76)`, ` (started by acme/parent #76)`.
@@ -149,16 +156,12 @@ fn fields(
     url: &str,
 ) -> Vec<Field> {
     let mut fields = Vec::new();
-    if !pipeline.ref_name.is_empty() && !pipeline.is_on_hidden_ref() {
-        let kind = match pipeline.ref_type {
-            RefType::Branch => "Branch",
-            RefType::Tag => "Tag",
-        };
-        fields.push(short_field(kind, context.ref_link(pipeline.ref_type, &pipeline.ref_name)));
+    if pipeline.known_ref().is_some() {
+        fields.push(short_field(pipeline.ref_type.title(), ref_link(context, pipeline)));
     }
     if let Some(commit) = &pipeline.commit {
         let title = brief(commit.title(), TITLE);
-        let title = if title.is_empty() { commit.short_id().to_owned() } else { title };
+        let title = if title.is_empty() { commit.short_id().into() } else { title };
         if !title.is_empty() {
             fields.push(short_field("Commit", context.title_link(&title, &commit.url)));
         }
@@ -175,11 +178,11 @@ fn fields(
     fields.extend(jobs(context, "Allowed failure", warnings, url));
     if let Some(errors) = &pipeline.yaml_errors {
         let value = Text::new().plain(brief(errors, YAML_ERRORS));
-        fields.push(Field { name: "Invalid CI config YAML file".to_owned(), value, short: false });
+        fields.push(Field { name: "Invalid CI config YAML file".into(), value, short: false });
     }
     if let Some(name) = &pipeline.name {
         let value = Text::new().plain(brief(name, TITLE));
-        fields.push(Field { name: "Pipeline name".to_owned(), value, short: false });
+        fields.push(Field { name: "Pipeline name".into(), value, short: false });
     }
     fields
 }
@@ -209,6 +212,6 @@ fn counted(name: &str, count: usize, names: Text) -> Option<Field> {
     }
 }
 
-fn job_url(context: &Context<'_>, job: &Build) -> String {
-    if job.id > 0 { context.page(&format!("jobs/{}", job.id)) } else { String::new() }
+fn job_url(context: &Context<'_>, job: &Build) -> Words {
+    if job.id > 0 { context.page(format_args!("jobs/{}", job.id)) } else { Words::default() }
 }

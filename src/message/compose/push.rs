@@ -1,6 +1,6 @@
 //! Pushes: branches and tags created, updated and removed.
 
-use super::{Body, Context, Message, NAME, TITLE, Text, brief};
+use super::{Body, Context, Message, NAME, TITLE, Text, Words, brief};
 use crate::event::{Commit, Push, RefChange};
 
 /// GitLab puts at most this many commits into an event. Of a longer list, the other commits are counted, not shown.
@@ -44,12 +44,12 @@ fn pushed(context: &Context<'_>, push: &Push) -> Text {
     }
 }
 
-fn compare_url(context: &Context<'_>, push: &Push) -> String {
+fn compare_url(context: &Context<'_>, push: &Push) -> Words {
     let is_sha = |sha: &str| !sha.is_empty() && sha.bytes().all(|b| b.is_ascii_hexdigit());
     if !is_sha(&push.before) || !is_sha(&push.after) {
-        return String::new();
+        return Words::default();
     }
-    context.page(&format!("compare/{}...{}", push.before, push.after))
+    context.page(format_args!("compare/{}...{}", push.before, push.after))
 }
 
 fn commits(context: &Context<'_>, push: &Push, compare: &str) -> Body {
@@ -68,9 +68,9 @@ fn commits(context: &Context<'_>, push: &Push, compare: &str) -> Body {
 /// `da156088: fixed readme - GitLab dev user`.
 fn line(context: &Context<'_>, commit: &Commit) -> Text {
     let url = match commit.url.as_str() {
-        "" if commit.id.is_empty() => String::new(),
-        "" => context.page(&format!("commit/{}", super::in_path(&commit.id))),
-        url => url.to_owned(),
+        "" if commit.id.is_empty() => Words::default(),
+        "" => context.page(format_args!("commit/{}", super::in_path(&commit.id))),
+        _ => (&commit.url).into(),
     };
     let (title, author) = (brief(commit.title(), TITLE), brief(&commit.author.name, NAME));
     let mut line = Text::new();
@@ -78,5 +78,5 @@ fn line(context: &Context<'_>, commit: &Commit) -> Text {
         line = line.link(commit.short_id(), url).plain(": ");
     }
     line = line.then(context.words(if title.is_empty() { "(no message)" } else { &title }));
-    if author.is_empty() { line } else { line.plain(format!(" - {author}")) }
+    if author.is_empty() { line } else { line.plain(" - ").plain(author) }
 }

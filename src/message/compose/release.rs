@@ -1,27 +1,27 @@
 //! Releases.
 
 use super::{
-    Body, Context, Field, Message, NAME, TITLE, Text, Tone, brief, in_path, listed, short_field, title,
-    web_address,
+    Body, Context, Field, Message, NAME, TITLE, Text, Tone, Words, brief, in_path, listed, short_field,
+    title, web_address,
 };
 use crate::event::{AssetLink, RefType, Release};
 
 pub(super) fn message(context: &Context<'_>, release: &Release) -> Message {
     let (name, tag) = (brief(&release.name, TITLE), brief(&release.tag, NAME));
     let label = match (name.as_str(), tag.as_str()) {
-        ("", tag) => tag.to_owned(),
-        (name, _) => name.to_owned(),
+        ("", _) => tag,
+        _ => name,
     };
     // A deleted release has no page.
-    let url = if release.action == "delete" { String::new() } else { url(context, release) };
+    let url = if release.action == "delete" { Words::default() } else { url(context, release) };
     let object = match label.as_str() {
         "" => Text::new().plain("a release"),
         label => Text::new().plain("release ").link(label, url.as_str()),
     };
-    let done = match release.action.as_str() {
-        "create" => "published".to_owned(),
-        "delete" => "deleted".to_owned(),
-        "update" | "" => "updated".to_owned(),
+    let done: Words = match release.action.as_str() {
+        "create" => "published".into(),
+        "delete" => "deleted".into(),
+        "update" | "" => "updated".into(),
         other => brief(other, NAME),
     };
     let did = context.deed(&done, object, &format!("was {done}"));
@@ -31,7 +31,7 @@ pub(super) fn message(context: &Context<'_>, release: &Release) -> Message {
     }
     let body = match context.prose(&release.description, &release.url) {
         // GitLab repeats the name where no notes were written.
-        Body::Prose(notes) if notes.plain_text().trim() == label => Body::None,
+        Body::Prose(notes) if label == notes.plain_text().trim() => Body::None,
         body => body,
     };
     Message {
@@ -43,10 +43,10 @@ pub(super) fn message(context: &Context<'_>, release: &Release) -> Message {
     }
 }
 
-fn url(context: &Context<'_>, release: &Release) -> String {
-    let page = || context.page(&format!("releases/{}", in_path(&release.tag)));
+fn url(context: &Context<'_>, release: &Release) -> Words {
+    let page = || context.page(format_args!("releases/{}", in_path(&release.tag)));
     web_address(Some(&release.url))
-        .unwrap_or_else(|| if release.tag.is_empty() { String::new() } else { page() })
+        .unwrap_or_else(|| if release.tag.is_empty() { Words::default() } else { page() })
 }
 
 fn fields(context: &Context<'_>, release: &Release, label: &str) -> Vec<Field> {
@@ -57,8 +57,7 @@ fn fields(context: &Context<'_>, release: &Release, label: &str) -> Vec<Field> {
     if let Some(commit) = &release.commit {
         let words = brief(commit.title(), TITLE);
         // `Release v1.1` says nothing more about v1.1.
-        let words =
-            if words.is_empty() || words.contains(label) { commit.short_id().to_owned() } else { words };
+        let words = if words.is_empty() || words.contains(label) { commit.short_id().into() } else { words };
         if !words.is_empty() {
             fields.push(short_field("Commit", Text::new().link(words, commit.url.as_str())));
         }

@@ -131,7 +131,7 @@ impl Markup {
 
     /// The lines in this markup, as [`Markup::render_within`] renders one text of them.
     pub fn render_lines_within(self, lines: &[Text], limit: Limit) -> String {
-        let line_break = Span::Text { text: "\n".to_owned(), style: Style::PLAIN };
+        let line_break = Span::Text { text: "\n".into(), style: Style::PLAIN };
         let mut spans = Vec::with_capacity(lines.iter().map(|line| line.0.len() + 1).sum());
         for line in lines {
             // A line without spans is no line.

@@ -173,7 +173,7 @@ impl<'a> Writer<'a> {
             return self.write(code);
         }
         self.settle();
-        self.spans().push(Span::Code(code.to_owned()));
+        self.spans().push(Span::Code(code.into()));
     }
 
     /// Whether what is written is code.
@@ -207,7 +207,7 @@ impl<'a> Writer<'a> {
     pub fn code_block(&mut self, code: &str) {
         self.owed = self.owed.min(1);
         self.settle();
-        self.spans().push(Span::CodeBlock(code.trim_end().to_owned()));
+        self.spans().push(Span::CodeBlock(code.trim_end().into()));
         self.break_lines(1);
     }
 
@@ -276,7 +276,7 @@ impl<'a> Writer<'a> {
             Target::Link(url) => {
                 let text = if words.is_empty() { url.clone() } else { words };
                 self.settle();
-                self.spans().push(Span::Link { text, url, style });
+                self.spans().push(Span::Link { text: text.into(), url: url.into(), style });
             }
             Target::Words(address) if words.is_empty() || words == address => self.words(&address),
             Target::Words(address) => self.words(&format!("{words} ({address})")),
@@ -350,6 +350,6 @@ const fn superscript(c: char) -> char {
 pub(super) fn push_words(spans: &mut Vec<Span>, words: &str, style: Style) {
     match spans.last_mut() {
         Some(Span::Text { text, style: last }) if *last == style => text.push_str(words),
-        _ => spans.push(Span::Text { text: words.to_owned(), style }),
+        _ => spans.push(Span::Text { text: words.into(), style }),
     }
 }

@@ -149,12 +149,12 @@ fn told_once(message: &Message) -> (Option<String>, Option<Text>) {
     let action = message.action();
     let is_title = |span: &Span| matches!(span, Span::Link { text, .. } if *text == title.text);
     if message.self_contained_parts {
-        (Some(title.text.clone()), None)
+        (Some(title.text.to_string()), None)
     } else if action.0.iter().any(is_title) {
         // `Opened issue #23 New API` without a repeated `#23 New API`.
         (Some(action.plain_text()), None)
     } else {
-        (Some(title.text.clone()), Some(message.deed()))
+        (Some(title.text.to_string()), Some(message.deed()))
     }
 }
 
@@ -167,8 +167,8 @@ fn fits_title(title: &str) -> bool {
 /// A title that Discord cannot link, or not whole, as a line of the description.
 fn bold_link(title: &str, message: &Message) -> Option<Text> {
     let url = message.title.as_ref()?.url.clone()?;
-    let text = title.trim().to_owned();
-    (!text.is_empty()).then(|| Text(vec![Span::Link { text, url, style: Style::BOLD }]))
+    let text = title.trim();
+    (!text.is_empty()).then(|| Text(vec![Span::Link { text: text.into(), url, style: Style::BOLD }]))
 }
 
 /// The project, linked; blank where it has no page.

@@ -85,7 +85,7 @@ fn section(story: &Story<'_>, room: usize) -> Json {
 /// The text with every line as a paragraph.
 fn spaced(text: &Text) -> Text {
     let span = |span: &Span| match span {
-        Span::Text { text, style } => Span::Text { text: text.replace('\n', "\n\n"), style: *style },
+        Span::Text { text, style } => Span::Text { text: text.replace('\n', "\n\n").into(), style: *style },
         Span::Quote(text) => Span::Quote(spaced(text)),
         other => other.clone(),
     };

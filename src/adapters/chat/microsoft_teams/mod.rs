@@ -153,7 +153,7 @@ impl<'a> Story<'a> {
     fn of(note: &Notification<'_>, message: &'a Message) -> Self {
         let [did, at, more] = parts(message);
         let title = message.title.as_ref();
-        let url = title.and_then(|title| title.url.clone());
+        let url = title.and_then(|title| title.url.as_deref()).map(str::to_owned);
         if let Some(title) = title.filter(|_| message.self_contained_parts) {
             return Self {
                 message,

@@ -223,7 +223,7 @@ fn lines(text: &Text) -> Vec<Text> {
                 lines.push(Text::new());
             }
             if let (Some(line), false) = (lines.last_mut(), words.is_empty()) {
-                line.0.push(Span::Text { text: words.to_owned(), style: *style });
+                line.0.push(Span::Text { text: words.into(), style: *style });
             }
         }
     }
@@ -253,7 +253,7 @@ fn simple_span(span: &Span) -> Span {
             Span::Reference { text: text.clone(), url: url.clone(), style: plain(*style) }
         }
         Span::Code(code) | Span::CodeBlock(code) => Span::Text { text: code.clone(), style: Style::PLAIN },
-        Span::Quote(text) => Span::Text { text: text.plain_text(), style: Style::PLAIN },
+        Span::Quote(text) => Span::Text { text: text.plain_text().into(), style: Style::PLAIN },
     }
 }
 

@@ -229,7 +229,7 @@ fn link_step(task: Box<Task>, link: RemoteLink) -> Answer<Sent> {
     let is_change = known.is_some();
     Answer::Next(task.call(request, move |mut task, response| {
         if is_change && is_missing(response) {
-            let why = format!("somebody removed the link meanwhile: {}", describe(response));
+            let why = format!("the link was removed meanwhile: {}", describe(response));
             return Answer::Failed(Failure::TemporarilyRejected { wait: None, why });
         }
         let made = if is_change { done(response).map(|()| Json::Null) } else { json_of_new(response) };

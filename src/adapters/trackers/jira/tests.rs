@@ -107,7 +107,7 @@ struct Tracker {
     resolved: Option<String>,
     /// Transitions are refused, every one is on offer in every state, or a person is faster.
     workflow: Workflow,
-    /// How many transitions meet with somebody else's change at the same time.
+    /// How many transitions meet with another user's change at the same time.
     conflicts: usize,
     asked: usize,
 }
@@ -327,6 +327,23 @@ fn an_attempt_that_ends_after_any_step_repeats_nothing() {
             }
         }
     }
+}
+
+#[test]
+fn a_forks_branch_is_not_linked_to_the_projects_branch_of_that_name() {
+    let said = |source: i64| {
+        let mut tracker = Tracker { status: 2, ..Tracker::default() };
+        let event = request(|request| {
+            request["project"]["id"] = json!(1);
+            request["object_attributes"]["source_branch"] = json!("main");
+            request["object_attributes"]["source_project_id"] = json!(source);
+        });
+        deliver(&[], &event, &mut tracker);
+        tracker.comments[0].0.clone()
+    };
+    let (own, fork) = (said(1), said(99));
+    assert!(own.contains(" on branch [main|http://example.com/gitlabhq/gitlab-test/-/tree/main]:"), "{own}");
+    assert!(fork.contains(" on branch main:"), "{fork}");
 }
 
 #[test]

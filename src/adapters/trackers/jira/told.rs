@@ -21,6 +21,8 @@ pub(super) struct Object<'a> {
     /// All of a commit's message, or a merge request's description.
     pub message: &'a str,
     pub branch: &'a str,
+    /// Whether the branch is a fork's: the project has no page of it.
+    pub is_of_fork: bool,
     /// The commit that solves an issue which this closes: its id and address.
     pub solved_by: Option<(String, String)>,
     /// Whether only the issues that it closes get it. The other issues got it before.
@@ -114,6 +116,7 @@ fn commit_object<'a>(
         title: commit.title(),
         message: &commit.message,
         branch,
+        is_of_fork: false,
         only_closes: false,
     })
 }
@@ -156,6 +159,7 @@ fn merge_request<'a>(request: &'a MergeRequest, project: Option<&Project>) -> Re
         title: &request.title,
         message: &request.description,
         branch: &request.source_branch,
+        is_of_fork: project.is_some_and(|project| project.id > 0 && request.is_from_fork_of(project.id)),
         solved_by,
         only_closes: is_merge,
     })

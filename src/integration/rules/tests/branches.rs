@@ -196,6 +196,29 @@ fn full_refs_are_shortened_before_they_are_compared() {
     holds(Family::Chat, &pipeline("refs/heads/main"), &facts, [YES, YES, NO, YES, NO]);
 }
 
+/// GitLab looks at the name of the branch alone.
+#[test]
+fn a_pipeline_on_a_forks_branch_is_compared_by_the_branchs_name() {
+    let of_fork = |branch: &str| {
+        let request = json!({ "iid": 5, "source_project_id": 99, "target_project_id": 42 });
+        let attributes = json!({ "ref": branch, "protected_ref": null });
+        event(Trigger::Pipeline, json!({ "object_attributes": attributes, "merge_request": request }))
+    };
+    let facts = protecting(&["*-stable"]);
+    holds(Family::Chat, &of_fork("main"), &facts, [YES, YES, NO, YES, NO]);
+    holds(Family::Chat, &of_fork("feature"), &facts, [YES, NO, NO, NO, NO]);
+    holds(Family::Chat, &of_fork("1-2-stable"), &facts, [YES, NO, YES, YES, NO]);
+}
+
+#[test]
+fn a_hidden_ref_is_not_the_branch_that_its_last_part_names() {
+    let facts = protecting(&["main"]);
+    for hidden in ["refs/environments/main", "refs/merge-requests/1/head", "refs/keep-around/main"] {
+        holds(Family::Chat, &pipeline(hidden), &facts, [YES, NO, NO, NO, NO]);
+        holds(Family::Chat, &deployment(hidden), &facts, [YES, NO, NO, NO, NO]);
+    }
+}
+
 #[test]
 fn wildcards() {
     #[rustfmt::skip]

@@ -40,6 +40,12 @@ fn every_reason_names_the_setting_and_its_value() {
             "no_trigger",
             "no integration takes `emoji` events",
         ),
+        (
+            chat(),
+            event(Trigger::Push, json!({ "ref": "refs/merge-requests/1/head" })),
+            "hidden_ref",
+            "the ref `refs/merge-requests/1/head` is neither a branch nor a tag",
+        ),
         (chat().inactive(), push.clone(), "inactive", "the integration is switched off (active = false)"),
         (
             chat().of(Scope::ProjectId(7)),

@@ -155,7 +155,7 @@ fn pipelines_say_how_they_ended() {
         ("", "", json!(null), "has changed", Tone::Neutral),
     ];
     for (status, detailed, duration, expected, tone) in table {
-        assert_eq!(ended(status, detailed, duration), (format!("Pipeline #31 {expected}"), tone));
+        assert_eq!(ended(status, detailed, duration), (format!("Pipeline #31 {expected}").into(), tone));
     }
 }
 
@@ -214,6 +214,59 @@ fn pipelines_without_a_user_of_tags_and_of_broken_configurations() {
         plain(&hidden)
     );
     assert_eq!(message(&hidden).fields[0].name, "Commit");
+}
+
+/// A merge request's pipeline, as the project gets it that the merge request is for.
+fn of_fork(pipeline: &mut serde_json::Value) {
+    pipeline["object_attributes"]["ref"] = json!("master");
+    pipeline["merge_request"]["source_project_id"] = json!(99);
+}
+
+#[test]
+fn a_pipeline_on_a_forks_branch_is_not_told_as_one_of_the_projects_branch_of_that_name() {
+    let fork = changed(PIPELINE, of_fork);
+    let text = plain(&fork);
+    assert!(text.contains("Pipeline #31 of merge request !1 from a fork by Administrator"), "{text}");
+    let branch = &message(&fork).fields[0];
+    assert_eq!(
+        (branch.name.as_str(), branch.value.plain_text()),
+        ("Branch", "master (in a fork)".to_owned())
+    );
+    assert_eq!(Markup::Markdown.render(&branch.value), "master (in a fork)", "the project has no page of it");
+    // The fork runs pipelines of its own branch too, also where they belong to a merge request of another project.
+    let of_fork_itself = changed(PIPELINE, |pipeline| {
+        of_fork(pipeline);
+        pipeline["project"]["id"] = json!(99);
+    });
+    assert!(
+        plain(&of_fork_itself).contains("Pipeline #31 of branch master by"),
+        "{}",
+        plain(&of_fork_itself)
+    );
+    // Where the project is not known, it may be the fork.
+    let of_unknown = changed(PIPELINE, |pipeline| {
+        of_fork(pipeline);
+        pipeline["project"].as_object_mut().expect("an object").remove("id");
+    });
+    assert!(plain(&of_unknown).contains("Pipeline #31 of branch master by"), "{}", plain(&of_unknown));
+}
+
+#[test]
+fn a_hidden_ref_is_no_branch_and_has_no_page() {
+    for name in [
+        "refs/pipelines/31",
+        "refs/environments/production",
+        "refs/keep-around/bcbb5ec396a2c0f828686f14fac9b80b780504f2",
+        "refs/workloads/0a1b2c",
+    ] {
+        let hidden = changed(PIPELINE, |pipeline| {
+            pipeline["object_attributes"]["ref"] = json!(name);
+            pipeline["merge_request"] = json!(null);
+        });
+        assert!(plain(&hidden).contains(&format!("Pipeline #31 of ref {name} by")), "{}", plain(&hidden));
+        assert!(!summary(&hidden).contains("/-/commits/"), "{}", summary(&hidden));
+        assert_eq!(fields(&hidden)[0], ("Ref".to_owned(), name.to_owned()));
+    }
 }
 
 #[test]

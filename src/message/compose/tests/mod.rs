@@ -56,7 +56,7 @@ fn lines(event: &Event) -> Vec<String> {
 }
 
 fn fields(event: &Event) -> Vec<(String, String)> {
-    message(event).fields.iter().map(|field| (field.name.clone(), field.value.plain_text())).collect()
+    message(event).fields.iter().map(|field| (field.name.to_string(), field.value.plain_text())).collect()
 }
 
 fn files() -> Vec<String> {

@@ -6,7 +6,7 @@ use super::{changed, event, fields, lines, message, plain};
 use crate::message::Tone;
 
 fn author(event: &crate::event::Event) -> String {
-    message(event).author.map_or_else(String::new, |author| author.display.clone())
+    message(event).author.map_or_else(String::new, |author| author.display.to_string())
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn a_merge_trains_pipeline_is_of_its_merge_request() {
 }
 
 #[test]
-fn what_nobody_is_said_to_have_done_was_done() {
+fn a_change_without_an_actor_is_told_in_the_passive() {
     assert_eq!(
         plain(&event("reported/30_mr_merged_by_nobody.json")),
         "Merge request !5 Add x was merged in Acme / rocket (x → main)"
@@ -244,7 +244,7 @@ fn a_scheduled_pipeline_is_not_started_by_the_schedules_owner() {
                 body["user"] = user;
             }
         });
-        let author = message(&event).author.map(|author| (author.display.clone(), author.url.is_some()));
+        let author = message(&event).author.map(|author| (author.display.to_string(), author.url.is_some()));
         (plain(&event).replace("Acme / rocket: Pipeline #77 of branch main", "…"), author)
     };
     let said =

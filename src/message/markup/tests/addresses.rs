@@ -133,8 +133,8 @@ proptest! {
     #[test]
     fn the_address_of_a_reference_is_read_back_unchanged(url in addresses()) {
         for markup in ALL {
-            let (text, style) = ("the page".to_owned(), Style::PLAIN);
-            let rendered = markup.render(&Text(vec![Span::Reference { text, url: url.clone(), style }]));
+            let (text, style) = ("the page".into(), Style::PLAIN);
+            let rendered = markup.render(&Text(vec![Span::Reference { text, url: url.as_str().into(), style }]));
             let expected = match markup {
                 Markup::Plain | Markup::Quiet | Markup::Irc { .. } => {
                     prop_assert_eq!(rendered, "the page");

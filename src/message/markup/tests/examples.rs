@@ -108,7 +108,7 @@ fn text_cannot_end_code() {
     assert_eq!(code(MATTERMOST, "sort < a | uniq | wc"), "`sort < a | uniq | wc`");
     assert_eq!(code(Markup::Html, "<b>"), "<code>&lt;b&gt;</code>");
     let block = Text(vec![
-        Span::CodeBlock("a\n```\nb\n".to_owned()),
+        Span::CodeBlock("a\n```\nb\n".into()),
         Span::Text { text: "\nthen".into(), style: Style::PLAIN },
     ]);
     assert_eq!(MATTERMOST.render(&block), "```\na\n`\u{200b}`\u{200b}`\nb\n```\nthen");

@@ -180,12 +180,12 @@ fn styles() -> impl Strategy<Value = Style> {
 
 fn texts() -> impl Strategy<Value = Text> {
     let leaf = prop_oneof![
-        3 => (words_and_addresses(), Just(Style::PLAIN)).prop_map(|(text, style)| Span::Text { text, style }),
-        2 => (words(), styles()).prop_map(|(text, style)| Span::Text { text, style }),
-        2 => (words(), urls(), styles()).prop_map(|(text, url, style)| Span::Link { text, url, style }),
-        2 => (words(), urls(), styles()).prop_map(|(text, url, style)| Span::Reference { text, url, style }),
-        1 => words().prop_map(Span::Code),
-        1 => words().prop_map(Span::CodeBlock),
+        3 => (words_and_addresses(), Just(Style::PLAIN)).prop_map(|(text, style)| Span::Text { text: text.into(), style }),
+        2 => (words(), styles()).prop_map(|(text, style)| Span::Text { text: text.into(), style }),
+        2 => (words(), urls(), styles()).prop_map(|(text, url, style)| Span::Link { text: text.into(), url: url.into(), style }),
+        2 => (words(), urls(), styles()).prop_map(|(text, url, style)| Span::Reference { text: text.into(), url: url.into(), style }),
+        1 => words().prop_map(|code| Span::Code(code.into())),
+        1 => words().prop_map(|code| Span::CodeBlock(code.into())),
     ];
     let spans =
         leaf.prop_recursive(2, 12, 4, |inner| vec(inner, 0..4).prop_map(|spans| Span::Quote(Text(spans))));
