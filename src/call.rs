@@ -171,6 +171,9 @@ pub struct HttpRequest {
     pub answer_limit: usize,
     /// How long the answer may be reused for the same request. Set only for answers that do not change.
     pub keep: Option<Duration>,
+    /// How many requests may be with the service at once, whatever account they are for. `None` where the service does
+    /// not limit that.
+    pub at_once: Option<usize>,
 }
 
 /// Who set an address.
@@ -240,6 +243,7 @@ impl HttpRequest {
             verify_tls: true,
             answer_limit: Self::ANSWER_LIMIT,
             keep: None,
+            at_once: None,
         }
     }
 

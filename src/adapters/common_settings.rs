@@ -163,10 +163,11 @@ static SHARED: &[Shared] = &[
         name: "announce_result",
         kind: Kind::Bool,
         help: "Whether the outcome of a build is told to people: the project's chat and mail integrations get it as a \
-               pipeline event, which is compared with the build before of the same branch.",
+               pipeline event, which is compared with the build before of the same branch. Not a setting of \
+               GitLab's.",
         example: "true",
         group: Group::Filters,
-        is_addition: false,
+        is_addition: true,
         offered: |about| Offered::when(about.common.announce_result, Some("false")),
     },
     Shared {

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::guard::{Forbidden, Guard};
+use super::places::Places;
 use super::response_cache::{Key, ResponseCache};
 use super::smtp::{self, Relay};
 use super::{Config, SendError, Transport, tcp};
@@ -48,6 +49,7 @@ pub struct Wire {
     config: Config,
     guard: Guard,
     cache: Arc<ResponseCache>,
+    places: Arc<Places>,
     relay: Relay,
     connect_timeout: Duration,
 }
@@ -70,6 +72,7 @@ impl Wire {
             config: config.clone(),
             guard,
             cache: Arc::default(),
+            places: Arc::default(),
             relay: Relay::new(config.smtp.clone())?,
             connect_timeout: config.connect_timeout,
         })
@@ -129,13 +132,16 @@ impl Wire {
             Egress::Operator => &self.operators,
         };
         let headers = headers(request).map_err(|why| refused(&why))?;
+        let begun = Instant::now();
+        // The place is free again when the answer has been read.
+        let _place = self.places.enter(request).await?;
         // `request()` turns a user and password in the address into Basic authorisation. `headers()` is called after
         // it, so an authorisation header that the adapter set takes precedence.
         let sent = client
             .request(method(request.method), request.url.clone())
             .headers(headers)
             .body(request.body.clone())
-            .timeout(request.timeout)
+            .timeout(request.timeout.saturating_sub(begun.elapsed()))
             .send()
             .await;
         let response = sent.map_err(|error| self.explain(request, &error.without_url()))?;

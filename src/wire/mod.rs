@@ -5,6 +5,7 @@
 //! * `http` keeps connections open, and caches responses where a request allows it (`response_cache`). `smtp` keeps a few
 //!   connections to the operator's relay. `tcp` writes and closes.
 //! * `guard` refuses addresses in networks that integrations may not reach.
+//! * `places` bounds the requests that are with a service at once, where the service limits them for each address.
 //! * [`pace::Pace`] says when the next request to a destination may go.
 //! * [`SendError`] is named by its consequence: certainly not sent, or possibly received.
 //!
@@ -16,6 +17,7 @@ mod config;
 mod guard;
 mod http;
 pub mod pace;
+mod places;
 mod response_cache;
 pub mod smtp;
 mod tcp;

@@ -1,5 +1,5 @@
-//! How values of reports are read: leniently, because monitoring systems fill their templates with whatever they have, and
-//! never longer than GitLab keeps them.
+//! How values of reports are read: leniently, because monitoring systems fill their templates with values of any type,
+//! and never longer than GitLab keeps them.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};

@@ -11,7 +11,7 @@ use crate::adapters::contract::{
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen};
 use crate::call::{Call, Failure, Pace, Sent};
-use crate::event::{Build, Event, ExternalBuild, Payload, Pipeline, Project, RefType, Trigger, Triggers};
+use crate::event::{Build, Event, ExternalBuild, Payload, Pipeline, Project, Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::{References, Text};
 use crate::settings::FieldError;
@@ -140,11 +140,11 @@ fn thread(pipeline: &Pipeline) -> (&'static str, String) {
     }
 }
 
-/// The branch or tag, or the merge request on whose hidden ref it ran.
+/// The branch or tag; the merge request, where it ran on its hidden ref or on the branch of a fork.
 fn what(pipeline: &Pipeline) -> String {
-    match pipeline.merge_request_iid() {
-        Some(iid) if pipeline.is_on_hidden_ref() => format!("!{iid}"),
-        _ => head::line(&pipeline.ref_name, 100),
+    match pipeline.merge_request_in_place_of_ref() {
+        Some(iid) => format!("!{iid}"),
+        None => head::line(&pipeline.ref_name, 100),
     }
 }
 
@@ -240,11 +240,8 @@ fn page(project: &Project, pipeline: &Pipeline, references: &References<'_>) -> 
 fn facts(project: &Project, pipeline: &Pipeline, references: &References<'_>) -> Vec<(&'static str, Text)> {
     let plain = |words: &str| Text::new().plain(head::line(words, LONGEST_NAME));
     let web = project.web_url.trim_end_matches('/');
-    let kind = match pipeline.ref_type {
-        RefType::Branch => "Branch",
-        RefType::Tag => "Tag",
-    };
-    let ref_name = if pipeline.is_on_hidden_ref() { Text::new() } else { plain(&pipeline.ref_name) };
+    let of_fork = if pipeline.is_of_fork { " (in a fork)" } else { "" };
+    let ref_name = pipeline.known_ref().map(|name| plain(name).plain(of_fork)).unwrap_or_default();
     let request = pipeline.merge_request.as_ref().filter(|request| request.iid > 0).map(|request| {
         let title = head::line(&request.title, LONGEST_NAME);
         references.title(&format!("!{} {title}", request.iid), &request.url)
@@ -261,7 +258,7 @@ fn facts(project: &Project, pipeline: &Pipeline, references: &References<'_>) ->
     vec![
         ("Project", Text::new().link(head::line(&project.full_name(), LONGEST_NAME), web)),
         ("Name", pipeline.name.as_deref().map(plain).unwrap_or_default()),
-        (kind, ref_name),
+        (pipeline.ref_type.title(), ref_name),
         ("Merge request", request.unwrap_or_default()),
         (
             if pipeline.is_child() { "Parent pipeline" } else { "Upstream pipeline" },

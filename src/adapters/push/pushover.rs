@@ -29,6 +29,9 @@ const LONGEST_URL: usize = 512;
 const URL_TITLE: Limit = Limit::Chars(100);
 /// No rate is published; this value is our choice.
 const PER_APPLICATION: (u32, u32) = (1, 5);
+/// Pushover accepts two connections from one address, whatever applications they are for
+/// (<https://pushover.net/api#friendly>).
+const CONNECTIONS: usize = 2;
 /// The shortest wait after a failure (<https://pushover.net/api#friendly>).
 const PAUSE: Duration = Duration::from_secs(5);
 /// The wait if the quota is used up and the answer does not contain its end.
@@ -131,11 +134,12 @@ impl Deliver for Pushover {
         max_age: Duration::from_secs(8 * 3600),
         // Pushover has no idempotency key. A duplicate notification is better than a lost one.
         retry_ambiguous: true,
-        // Pushover allows two connections from one address.
+        // The notifications of one application are sent one after the other. `CONNECTIONS` bounds all applications.
         concurrency: 1,
         calls: 1,
-        limits: "1 message a second per application (bursts of 5), 10,000 a month; messages are cut at 1,024 characters, \
-                 titles at 250; an address of more than 512 is left out.",
+        limits: "1 message a second per application (bursts of 5), 10,000 a month; 2 requests at once for all \
+                 applications; messages are cut at 1,024 characters, titles at 250; an address of more than 512 is \
+                 left out.",
         preview: Preview::Request,
     };
 
@@ -232,6 +236,7 @@ impl Deliver for Pushover {
         let fields = fields(settings, note.event, message);
         let pairs = fields.iter().map(|(name, value)| (*name, value.as_str()));
         let request = HttpRequest::post_form(api(settings), pairs).with_secret_fields(&["token", "user"]);
+        let request = HttpRequest { at_once: Some(CONNECTIONS), ..request };
         Ok(Call::http(request, read))
     }
 }
@@ -275,7 +280,7 @@ fn fields(settings: &Settings, event: &Event, message: &Message) -> Vec<(&'stati
     };
     // An address can't be cut, so it is left out if it is too long.
     if !url.is_empty() && url.chars().count() <= LONGEST_URL {
-        fields.push(("url", url));
+        fields.push(("url", url.into()));
         fields.push(("url_title", Markup::Plain.label(name.trim(), URL_TITLE)));
     }
     fields
@@ -412,8 +417,8 @@ mod tests {
         long.summary = Text::new().plain("🔔".repeat(2_000));
         long.location_span = 1..1;
         let project = std::sync::Arc::make_mut(&mut long.project);
-        project.full_name = "n".repeat(300);
-        project.url = format!("https://forge.example/{}", "p".repeat(600));
+        project.full_name = "n".repeat(300).into();
+        project.url = format!("https://forge.example/{}", "p".repeat(600)).into();
         let sent = form(&[], &long);
         let length = |name: &str| sent[name].chars().count();
         assert!((1_000..=1024).contains(&length("message")) && length("title") == 250, "{sent:?}");
@@ -431,6 +436,15 @@ mod tests {
             called(&[("base_url", "https://push.example/below/?x=y")]),
             "https://push.example/below/1/messages.json"
         );
+    }
+
+    #[test]
+    fn all_applications_together_have_two_requests_with_pushover_at_once() {
+        for key in ["one", "another"] {
+            let properties = [("api_key", key), ("user_key", "u-key"), ("priority", "0")];
+            let request = crate::adapters::tests::http_call("pushover", &properties, Trigger::Push);
+            assert_eq!(request.at_once, Some(2), "the wire counts requests to one origin");
+        }
     }
 
     #[test]

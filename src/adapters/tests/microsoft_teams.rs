@@ -409,7 +409,7 @@ fn cards_with_any_content_fit() {
     // Escapes double the length, and there are more facts than in any real message.
     let mut facts = tell_changed("pipeline_success.json", |_| {});
     let fact = |n: usize| Field {
-        name: format!("Fact {n}"),
+        name: format!("Fact {n}").into(),
         value: Text::new().plain("\\\"*".repeat(5_000)),
         short: true,
     };

@@ -4,6 +4,7 @@
 mod alerts;
 mod builds;
 mod calls;
+mod confirmations;
 mod declared;
 mod discord;
 mod events;
@@ -217,7 +218,6 @@ fn supported(entry: &Entry) -> &'static Case {
     own_case(entry).or_else(|| cases().iter().find(supports)).expect("an event that it supports")
 }
 
-/// The event that an adapter declares.
 /// The event that an adapter declares, where the samples lead to no request.
 pub(crate) fn declared_event(entry: &Entry) -> Option<Event> {
     own_case(entry).map(|case| case.event.clone())

@@ -1,7 +1,7 @@
-//! Events that GitLab does not offer for a service, and that this project can tell there all the same.
+//! Events and settings that GitLab does not offer for a service, and that this project has all the same.
 
 use super::*;
-use crate::adapters::common_settings::common_fields;
+use crate::adapters::common_settings::{CommonField, common_fields};
 use crate::adapters::contract::OWN_EVENTS;
 use crate::integration::Family;
 
@@ -34,6 +34,19 @@ fn an_event_that_gitlab_does_not_offer_is_off_by_default_and_gitlabs_keep_their_
             let flag = fields.iter().find(|field| field.name == trigger.flag()).expect("a flag");
             assert_eq!(flag.default, Some(if is_on { "true" } else { "false" }), "{what}");
             assert_eq!(flag.help.contains("GitLab does not offer"), is_own, "{what}: {}", flag.help);
+        }
+    }
+}
+
+/// The API shows these settings only where they are set: see [`CommonField`].
+#[test]
+fn a_common_setting_that_gitlab_does_not_have_is_known_by_its_help() {
+    let added = ["announce_result", "detail", "max_commits", "merge_request_actions"];
+    for entry in ADAPTERS {
+        for CommonField { name, help, is_addition, .. } in common_fields(&entry.about) {
+            let what = format!("{name} of {}", entry.about.slug);
+            assert_eq!(is_addition, added.contains(&name.as_ref()), "{what}");
+            assert_eq!(help.ends_with(" Not a setting of GitLab's."), is_addition, "{what}: {help}");
         }
     }
 }

@@ -161,6 +161,78 @@ async fn connections_are_kept() {
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
 
+/// The receiver holds every request until the test lets it go.
+#[tokio::test]
+async fn a_service_that_limits_connections_gets_no_more_requests_at_once_than_it_accepts() {
+    let (arrived, mut arrivals) = tokio::sync::mpsc::unbounded_channel();
+    let (origin, _) = receiver(move |mut stream| {
+        let arrived = arrived.clone();
+        async move {
+            while !read_request(&mut stream).await.is_empty() {
+                let (answer, may_answer) = tokio::sync::oneshot::channel();
+                arrived.send(answer).unwrap();
+                may_answer.await.unwrap();
+                stream.write_all(TAKEN.as_bytes()).await.unwrap();
+            }
+        }
+    })
+    .await;
+    let wire = Wire::new(&config()).unwrap();
+    let sent: Vec<_> = (0..3)
+        .map(|_| {
+            let (wire, request) = (wire.clone(), HttpRequest { at_once: Some(2), ..post(&origin) });
+            tokio::spawn(async move { wire.send(&Request::Http(request)).await })
+        })
+        .collect();
+
+    let first = arrivals.recv().await.unwrap();
+    let second = arrivals.recv().await.unwrap();
+    // A request without this limit shows that the third one would have arrived by now.
+    let unlimited = tokio::spawn({
+        let (wire, request) = (wire.clone(), post(&origin));
+        async move { wire.send(&Request::Http(request)).await }
+    });
+    let last = arrivals.recv().await.unwrap();
+    last.send(()).unwrap();
+    unlimited.await.unwrap().unwrap();
+    assert!(arrivals.try_recv().is_err(), "the third request waits for a place");
+
+    first.send(()).unwrap();
+    let third = arrivals.recv().await.unwrap();
+    for answer in [second, third] {
+        answer.send(()).unwrap();
+    }
+    for sent in sent {
+        sent.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_gets_no_place_in_time_was_certainly_not_sent() {
+    let (origin, connections) = receiver(|stream| async move {
+        let _open = stream;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let wire = Wire::new(&config()).unwrap();
+    let of = |timeout| HttpRequest { at_once: Some(1), timeout, ..post(&origin) };
+    let (first, second) = (of(Duration::from_secs(60)), of(Duration::from_millis(200)));
+    let held = tokio::spawn({
+        let wire = wire.clone();
+        async move { wire.send(&Request::Http(first)).await }
+    });
+    while connections.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+
+    let error = wire.send(&Request::Http(second)).await.unwrap_err();
+
+    let expected = format!("could not send to {origin}: its places for requests (1) were taken for 100ms");
+    assert_eq!(error, SendError::NotSent(expected));
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+    held.abort();
+}
+
 #[tokio::test]
 async fn a_long_response_is_read_up_to_64_kib() {
     let endless = format!("HTTP/1.1 200 OK\r\nContent-Length: 99000000\r\n\r\n{}", "x".repeat(200_000));
