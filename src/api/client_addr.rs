@@ -44,6 +44,16 @@ pub(super) fn client_address(peer: SocketAddr, headers: &HeaderMap, trusted: &[I
     client
 }
 
+/// Whether a request came from a process on this host, and not through a proxy that adds one of the usual headers. A
+/// proxy on this host that adds none can't be told from a local process. `listen` is the server's own address, from
+/// which local processes connect to it.
+pub(super) fn is_of_this_host(peer: SocketAddr, listen: IpAddr, headers: &HeaderMap) -> bool {
+    const OF_PROXIES: [&str; 4] = ["x-forwarded-for", "x-real-ip", "forwarded", "via"];
+    let peer = peer.ip().to_canonical();
+    let is_local = peer.is_loopback() || peer == listen.to_canonical();
+    is_local && !OF_PROXIES.iter().any(|name| headers.contains_key(*name))
+}
+
 /// Whether the client's request came over TLS, as a trusted proxy reports in `X-Forwarded-Proto`. The server itself
 /// speaks plain HTTP. The last value counts, because the nearest proxy wrote it.
 pub(super) fn came_over_tls(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
@@ -66,7 +76,7 @@ fn read(name: &[u8]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
+    use axum::http::{HeaderName, HeaderValue};
 
     use super::*;
 
@@ -77,6 +87,20 @@ mod tests {
         }
         let trusted: Vec<IpNet> = trusted.iter().map(|network| network.parse().unwrap()).collect();
         client_address(peer.parse().unwrap(), &headers, &trusted).to_string()
+    }
+
+    #[test]
+    fn a_process_of_this_host_comes_from_its_addresses_and_through_no_proxy() {
+        let is_local = |peer: &str, header: Option<&'static str>| {
+            let headers = header.map(|name| (HeaderName::from_static(name), HeaderValue::from_static("x")));
+            let peer = format!("{peer}:4711").parse().unwrap();
+            is_of_this_host(peer, "203.0.113.7".parse().unwrap(), &headers.into_iter().collect())
+        };
+        for peer in ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "203.0.113.7"] {
+            assert!(is_local(peer, None), "{peer}");
+            assert!(!is_local(peer, Some("x-forwarded-for")) && !is_local(peer, Some("via")), "{peer}");
+        }
+        assert!(!is_local("203.0.113.8", None));
     }
 
     #[test]

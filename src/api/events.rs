@@ -78,7 +78,8 @@ async fn take(state: &Arc<State>, request: Request) -> Result<Accepted, ApiError
     let (head, body) = request.into_parts();
     let headers = &head.headers;
     let config = state.config.get();
-    let signed = signed_headers(&config, headers, now)?;
+    let signed =
+        signed_headers(&config, headers, now).or_else(|why| refuse_signature(state, &head, why, now))?;
     let (reach, sender) = match &signed {
         // The signature covers the body, so it is checked after the body is read.
         Some(_) => (ScopeKey::Instance, None),
@@ -89,8 +90,7 @@ async fn take(state: &Arc<State>, request: Request) -> Result<Accepted, ApiError
     if let Some((signed, keys)) = &signed
         && let Err(why) = signed.verify(keys, &body)
     {
-        v4::record_wrong_token(state, &head, now)?;
-        return Err(ApiError::BadSignature(why));
+        return refuse_signature(state, &head, why, now);
     }
     let id = match &signed {
         Some((signed, _)) => Some(key_id(signed.id)),
@@ -214,10 +214,23 @@ fn signed_headers<'a>(
     config: &'a Config,
     headers: &'a HeaderMap,
     now: jiff::Timestamp,
-) -> Result<Option<(SignedHeaders<'a>, &'a SigningKeys)>, ApiError> {
+) -> Result<Option<(SignedHeaders<'a>, &'a SigningKeys)>, BadSignature> {
     let Some(keys) = &config.signing_keys else { return Ok(None) };
-    let signed = SignedHeaders::read(headers, now).map_err(ApiError::BadSignature)?;
+    let signed = SignedHeaders::read(headers, now)?;
     Ok(signed.map(|signed| (signed, keys)))
+}
+
+/// Refuses a signed request. A signature by no known key counts as a wrong token.
+fn refuse_signature<T>(
+    state: &State,
+    head: &Parts,
+    why: BadSignature,
+    now: jiff::Timestamp,
+) -> Result<T, ApiError> {
+    if why == BadSignature::NoMatch {
+        v4::record_wrong_token(state, head, now)?;
+    }
+    Err(ApiError::BadSignature(why))
 }
 
 /// The scope whose events the sender may send: the instance for the webhook token, or the reach of an API token. The
@@ -257,7 +270,7 @@ async fn authenticate(
     let token = v4::authenticate(state, head, Some(&credential), now).await?;
     v4::check_right(token.access.right, Need::Ingest)?;
     let reach = token.access.reach;
-    Ok((reach, (reach != ScopeKey::Instance).then(|| format!("token {}", token.id))))
+    Ok((reach, (reach != ScopeKey::Instance).then(|| token.as_sender())))
 }
 
 /// Compares digests in constant time, so that timing reveals neither a correct prefix of the token nor its length.

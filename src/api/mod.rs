@@ -59,7 +59,7 @@ use error::ApiError;
 pub use event_refusals::EventRefusals;
 pub use page::Sessions;
 pub use server::serve;
-pub use v4::{LoginLimiter, Probed, health_of, integration_object, probed};
+pub use v4::{LoginLimiter, Probed, event_of_sender, health_of, integration_object, probed};
 pub use webhook_signature::SigningKeys;
 
 /// `[http]`: the HTTP server.

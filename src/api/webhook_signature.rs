@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use jiff::{SignedDuration, Timestamp};
+use ring::digest::SHA256_OUTPUT_LEN;
 use ring::hmac;
 use serde::{Deserialize, Deserializer};
 use subtle::ConstantTimeEq;
@@ -118,7 +119,8 @@ impl<'a> SignedHeaders<'a> {
     /// The headers of a signed request; `None` for a request without a signature.
     ///
     /// # Errors
-    /// Parts are missing, or the time in them is not now.
+    /// Parts are missing, the time in them is not now, or no signature has the form of one by a key. Such a request is
+    /// refused before its body is read.
     pub(super) fn read(headers: &'a HeaderMap, now: Timestamp) -> Result<Option<Self>, BadSignature> {
         if !headers.contains_key(SIGNATURE) {
             return Ok(None);
@@ -133,7 +135,11 @@ impl<'a> SignedHeaders<'a> {
         }
         let signatures = String::from_utf8_lossy(signatures);
         let ours = signatures.split(' ').filter_map(|signature| signature.strip_prefix(VERSION));
-        let signatures = ours.filter_map(|signature| BASE64.decode(signature).ok()).collect();
+        let decoded = ours.filter_map(|signature| BASE64.decode(signature).ok());
+        let signatures: Vec<_> = decoded.filter(|bytes| bytes.len() == SHA256_OUTPUT_LEN).collect();
+        if signatures.is_empty() {
+            return Err(BadSignature::NoMatch);
+        }
         Ok(Some(Self { id, timestamp, signatures }))
     }
 

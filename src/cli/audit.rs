@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use super::deliveries::past_moment;
+use super::deliveries::{known_integration, past_moment};
 use super::integrations::{Name, name};
 use super::options::Options;
 use super::table::{Table, age, cut};
@@ -25,7 +25,7 @@ pub(super) enum Command {
     List(ListArgs),
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "For example:\n  \
     forgebell audit list --integration acme/rocket:slack --since 2026-11-24\n  \
     forgebell audit list --json | jq -r '.[] | select(.action == \"token.create\") | .who'")]
@@ -33,7 +33,7 @@ pub(super) struct ListArgs {
     /// Only changes of this integration (`acme/rocket:slack`): its settings, tests, mutes
     #[arg(long, value_name = "ID", value_parser = name)]
     integration: Option<Name>,
-    /// Only changes since then: `14:03`, `2026-11-24`, `2026-11-30 14:03`, or `2h` ago
+    /// Only changes since then: `14:03`, `2026-11-24`, `2026-11-30 14:03` (in this machine's time zone), or `2h` ago
     #[arg(long, value_name = "TIME", value_parser = past_moment)]
     since: Option<Timestamp>,
     /// Only those with ids below this one: the next page
@@ -56,25 +56,45 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
         options.config_for(&["store"])?
     };
     let store = state::open(&config.store).await?;
-    let objects = match &args.integration {
-        Some(name) => Some(objects(name, &state::view(&config, daemon::now()).await?.0)),
-        None => None,
+    let lines = match &args.integration {
+        Some(name) => {
+            let (snapshot, _) = state::view(&config, daemon::now()).await?;
+            of_integration(&*store, &args, name, &snapshot).await?
+        }
+        None => changes(&*store, &args, |_| true).await?,
     };
-    let is_wanted = |line: &AuditLine| {
-        let is_named = |object: &String| {
-            let line = line.object.to_lowercase();
-            line.strip_prefix(&object.to_lowercase())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
-        };
-        objects.as_ref().is_none_or(|objects| objects.iter().any(is_named))
-    };
-    let lines = changes(&*store, &args, is_wanted).await?;
     if args.json {
         say_json(&lines.iter().map(AuditEvent::from).collect::<Vec<_>>())?;
     } else {
         say(&table(&lines, daemon::now()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The changes of one integration. An unknown name is an error, so that a misspelt one does not look like an
+/// integration that was never changed. The name of a removed integration is still in the log.
+async fn of_integration(
+    store: &dyn Store,
+    args: &ListArgs,
+    name: &Name,
+    snapshot: &Snapshot,
+) -> anyhow::Result<Vec<AuditLine>> {
+    let objects = objects(name, snapshot);
+    let is_its = |line: &AuditLine| objects.iter().any(|object| is_of(line, object));
+    let lines = changes(store, args, is_its).await?;
+    if lines.is_empty() {
+        let ever = ListArgs { since: None, before: None, limit: 1, ..args.clone() };
+        if changes(store, &ever, is_its).await?.is_empty() {
+            known_integration(snapshot, &catalog::integration_id(&name.scope, name.entry.about.slug))?;
+        }
+    }
+    Ok(lines)
+}
+
+/// Whether a line is of this object, or of a part of it.
+fn is_of(line: &AuditLine, object: &str) -> bool {
+    let line = line.object.to_lowercase();
+    line.strip_prefix(&object.to_lowercase()).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
 }
 
 /// The changes that pass the filter, newest first. Reads as many pages of the log as needed.
@@ -116,7 +136,7 @@ fn objects(name: &Name, snapshot: &Snapshot) -> Vec<String> {
 
 fn table(lines: &[AuditLine], now: Timestamp) -> String {
     if lines.is_empty() {
-        return "nothing was changed yet".to_owned();
+        return "no changes".to_owned();
     }
     let mut table = Table::new(["NUMBER", "WHEN", "WHO", "DID", "TO", "FIELDS"]);
     for line in lines {
@@ -151,7 +171,7 @@ mod tests {
         let shown = table(std::slice::from_ref(&line), now);
         let expected = "60 s ago  token ci (1)[2J  integration.update  project 42 slack  webhook, channel";
         assert!(shown.contains(expected), "{shown}");
-        assert_eq!(table(&[], now), "nothing was changed yet");
+        assert_eq!(table(&[], now), "no changes");
         let json = serde_json::to_value(AuditEvent::from(&line)).unwrap();
         assert_eq!((&json["id"], &json["fields"]), (&3.into(), &vec!["webhook", "channel"].into()));
     }

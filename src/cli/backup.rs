@@ -10,7 +10,7 @@ use clap::ValueHint;
 use serde_json::json;
 
 use super::options::Options;
-use super::{complain, say, say_json};
+use super::{complain, say, say_json, state, wrong_user};
 use crate::daemon;
 use crate::store::Config;
 use crate::store::seal::Keyring;
@@ -60,11 +60,12 @@ pub(super) struct RestoreArgs {
 pub(super) async fn backup(args: &Args, options: &Options) -> anyhow::Result<ExitCode> {
     let store = options.config_for(&["store"])?.store;
     let path = file_of(&store, "pg_dump --schema=forgebell --format=custom --file=FILE DATABASE")?;
-    if !path.exists() {
+    if !state::may_exist(path) {
         bail!("there is no store at {}: is `store.path` the one that the daemon uses?", path.display());
     }
     let made = Sqlite::backup(path, &args.file, said_sometimes()).await;
-    let made = made.with_context(|| format!("there is no backup of {}", path.display()))?;
+    let made = made
+        .with_context(|| format!("there is no backup of {}{}", path.display(), wrong_user::remedy(path)))?;
     if args.json {
         say_json(
             &json!({ "file": args.file, "bytes": made.bytes, "schema_version": made.version, "key": made.key }),
@@ -81,7 +82,8 @@ pub(super) async fn restore(args: &RestoreArgs, options: &Options) -> anyhow::Re
     let origin = if args.stopped { CopyOrigin::Stopped } else { CopyOrigin::Backup };
     let keys = Keyring::new(&config.secrets);
     let restored = Sqlite::restore(&args.file, origin, path, keys, daemon::now(), said_sometimes()).await;
-    let restored = restored.with_context(|| format!("{} is not restored", path.display()))?;
+    let restored = restored
+        .with_context(|| format!("{} is not restored{}", path.display(), wrong_user::remedy(path)))?;
     if args.json {
         say_json(&json!({
             "store": path,

@@ -19,7 +19,7 @@ use crate::call::{HttpRequest, Method, Request, Response};
 use crate::catalog::{self, Configured, Snapshot, UrlPolicy};
 use crate::config::Config;
 use crate::daemon;
-use crate::integration::Scope;
+use crate::integration::{Family, Scope};
 use crate::pipeline::{amqp, parts};
 use crate::provision::{self, Problem, Severity};
 use crate::store;
@@ -104,7 +104,7 @@ async fn look(config: &Config, options: &Options) -> Vec<Part> {
         store(&config.store, Keyring::new(&config.secrets), &daemon::url_policy(config)).await,
         broker(&config.amqp).await,
         mail(config).await,
-        exposure(&config.http).into_iter().fold(address(config.http.listen, &config.wire).await, Part::with),
+        exposure(config).into_iter().fold(address(config.http.listen, &config.wire).await, Part::with),
     ]
 }
 
@@ -192,7 +192,7 @@ fn way_out(config: &wire::Config) -> Part {
 async fn store(config: &store::Config, keys: Keyring, url_policy: &UrlPolicy<'_>) -> Part {
     const NAME: &str = "store";
     let path = &config.path;
-    if config.url.is_none() && !path.exists() {
+    if config.url.is_none() && !state::may_exist(path) {
         if let Err(lost) = Sqlite::expect_no_lost_database(path) {
             return Part::failed(NAME, lost.to_string());
         }
@@ -290,12 +290,48 @@ async fn broker(config: &amqp::Config) -> Part {
     }
 }
 
+/// The active integrations of files and the store that send mail. An integration of the store that one of a file
+/// replaces does not count. Files and stores that can't be read are other parts' failures.
+async fn mailers(config: &Config) -> Vec<String> {
+    let url_policy = daemon::url_policy(config);
+    let provisioned = provision::load(&config.provision, &url_policy).unwrap_or_default();
+    let mut snapshot = provisioned.into_snapshot();
+    if state::is_there(&config.store)
+        && let Ok(store) = state::open_with(&config.store, Keyring::new(&config.secrets)).await
+        && let Ok(changes) = store.changes(0).await
+    {
+        snapshot.take_changes(changes);
+    }
+    let mails = |scope: &Scope, configured: &Configured| {
+        let own = snapshot.inheritance(&snapshot.directory().resolve(scope), configured.slug()).own;
+        configured.is_active()
+            && matches!(configured.entry.about.family, Family::PushMail | Family::PipelineMail)
+            && own.is_some_and(|own| std::ptr::eq(own, configured))
+    };
+    let all = snapshot.all_configured().into_iter().filter(|(scope, configured)| mails(scope, configured));
+    all.map(|(scope, configured)| catalog::integration_id(&scope, configured.slug()).to_string()).collect()
+}
+
+/// What no relay means for these integrations, which send mail.
+fn without_relay(mailers: &[String]) -> Part {
+    const NAME: &str = "mail";
+    let [first, others @ ..] = mailers else {
+        return Part::skipped(NAME, "not used (smtp.host is empty), and no integration sends mail");
+    };
+    let others = match others.len() {
+        0 => String::new(),
+        n => format!(" and {n} {}", plural(n, "other")),
+    };
+    Part::failed(NAME, format!("there is no mail relay (smtp.host is empty), so {first}{others} can't send"))
+        .with("set smtp.host to the relay, or switch these integrations off (active = false)")
+}
+
 /// The mail relay, up to the question whether it takes mail of the sender. No mail is sent.
 async fn mail(config: &Config) -> Part {
     const NAME: &str = "mail";
     let (smtp, sender) = (&config.wire.smtp, config.operator.mail.from.as_str());
     let Some(asked) = smtp::probe(smtp, sender, MAIL_LIMIT).await else {
-        return Part::skipped(NAME, "not used (smtp.host is empty): integrations with mail send nothing");
+        return without_relay(&mailers(config).await);
     };
     let found = match asked {
         Ok(found) => found,
@@ -329,8 +365,9 @@ fn mail_remedy(fault: &RelayFault) -> &'static str {
 }
 
 /// What other machines can reach at the address on which the daemon listens.
-fn exposure(config: &crate::api::Config) -> Vec<String> {
-    let mut warnings = Vec::new();
+fn exposure(settings: &Config) -> Vec<String> {
+    let config = &settings.http;
+    let mut warnings: Vec<_> = settings.weak_secret().iter().map(|weak| format!("warning: {weak}")).collect();
     let listen = config.listen;
     let is_far = !listen.ip().is_loopback();
     let is_open = config.webhook_token.is_none() && config.signing_keys.is_none();
@@ -492,17 +529,45 @@ http           -       not looked at
     fn an_open_endpoint_and_a_plaintext_listener_are_warned_of_where_others_reach_them() {
         let warnings = |options: &[&str]| {
             let options: Vec<String> = options.iter().map(ToString::to_string).collect();
-            exposure(&Config::load(Sources::for_tests(&options)).unwrap().http)
+            exposure(&Config::load(Sources::for_tests(&options)).unwrap())
         };
         assert_eq!(warnings(&["http.listen=127.0.0.1:8090"]), [""; 0]);
         let open = warnings(&["http.listen=10.0.0.7:8090"]);
         assert!(open.len() == 1 && open[0].contains("http.webhook_token"), "{open:?}");
         let proxied = warnings(&["http.listen=127.0.0.1:8090", "http.trusted_proxies=127.0.0.1/32"]);
         assert!(proxied.len() == 1 && proxied[0].contains("may send events"), "{proxied:?}");
-        let token = "http.webhook_token=open sesame";
+        let token = "http.webhook_token=open sesame, as Ali Baba said";
         assert_eq!(warnings(&["http.listen=10.0.0.7:8090", token]), [""; 0]);
+        let guessed = warnings(&["http.listen=127.0.0.1:8090", "http.webhook_token=open sesame"]);
+        assert!(
+            guessed.len() == 1 && guessed[0].contains("http.webhook_token has fewer than"),
+            "{guessed:?}"
+        );
+        assert!(!guessed[0].contains("sesame"), "{guessed:?}");
         let public = warnings(&["http.listen=0.0.0.0:8090", token]);
         assert!(public.len() == 1 && public[0].contains("without TLS"), "{public:?}");
+    }
+
+    #[tokio::test]
+    async fn an_integration_that_sends_mail_needs_a_relay() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("integrations.toml");
+        let block = "[[integration]]\nproject = \"acme/rocket\"\nadapter = \"emails-on-push\"\n\
+                     recipients = \"team@example.com\"\n";
+        let options = [
+            format!("provision.files={}", file.display()),
+            format!("store.path={}", folder.path().join("forgebell.db").display()),
+        ];
+        let config = Config::load(Sources::for_tests(&options)).unwrap();
+        std::fs::write(&file, block).unwrap();
+        let part = mail(&config).await;
+        assert_eq!(part.state, PartState::Failed, "{part:?}");
+        assert!(part.found.contains("so acme/rocket:emails-on-push can't send"), "{part:?}");
+        assert!(part.more[0].contains("set smtp.host"), "{part:?}");
+        std::fs::write(&file, format!("{block}active = false\n")).unwrap();
+        assert_eq!(mail(&config).await.state, PartState::Skipped);
+        let names = ["a:x", "b:x", "c:x"].map(str::to_owned);
+        assert!(without_relay(&names).found.contains("so a:x and 2 others can't send"));
     }
 
     #[tokio::test]

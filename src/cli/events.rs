@@ -7,9 +7,11 @@ use anyhow::{anyhow, bail};
 use clap::builder::PossibleValuesParser;
 use jiff::{SignedDuration, Timestamp};
 
-use super::deliveries::{event_id, ids_of, known_integration, known_project, moment, past_moment};
+use super::deliveries::{
+    check_project, event_id, ids_of, integration_name, known_integration, moment, past_moment,
+};
 use super::options::Options;
-use super::table::{Table, age, cut, printable};
+use super::table::{Table, age, cut, local, printable};
 use super::todays_settings::{Now, by_todays_settings};
 use super::{complain, say, say_json, state};
 use crate::api::resources;
@@ -48,16 +50,18 @@ pub(super) struct ListArgs {
     /// Only events of this project, or of this group and all that lies in it, by its full path
     #[arg(long, value_name = "PATH")]
     project: Option<String>,
-    /// Only events that concerned this integration (`acme/rocket:slack`), with what it did
-    #[arg(long, value_name = "ID")]
-    integration: Option<String>,
-    /// Only events of which deliveries were made
+    /// Only events that concerned this integration, with what it did: `acme/rocket:slack`; of a group or the instance
+    /// (`groups/acme:slack`), with those that inherit its settings
+    #[arg(long, value_name = "ID", value_parser = integration_name)]
+    integration: Option<IntegrationId>,
+    /// Only events that led to deliveries; with `--integration`, to deliveries of it
     #[arg(long, conflicts_with = "not_told")]
     told: bool,
-    /// Only events of which none was made
+    /// Only events that led to no delivery; with `--integration`, to none of it
     #[arg(long)]
     not_told: bool,
-    /// Only those that came since then: `14:03`, `2026-11-30`, `2026-11-30 14:03`, or `2h` ago
+    /// Only those that came since then: `14:03`, `2026-11-30`, `2026-11-30 14:03` (in this machine's time zone), or
+    /// `2h` ago
     #[arg(long, value_name = "TIME", value_parser = past_moment)]
     since: Option<Timestamp>,
     /// Only those that came before then
@@ -128,8 +132,7 @@ async fn list(
     args: ListArgs,
     now: Timestamp,
 ) -> anyhow::Result<ExitCode> {
-    let named = args.integration.as_deref().map(IntegrationId::new);
-    let filter = args.filter(ids_of(config, named.as_ref(), now).await);
+    let filter = args.filter(ids_of(config, args.integration.as_ref(), now).await);
     let records = store.events(filter.clone()).await?;
     if records.is_empty() {
         check_names(store, config, &args, now).await?;
@@ -158,20 +161,11 @@ async fn check_names(
     if let Some(path) = &args.project {
         check_project(store, config, path, now).await?;
     }
-    let Some(id) = args.integration.as_deref().map(IntegrationId::new) else { return Ok(()) };
-    let integrations = ids_of(config, Some(&id), now).await;
-    let of_it = EventFilter { integrations, limit: 1, ..EventFilter::default() };
+    let Some(id) = &args.integration else { return Ok(()) };
+    let (snapshot, _) = state::view(config, now).await?;
+    let of_it = EventFilter { integrations: snapshot.ids_of(id), limit: 1, ..EventFilter::default() };
     if store.events(of_it).await?.is_empty() {
-        known_integration(&state::view(config, now).await?.0, &id)?;
-    }
-    Ok(())
-}
-
-/// Refuses a project or group that is neither in the log nor in the catalog.
-async fn check_project(store: &dyn Store, config: &Config, path: &str, now: Timestamp) -> anyhow::Result<()> {
-    let of = EventsOf::Within(path.to_owned());
-    if store.events(EventFilter { of, limit: 1, ..EventFilter::default() }).await?.is_empty() {
-        known_project(&state::view(config, now).await?.0, path)?;
+        known_integration(&snapshot, id)?;
     }
     Ok(())
 }
@@ -247,7 +241,7 @@ pub(super) async fn explain(
             if let Some(path) = &asked.project {
                 check_project(&*store, config, path, now).await?;
             }
-            bail!("no event came in the minute from {at}: `forgebell events list` shows what came");
+            bail!("no event came in the minute from {}: `forgebell events list` shows what came", local(at));
         }
         ids.extend(came.into_iter().rev().map(|record| record.id));
     }
@@ -302,7 +296,7 @@ fn page(record: &EventRecord, today: &Now, now: Timestamp) -> String {
         ("kind", record.kind.clone()),
         ("project", record.project.clone().unwrap_or_default()),
         ("subject", record.subject.clone()),
-        ("came", format!("{came} ({}){by}", age(came, now))),
+        ("came", format!("{} ({}){by}", local(came), age(came, now))),
     ];
     for (name, value) in facts {
         let _ = writeln!(text, "  {name:<12} {}", printable(&value));

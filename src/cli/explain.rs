@@ -30,11 +30,16 @@ use crate::pipeline::explain::heed;
 use crate::pipeline::reasons::{muted, named, why_nothing};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "For example:\n  \
+#[command(
+    override_usage = "forgebell explain [OPTIONS] <FILE>...\n       \
+    forgebell explain [OPTIONS] --event <ID>\n       \
+    forgebell explain [OPTIONS] --at <TIME> [--project <PATH>]",
+    after_help = "For example:\n  \
     forgebell explain payloads/push.json\n  \
     forgebell explain --project acme/rocket --at 14:03\n  \
     curl … | forgebell explain --json -\n\n\
-    Exit codes: 0 explained; 1 an event could not be decoded, or the configuration is wrong.")]
+    Exit codes: 0 explained; 1 an event could not be decoded, or the configuration is wrong."
+)]
 pub(super) struct Args {
     /// Webhook payloads (JSON); `-` reads standard input
     #[arg(required_unless_present_any = ["event", "at"], value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -42,7 +47,8 @@ pub(super) struct Args {
     /// An event of the event log, by its id: what became of it then, and what would become of it now
     #[arg(long, value_name = "ID", value_parser = event_id, conflicts_with_all = ["files", "at"])]
     event: Option<EventId>,
-    /// The events of the event log that came in this minute: `14:03`, or `2026-11-24 14:03`
+    /// The events of the event log that came in this minute (in this machine's time zone): `14:03`, or
+    /// `2026-11-24 14:03`
     #[arg(long, value_name = "TIME", value_parser = past_moment, conflicts_with = "files")]
     at: Option<Timestamp>,
     /// With `--at`: only events of this project or group, by its full path

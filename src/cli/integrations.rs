@@ -1,20 +1,20 @@
-//! `integrations`: lists integrations with their state, shows one, tests one, and resumes waiting deliveries.
+//! `integrations`: tests one, and resumes waiting deliveries. `show` lists them with their state, and shows one.
+
+mod show;
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow, bail};
-use clap::ArgGroup;
+use anyhow::{Context as _, anyhow};
 use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
-use serde::Serialize;
 
 use super::options::Options;
-use super::table::{Table, age, cut, printable, wrapped};
+use super::table::printable;
 use super::{command_audit, complain, say, say_json, state};
 use crate::adapters::{self, Entry, ProjectLinks};
-use crate::api::{Probed, health_of, integration_object, probed, resources};
+use crate::api::resources;
 use crate::catalog::{Configured, ResolvedScope, Snapshot};
 use crate::config::Config;
 use crate::daemon;
@@ -26,10 +26,8 @@ use crate::pipeline::resume::{held_by, of_these_settings};
 use crate::pipeline::retry::Outcome;
 use crate::pipeline::test_send::{is_project, last_project};
 use crate::settings::Secrets;
-use crate::store::{NewHealth, Store, Watches};
-
-const REASON: usize = 60;
-const WIDTH: usize = 100;
+use crate::store::{NewHealth, Store};
+use show::{ListArgs, ShowArgs, list, show};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -41,38 +39,6 @@ pub(super) enum Command {
     Test(TestArgs),
     /// Have what waits for integrations tried again now, also where an address was switched off
     Resume(ResumeArgs),
-}
-
-#[derive(Debug, clap::Args)]
-#[command(
-    group(ArgGroup::new("scope")),
-    after_help = "For example:\n  \
-    forgebell integrations list\n  \
-    forgebell integrations list --project acme/rocket --json"
-)]
-pub(super) struct ListArgs {
-    /// Only those that apply to this project, its own and inherited ones: a path or a number
-    #[arg(long, value_name = "PROJECT", group = "scope")]
-    project: Option<String>,
-    /// Only those of this group: a path
-    #[arg(long, value_name = "GROUP", group = "scope")]
-    group: Option<String>,
-    /// Only the defaults of the instance
-    #[arg(long, group = "scope")]
-    instance: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct ShowArgs {
-    /// The integration: `acme/rocket:slack`, `42:slack`, `groups/acme:slack`, `instance:slack`
-    #[arg(value_name = "ID", value_parser = name)]
-    id: Name,
-    /// Print JSON, as the API shows it
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -150,169 +116,6 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
         Command::Test(args) => test(&config, &args, now).await,
         Command::Resume(args) => resume(&config, &args, now).await,
     }
-}
-
-// ---- list and show -------------------------------------------------------------------------------------------------
-
-/// A line of the list, as `--json` prints it.
-#[derive(Serialize)]
-struct Listed {
-    /// Its name, as commands take it.
-    integration: String,
-    /// The full path of the project or group, where it is known.
-    project: Option<String>,
-    #[serde(flatten)]
-    object: resources::IntegrationBasic,
-    #[serde(skip)]
-    is_configured_active: bool,
-    #[serde(skip)]
-    probed: Option<Probed>,
-}
-
-async fn list(config: &Config, args: &ListArgs, now: Timestamp) -> anyhow::Result<ExitCode> {
-    let (snapshot, holds) = state::view(config, now).await?;
-    let mut lines = match scope(args) {
-        None => all(&snapshot, &holds),
-        Some(scope) => {
-            let Some(resolved) = snapshot.known(&scope) else {
-                bail!("{scope} is not known: no event, no setting and no file names it");
-            };
-            let here = adapters::ADAPTERS.iter();
-            here.filter_map(|entry| listed(&snapshot, &resolved, entry.about.slug, &holds)).collect()
-        }
-    };
-    read_health(config, &mut lines).await?;
-    if args.json {
-        say_json(&lines)?;
-    } else {
-        say(&table(&lines, now))?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Adds the known health of the services that are probed.
-async fn read_health(config: &Config, lines: &mut [Listed]) -> anyhow::Result<()> {
-    let asked: Vec<_> = lines.iter_mut().map(|line| line.probed.take()).collect();
-    if asked.iter().any(Option::is_some) && state::is_there(&config.store) {
-        let store = state::open(&config.store).await?;
-        let health = health_of(&*store as &dyn Watches, &asked).await;
-        lines.iter_mut().zip(health).for_each(|(line, health)| line.object.tail.health = health);
-    }
-    Ok(())
-}
-
-fn scope(args: &ListArgs) -> Option<Scope> {
-    let project = args.project.as_deref().map(Scope::from_canonical);
-    let group = args.group.as_ref().map(|path| Scope::Group(path.clone()));
-    project.or(group).or_else(|| args.instance.then_some(Scope::Instance))
-}
-
-/// Everything that is configured, each at its own scope.
-fn all(snapshot: &Snapshot, holds: &HoldSet) -> Vec<Listed> {
-    let configured = snapshot.all_configured().into_iter();
-    configured
-        .filter_map(|(scope, configured)| {
-            listed(snapshot, &snapshot.directory().resolve(&scope), configured.slug(), holds)
-        })
-        .collect()
-}
-
-fn listed(snapshot: &Snapshot, scope: &ResolvedScope, slug: &str, holds: &HoldSet) -> Option<Listed> {
-    let resources::Integration { head, tail, .. } = integration_object(snapshot, scope, slug, holds)?;
-    let inheritance = snapshot.inheritance(scope, slug);
-    let configured = inheritance.effective().or(inheritance.own)?;
-    Some(Listed {
-        integration: snapshot.id_at(scope, slug).to_string(),
-        project: scope.path().map(str::to_owned),
-        object: resources::IntegrationBasic { head, tail },
-        is_configured_active: configured.configuration.active,
-        probed: probed(snapshot, scope, slug),
-    })
-}
-
-fn table(lines: &[Listed], now: Timestamp) -> String {
-    if lines.is_empty() {
-        return "no integrations".to_owned();
-    }
-    let mut table = Table::new(["INTEGRATION", "PROJECT", "STATE", "CHANGED", "FROM", "NOTE"]);
-    for line in lines {
-        let resources::IntegrationBasic { head, tail } = &line.object;
-        let off = tail.switched_off.first().map(|off| off.reason.clone());
-        let not_reached = tail.health.as_ref().filter(|health| !health.reached);
-        let not_reached = not_reached
-            .map(|health| format!("not reached since {}: {}", age(health.since.0, now), health.note));
-        let note = off.or(not_reached).unwrap_or_default();
-        table.row([
-            line.integration.clone(),
-            line.project.clone().unwrap_or_default(),
-            state_word(line).to_owned(),
-            age(head.updated_at.0, now),
-            tail.origin.clone().unwrap_or_else(|| "API".to_owned()),
-            cut(&note, REASON),
-        ]);
-    }
-    table.to_string()
-}
-
-/// `active`; `off` if a person switched it off; `SWITCHED OFF` if nothing can be sent; `partly off` if an address is
-/// dead.
-fn state_word(line: &Listed) -> &'static str {
-    let resources::IntegrationBasic { head, tail } = &line.object;
-    match (head.active, tail.switched_off.is_empty()) {
-        (true, true) if head.inherited => "inherited",
-        (true, true) => "active",
-        (true, false) => "partly off",
-        (false, false) if line.is_configured_active => "SWITCHED OFF",
-        (false, _) => "off",
-    }
-}
-
-async fn show(config: &Config, args: &ShowArgs, now: Timestamp) -> anyhow::Result<ExitCode> {
-    let (snapshot, holds) = state::view(config, now).await?;
-    let scope = args.id.resolved(&snapshot);
-    let slug = args.id.entry.about.slug;
-    let mut shown = integration_object(&snapshot, &scope, slug, &holds).ok_or_else(|| args.id.missing())?;
-    let mut listed = [listed(&snapshot, &scope, slug, &holds).ok_or_else(|| args.id.missing())?];
-    read_health(config, &mut listed).await?;
-    let [listed] = listed;
-    shown.tail.health.clone_from(&listed.object.tail.health);
-    if args.json {
-        say_json(&shown)?;
-    } else {
-        say(&page(&listed, &shown, now))?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn page(listed: &Listed, shown: &resources::Integration, now: Timestamp) -> String {
-    let resources::Integration { head, properties, tail } = shown;
-    let mut text = format!("{}: {}\n", printable(&listed.integration), state_word(listed));
-    let mut fact = |name: &str, value: &str| {
-        let _ = writeln!(text, "  {name:<32} {}", printable(value));
-    };
-    fact("service", head.title);
-    fact("project", listed.project.as_deref().unwrap_or("(all)"));
-    fact("from", tail.origin.as_deref().unwrap_or("API"));
-    fact("changed", &format!("{} ({})", head.updated_at.0, age(head.updated_at.0, now)));
-    for (name, value) in &properties.0 {
-        if let Some(value) =
-            value.as_ref().map(crate::api::resources::ShownValue::as_text).filter(|text| !text.is_empty())
-        {
-            fact(name, &value);
-        }
-    }
-    if let Some(health) = &tail.health {
-        let state = if health.reached { "reached" } else { "NOT REACHED" };
-        let (since, asked) = (age(health.since.0, now), age(health.checked_at.0, now));
-        fact("health", &format!("{state} since {since}, asked {asked}: {}", health.note));
-    }
-    for off in &tail.switched_off {
-        let targets =
-            if off.targets.is_empty() { String::new() } else { format!(" {}", off.targets.join(", ")) };
-        let line = format!("switched off{targets} since {}:", age(off.since.0, now));
-        let _ = writeln!(text, "  {}\n{}", printable(&line), wrapped(&off.reason, "    ", WIDTH));
-    }
-    text
 }
 
 // ---- test ----------------------------------------------------------------------------------------------------------

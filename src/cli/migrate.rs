@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::options::Options;
-use super::{say, say_json};
+use super::{say, say_json, wrong_user};
 use crate::store::Config;
 use crate::store::postgres::Postgres;
 use crate::store::sqlite::Sqlite;
@@ -40,7 +40,8 @@ async fn migrate(config: &Config) -> anyhow::Result<(i64, i64)> {
         Some(url) => Postgres::migrate(url, config.ca_file.as_deref()).await,
         None => Sqlite::migrate(&config.path),
     };
-    migrated.context("cannot bring the store up to date")
+    let remedy = if config.url.is_some() { "" } else { wrong_user::remedy(&config.path) };
+    migrated.with_context(|| format!("cannot bring the store up to date{remedy}"))
 }
 
 fn name(config: &Config) -> String {

@@ -34,6 +34,7 @@ mod status;
 mod table;
 mod todays_settings;
 mod token;
+mod wrong_user;
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
@@ -92,10 +93,10 @@ enum Command {
     /// List integrations with their state; show, test and resume them
     #[command(subcommand)]
     Integrations(integrations::Command),
-    /// Show deliveries and their attempts; send them again
+    /// Show deliveries and their attempts; send them again, or cancel them
     #[command(subcommand)]
     Deliveries(deliveries::Command),
-    /// Show what could not be decoded; try it again
+    /// Show what could not be decoded; try it again, or delete it
     #[command(subcommand)]
     Quarantine(quarantine::Command),
     /// Print the integrations that the API set, as a provisioning file
@@ -245,6 +246,27 @@ mod tests {
             command.get_subcommands().for_each(|sub| walk(sub, &path));
         }
         walk(&command(), "");
+    }
+
+    #[test]
+    fn a_usage_line_says_what_is_required() {
+        let usage = |words: &[&str]| {
+            let mut found = command();
+            for word in words {
+                found = found.find_subcommand(word).expect("a command").clone();
+            }
+            found.render_usage().to_string()
+        };
+        for (words, required) in [
+            (&["deliveries", "retry"][..], "<NUMBER>..."),
+            (&["deliveries", "cancel"], "<NUMBER>..."),
+            (&["explain"], "--event <ID>"),
+            (&["send"], "<SLUG> --sample <KIND>"),
+            (&["preview"], "<FILE>..."),
+        ] {
+            let usage = usage(words);
+            assert!(usage.contains(required) && !usage.contains("[FILE]"), "{usage}");
+        }
     }
 
     #[test]

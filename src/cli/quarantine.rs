@@ -8,11 +8,12 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::options::Options;
-use super::table::{Table, age, cut, printable};
+use super::table::{Table, age, cut, local, printable};
 use super::{command_audit, say, say_json, state};
+use crate::api;
 use crate::api::resources::{self, QuarantinedDetail};
 use crate::daemon;
-use crate::event::EventId;
+use crate::event::{Event, EventId};
 use crate::pipeline::quarantine::{self, Retried, audit_entry};
 use crate::preview::pretty;
 use crate::store::{Inbox, Quarantine, Quarantined};
@@ -96,7 +97,7 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
             Ok(ExitCode::SUCCESS)
         }
         Command::Retry(args) => {
-            each(&args.numbers, args.json, async |number| retry(&*store, number, now).await).await
+            each(&args.numbers, args.json, async |number| retry(&*store, options, number, now).await).await
         }
         Command::Drop(args) => {
             each(&args.numbers, args.json, async |number| {
@@ -143,11 +144,18 @@ pub(super) async fn each(
 /// leaves it in both, with the same id, so that the event is delivered once.
 async fn retry<S: Inbox + Quarantine + ?Sized>(
     store: &S,
+    options: &Options,
     number: i64,
     now: Timestamp,
 ) -> anyhow::Result<Result<String, String>> {
-    Ok(match quarantine::retry(store, store, number, command_audit::COMMAND_LINE, now).await? {
+    // Only a message of a restricted token needs the configuration.
+    let admit = |sender: String, event: Event| async move {
+        let catalog = state::catalog(&options.config_for(&["store", "secrets"])?).await?;
+        anyhow::Ok(api::event_of_sender(&catalog, &sender, event))
+    };
+    Ok(match quarantine::retry(store, store, number, command_audit::COMMAND_LINE, now, admit).await? {
         Retried::NotThere => Err(NOT_THERE.to_owned()),
+        Retried::NotAdmitted(why) => Err(why),
         Retried::NotUnderstood(why) => Err(format!("still not understood: {why}")),
         Retried::Understood(kind) => {
             Ok(format!("understood now, as an event of kind {kind}; it is on its way"))
@@ -179,7 +187,7 @@ fn table(items: &[Quarantined], now: Timestamp) -> String {
 fn page(item: &Quarantined, raw: &Bytes, now: Timestamp) -> String {
     let mut text = format!("quarantine {}: {}\n", item.number, printable(&item.reason));
     let id = item.id.as_ref().map_or("(none)", EventId::as_str);
-    let came = format!("{} ({}) by {}", item.received_at, age(item.received_at, now), item.source);
+    let came = format!("{} ({}) by {}", local(item.received_at), age(item.received_at, now), item.source);
     for (name, value) in [("came", came.as_str()), ("id", id), ("bytes", &item.size.to_string())] {
         let _ = writeln!(text, "  {name:<6} {}", printable(value));
     }

@@ -12,13 +12,16 @@ use crate::store::seal::Keyring;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "To change the key:\n  \
-    1. make a new one: `openssl rand -base64 32`; secrets.key (or key_file) takes it, and secrets.old_keys the old one\n  \
-    2. restart the daemon, every node, so that it can open both\n  \
-    3. run `forgebell rekey`; the daemon may go on meanwhile\n  \
-    4. take the old one out of secrets.old_keys\n\n\
-    Where a key is lost for good, --give-up takes the secrets out of the store that it sealed, and switches their\n\
-    integrations off; their other settings stay. Set the secrets again (PUT) to switch them on.\n\n\
-    The file beside a SQLite store (ending in .key) counts as an old key once another is given.")]
+    1. Make a new key with `openssl rand -base64 32`. Set it as secrets.key (or secrets.key_file), and add the old key \
+    to secrets.old_keys.\n  \
+    2. Restart the daemon, so that it can decrypt with both keys. If several nodes share the store, first add the new \
+    key to secrets.old_keys on every node, and restart them.\n  \
+    3. Run `forgebell rekey`. The daemon may continue to work.\n  \
+    4. Remove the old key from secrets.old_keys.\n\n\
+    If a key is lost for good, `forgebell rekey --give-up` removes from the store the secrets that no key decrypts, \
+    and switches their integrations off. Their other settings stay. To switch an integration on again, set its secrets \
+    again: through the API, on the page, or with `forgebell apply`.\n\n\
+    The key file beside a SQLite store (its name ends in .key) counts as an old key when secrets.key is set.")]
 pub(super) struct Args {
     /// Remove secrets that no key decrypts, and switch their integrations off
     #[arg(long)]
@@ -47,7 +50,9 @@ pub(super) async fn run(args: &Args, options: &Options) -> anyhow::Result<ExitCo
         say_json(&json!({ "integrations": count, "given_up": lost }))?;
     } else {
         lost.iter().try_for_each(|name| {
-            say(&format!("{name} is switched off, without its secrets: set them again"))
+            say(&format!(
+                "{name}: its secrets are removed and it is switched off; set its secrets again to switch it on"
+            ))
         })?;
         say(&words(count))?;
     }

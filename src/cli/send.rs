@@ -39,9 +39,13 @@ use crate::wire::Wire;
 const NOT_SETTINGS: [&str; 4] = ["project", "group", "adapter", "active"];
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "For example:\n  \
+#[command(
+    override_usage = "forgebell send [OPTIONS] <SLUG> <FILE>\n       \
+    forgebell send [OPTIONS] <SLUG> --sample <KIND>",
+    after_help = "For example:\n  \
     forgebell send slack --sample push --set webhook=https://hooks.slack.com/services/T…/B…/… --dry-run\n  \
-    forgebell send slack push.json --set webhook_file=/run/secrets/slack --target '#ops'")]
+    forgebell send slack push.json --set webhook_file=/run/secrets/slack --target '#ops'"
+)]
 pub(super) struct Args {
     /// The service: see `forgebell adapters`
     #[arg(value_name = "SLUG", value_parser = slugs())]

@@ -45,6 +45,9 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 pub(super) async fn run(_: Args, options: &Options) -> anyhow::Result<ExitCode> {
     let config = options.config()?;
     let _log = log::init(&config.log)?;
+    if let Some(warning) = config.weak_secret() {
+        warn!("{warning}");
+    }
     let mut signals = Signals::new().context("cannot listen for signals")?;
     let address = config.http.listen;
     let listener = listen(address)

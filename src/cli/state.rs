@@ -1,5 +1,6 @@
 //! Opens the store for a command, also while a daemon uses it.
 
+use std::path::Path;
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Config, Registry, Store};
 
-use super::complain;
+use super::{complain, wrong_user};
 
 /// The time in which a starting daemon creates its store, even on a busy machine.
 const BEING_MADE: Duration = Duration::from_secs(10);
@@ -56,7 +57,7 @@ pub(super) async fn open_with(config: &Config, keys: Keyring) -> anyhow::Result<
         return Ok(Arc::new(store.context("cannot open the store")?));
     }
     let path = &config.path;
-    if !path.exists() {
+    if !may_exist(path) {
         Sqlite::expect_no_lost_database(path)?;
         bail!(
             "there is no store at {} yet: the daemon makes it when it starts (is `store.path` the one it uses?)",
@@ -64,12 +65,21 @@ pub(super) async fn open_with(config: &Config, keys: Keyring) -> anyhow::Result<
         );
     }
     let store = Sqlite::open_shared(path, keys);
-    Ok(Arc::new(store.with_context(|| format!("cannot open the store {}", path.display()))?))
+    Ok(Arc::new(
+        store.with_context(|| {
+            format!("cannot open the store {}{}", path.display(), wrong_user::remedy(path))
+        })?,
+    ))
 }
 
 /// Whether there is a store to open, as far as the configuration and the file system show.
 pub(super) fn is_there(config: &Config) -> bool {
-    config.url.is_some() || config.path.exists()
+    config.url.is_some() || may_exist(&config.path)
+}
+
+/// Whether a file is there, or in a folder that this user may not look into. Opening it tells which.
+pub(super) fn may_exist(path: &Path) -> bool {
+    path.try_exists().unwrap_or(true)
 }
 
 /// Creates the key of a SQLite store where none is configured and the daemon has not created it yet. If that fails, the

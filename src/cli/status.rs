@@ -30,8 +30,8 @@ const WIDTH: usize = 100;
 #[command(after_help = "For example:\n  \
     forgebell status\n  \
     forgebell status --json | jq -r '.held[].command'\n\n\
-    The last line is `ok` or the number of problems. A service's own throttle counts from 10 minutes on, and dead letters \
-    count for 24 hours.\n\n\
+    The last line is `ok` or the number of problems. A service's own throttle counts from 10 minutes on, once for all \
+    that wait for it. Dead letters count for 24 hours, or until they are retried or cancelled.\n\n\
     Exit codes: 0 nothing is wrong; 3 there are problems; 1 it could not be found out.")]
 pub(super) struct Args {
     /// Print JSON, as `GET /api/v4/status` answers
@@ -111,8 +111,8 @@ fn ok_or_reason(said: &str) -> Result<String, String> {
 /// The daemon's readiness.
 async fn readiness(config: &Config, wire: &Wire) -> Result<Json, String> {
     let near = near(config.http.listen);
-    let nobody = |why: &dyn std::fmt::Display| format!("no daemon answers at {near} (http.listen): {why}");
-    let url = format!("http://{near}/readyz").parse().map_err(|error| nobody(&error))?;
+    let no_daemon = |why: &dyn std::fmt::Display| format!("no daemon answers at {near} (http.listen): {why}");
+    let url = format!("http://{near}/readyz").parse().map_err(|error| no_daemon(&error))?;
     let request = HttpRequest {
         timeout: Duration::from_secs(5),
         egress: Egress::Operator,
@@ -122,10 +122,10 @@ async fn readiness(config: &Config, wire: &Wire) -> Result<Json, String> {
         Ok(Response::Http(response)) => {
             let is_ours = |json: &Json| json["status"].is_string() && json["store"].is_string();
             let json = serde_json::from_str(&response.text()).ok().filter(is_ours);
-            json.ok_or_else(|| nobody(&"another program answers there"))
+            json.ok_or_else(|| no_daemon(&"another program answers there"))
         }
-        Ok(_) => Err(nobody(&"the answer is not HTTP")),
-        Err(error) => Err(nobody(&error)),
+        Ok(_) => Err(no_daemon(&"the answer is not HTTP")),
+        Err(error) => Err(no_daemon(&error)),
     }
 }
 
@@ -171,7 +171,7 @@ fn place(project: Option<&str>, integration: Option<&str>) -> String {
     }
 }
 
-fn held_words(held: &StatusHeld, now: Timestamp) -> String {
+pub(super) fn held_words(held: &StatusHeld, now: Timestamp) -> String {
     let place = place(held.project.as_deref(), held.integration.as_deref());
     let targets =
         if held.targets.is_empty() { String::new() } else { format!(" {}", held.targets.join(", ")) };

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
+use jiff::tz::{Offset, TimeZone};
 
 /// A table whose columns are as wide as their widest cell.
 pub(super) struct Table {
@@ -64,6 +65,22 @@ pub(super) fn age(at: Timestamp, now: Timestamp) -> String {
         s => format!("{} d", s / 86_400),
     };
     if seconds > 0 { format!("{amount} ago") } else { format!("in {amount}") }
+}
+
+/// The time zone in which commands read and show times: this machine's. Tests do not depend on the machine.
+pub(super) fn zone() -> TimeZone {
+    if cfg!(test) { TimeZone::UTC } else { TimeZone::system() }
+}
+
+/// A moment in the zone in which commands read times, with the zone's offset. JSON has moments in UTC.
+pub(super) fn local(at: Timestamp) -> String {
+    in_zone(at, &zone())
+}
+
+/// A moment with the offset that the zone has then; `Z` where there is none.
+fn in_zone(at: Timestamp, zone: &TimeZone) -> String {
+    let offset = zone.to_offset(at);
+    if offset == Offset::UTC { at.to_string() } else { at.display_with_offset(offset).to_string() }
 }
 
 /// A duration in its largest whole unit.
@@ -133,6 +150,13 @@ ID    STATE      NOTE
             [at(0), at(5), at(119), at(120), at(7200), at(400_000), at(-90), at(-7199)],
             ["now", "5 s ago", "119 s ago", "2 min ago", "2 h ago", "4 d ago", "in 90 s", "in 119 min"]
         );
+    }
+
+    #[test]
+    fn moments_are_shown_with_the_offset_of_the_zone_in_which_they_are_read() {
+        let at: Timestamp = "2026-11-30T23:30:00Z".parse().unwrap();
+        assert_eq!(in_zone(at, &TimeZone::UTC), "2026-11-30T23:30:00Z");
+        assert_eq!(in_zone(at, &TimeZone::fixed(jiff::tz::offset(1))), "2026-12-01T00:30:00+01:00");
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! large (400), a body that is not a report (422), the token (401), a switched-off endpoint (403, at the generic
 //! address only). Only the project's own alert tokens admit alerts, sent as `Bearer` or as the password of `Basic`. An
 //! unknown project and a token of another one are answered like a wrong token, so that no answer shows which projects
-//! exist; all three count as a wrong token.
+//! exist; all three count as a wrong token. A client that sent too many wrong tokens is the exception to the order: its
+//! token is checked before its body is read, so that guesses cost no memory and no decoding.
 //!
 //! Addresses and statuses: <https://docs.gitlab.com/operations/incident_management/integrations/>.
 
@@ -66,9 +67,14 @@ pub(super) async fn fallback(Extract(state): Extract<Arc<State>>, request: Reque
 async fn receive(state: &State, address: &Address, request: Request) -> Result<Vec<Taken>, ApiError> {
     let now = (state.clock)();
     let (head, body) = request.into_parts();
+    let admitted =
+        if v4::is_limited(state, &head, now) { Some(admit(state, &head, address, now).await?) } else { None };
     let body = read_body(&head, body, state).await?;
     let reported = read(address.door, body)?;
-    let project = admit(state, &head, address, now).await?;
+    let project = match admitted {
+        Some(project) => project,
+        None => admit(state, &head, address, now).await?,
+    };
     let operator = state.tests.operator.get();
     let forge = operator.forge.url.as_str();
     let fresh = || fresh_id(now).to_string();

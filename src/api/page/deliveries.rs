@@ -14,7 +14,7 @@ use crate::api::v4::Params;
 use crate::api::v4::deliveries::{self, ListQuery};
 use crate::api::v4::delivery_changes::{Change, change_reached};
 use crate::integration::IntegrationId;
-use crate::store::{DeliveryFilter, DeliveryId, DeliveryLine, State};
+use crate::store::{DeliveryFilter, DeliveryId, DeliveryLine, HoldCause, State};
 
 const PER_PAGE: usize = 50;
 /// The most characters of a note in a list.
@@ -175,7 +175,14 @@ fn one(viewer: &Viewer, title: &str, detail: &DeliveryDetail) -> Markup {
                 h2 id="why" { "Why" }
                 p class="reason" { (note) }
                 @if let Some(hold) = &detail.hold {
-                    p { "It waits: " (hold.cause.replace('_', " ")) ", " (hold.reason) ". The next attempt is made " (moment(hold.until.0, now)) "." }
+                    p {
+                        "It waits: " (hold.cause.replace('_', " ")) ", " (hold.reason) ". "
+                        @if hold.cause == HoldCause::SwitchedOff.name() {
+                            "The next attempt is made when the integration is resumed or its settings are corrected."
+                        } @else {
+                            "The next attempt is made " (moment(hold.until.0, now)) "."
+                        }
+                    }
                 }
                 p { a href=(places::of_integration(&integration)) { "Look at the settings of " (name) } }
             }
@@ -186,10 +193,12 @@ fn one(viewer: &Viewer, title: &str, detail: &DeliveryDetail) -> Markup {
                 span class="quiet" { "Sends it again, with the present settings." }
             }
         }
-        @if viewer.may_write() && !is_settled {
+        @if viewer.may_write() && (!is_settled || is_bad) {
             div class="actions" {
                 (viewer.button(&format!("/-/deliveries/{}/cancel", delivery.id), "Cancel", &format!("Cancel delivery #{}", delivery.id)))
-                span class="quiet" { "Ends it, and nothing is sent." }
+                span class="quiet" {
+                    @if is_bad { "It is not counted as failed any more." } @else { "Ends it, and nothing is sent." }
+                }
             }
         }
         (facts(&[

@@ -18,6 +18,7 @@ use super::viewer::{Posted, Refused, Viewer, go_to};
 use crate::adapters::{self, Entry};
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{Integration, Test, TestAttempt};
+use crate::api::v4::deliveries::owner_of;
 use crate::api::v4::integrations::{resumed, save, shown, switch_off};
 use crate::api::v4::test::tested;
 use crate::api::v4::{Named, Params, muted};
@@ -217,7 +218,10 @@ pub(super) async fn mute(Posted { viewer, params }: Posted) -> Result<Response, 
 async fn page(about: &About, status: StatusCode, outcome: Outcome) -> Result<Response, Refused> {
     let viewer = &about.viewer;
     let (integration, known, title) = (about.shown().await?, about.known(), about.title());
-    let filter = DeliveryFilter { integration: Some(about.id()), limit: RECENT, ..DeliveryFilter::default() };
+    let id = about.id();
+    let project_id = viewer.caller.state.catalog.read(|snapshot| owner_of(snapshot, &id));
+    let filter =
+        DeliveryFilter { integration: Some(id), project_id, limit: RECENT, ..DeliveryFilter::default() };
     let recent = viewer.caller.state.ledger.deliveries(filter).await?;
     let state = integration.as_ref().map(|integration| state_of(integration, known.is_wanted));
     let content = html! {

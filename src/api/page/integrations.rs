@@ -36,15 +36,18 @@ struct Listed {
 /// `GET /-/integrations`
 pub(super) async fn list(viewer: Viewer) -> Result<Response, Refused> {
     let wanted = viewer.query.text("path").ok().flatten().unwrap_or_default();
+    let in_lower_case = wanted.to_lowercase();
     let holds = viewer.caller.state.holds.snapshot();
     // A viewer of the whole instance sees each project's own integrations. Others also see what their project inherits.
     let with_inherited = !viewer.sees_instance();
     let mut all = viewer.caller.state.catalog.read(|snapshot| {
-        let scopes = reached::scopes(&viewer.caller, snapshot);
-        let fits =
-            |scope: &ResolvedScope| places::title(scope).to_lowercase().contains(&wanted.to_lowercase());
-        let listed =
-            scopes.into_iter().filter(fits).map(|scope| listed(snapshot, &holds, scope, with_inherited));
+        let fits = |scope: &ResolvedScope| {
+            places::title(scope).to_lowercase().contains(&in_lower_case)
+                && (with_inherited || snapshot.has_own(scope))
+        };
+        // Only the scopes of this page are looked at, however many the viewer reaches.
+        let scopes = reached::scopes(&viewer.caller, snapshot).filter(fits);
+        let listed = scopes.map(|scope| listed(snapshot, &holds, scope, with_inherited));
         listed
             .filter(|listed| with_inherited || !listed.lines.is_empty())
             .take(MOST_SCOPES + 1)

@@ -274,6 +274,7 @@ mod tests {
             trigger: None,
             subject: String::new(),
             project: None,
+            project_id: None,
             integration: IntegrationId::new("42:slack"),
             target: String::new(),
             destination: String::new(),

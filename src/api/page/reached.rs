@@ -4,11 +4,12 @@
 //! with few integrations, the lists of these integrations are merged. With many integrations, all deliveries are read
 //! and those of other integrations left out, up to a bound, where the next page continues.
 
-use std::collections::BTreeSet;
+use std::iter;
 
-use crate::adapters::{self, ADAPTERS};
+use crate::adapters;
 use crate::api::error::ApiError;
 use crate::api::v4::Caller;
+use crate::api::v4::deliveries::{owner_of, reaches};
 use crate::catalog::{ResolvedScope, Snapshot};
 use crate::integration::{IntegrationId, Scope};
 use crate::store::registry::ScopeKey;
@@ -16,6 +17,8 @@ use crate::store::{DeliveryFilter, DeliveryId, DeliveryLine};
 
 /// The most integrations whose lists are merged.
 const MOST_LISTS: usize = 50;
+/// The most projects and groups whose integrations are looked up.
+const MOST_SCOPES: usize = 500;
 /// How many deliveries are read at once when most of them are out of reach, and the most reads.
 const BATCH: usize = 500;
 const MOST_BATCHES: usize = 10;
@@ -37,7 +40,7 @@ pub(super) async fn deliveries(caller: &Caller, filter: DeliveryFilter) -> Resul
                 |snapshot: &Snapshot, id: &IntegrationId| caller.reaches_integration(snapshot, id);
             caller.state.catalog.read(|snapshot| {
                 let ids = snapshot.ids_of(id).into_iter();
-                ids.filter(|id| is_reached(snapshot, id)).collect()
+                Some(ids.filter(|id| is_reached(snapshot, id)).collect::<Vec<_>>())
             })
         }
         None if caller.reach() == ScopeKey::Instance => {
@@ -46,12 +49,11 @@ pub(super) async fn deliveries(caller: &Caller, filter: DeliveryFilter) -> Resul
         }
         None => caller.state.catalog.read(|snapshot| integrations(caller, snapshot)),
     };
-    if integrations.len() > MOST_LISTS {
-        return scan(caller, filter).await;
-    }
+    let Some(integrations) = integrations else { return scan(caller, filter).await };
     let mut lines = Vec::new();
     for id in integrations {
-        let filter = DeliveryFilter { integration: Some(id), ..filter.clone() };
+        let project_id = caller.state.catalog.read(|snapshot| owner_of(snapshot, &id));
+        let filter = DeliveryFilter { integration: Some(id), project_id, ..filter.clone() };
         lines.extend(ledger.deliveries(filter).await?);
     }
     lines.sort_by_key(|line| std::cmp::Reverse(line.id.0));
@@ -73,7 +75,7 @@ async fn scan(caller: &Caller, filter: DeliveryFilter) -> Result<Listed, ApiErro
         let batch = caller.state.ledger.deliveries(batch).await?;
         before = batch.last().filter(|_| batch.len() == BATCH).map(|line| line.id);
         caller.state.catalog.read(|snapshot| {
-            let reached = |line: &DeliveryLine| caller.reaches_integration(snapshot, &line.integration);
+            let reached = |line: &DeliveryLine| reaches(caller, snapshot, line);
             lines.extend(batch.into_iter().filter(reached));
         });
         if lines.len() >= filter.limit {
@@ -123,33 +125,35 @@ fn unknown_integration(caller: &Caller, snapshot: &Snapshot, name: &str) -> Opti
     (!is_known).then(|| format!("There is no integration {name}, or your token does not reach it."))
 }
 
-/// The known scopes that the caller reaches.
-pub(super) fn scopes(caller: &Caller, snapshot: &Snapshot) -> Vec<ResolvedScope> {
-    let directory = snapshot.directory();
-    let projects = directory
-        .projects()
-        .into_iter()
-        .map(|project| ResolvedScope::Project { id: Some(project.id), path: project.path.clone() });
-    let groups = directory.groups().into_iter().filter_map(|group| group.path.clone().map(Scope::Group));
-    let named = groups.chain(snapshot.scopes()).map(|scope| directory.resolve(&scope));
-    let mut seen = BTreeSet::new();
-    let mut all: Vec<ResolvedScope> = projects
-        .chain(named)
-        .filter(|scope| caller.reaches(snapshot, scope))
-        .filter(|scope| seen.insert(scope.name().canonical()))
-        .collect();
-    all.sort_by_cached_key(|scope| scope.path().map(str::to_ascii_lowercase));
-    all
+/// The known scopes that the caller reaches, ordered by path. They are found by path, so that the first ones cost the
+/// same in a small and in a large forge.
+pub(super) fn scopes<'a>(
+    caller: &'a Caller,
+    snapshot: &'a Snapshot,
+) -> impl Iterator<Item = ResolvedScope> + use<'a> {
+    let of_group = |key| snapshot.directory().group(key).and_then(|group| group.path.as_deref());
+    let found: Box<dyn Iterator<Item = ResolvedScope> + 'a> = match caller.reach() {
+        ScopeKey::Instance => Box::new(snapshot.all_scopes()),
+        ScopeKey::Group(key) => {
+            Box::new(of_group(key).into_iter().flat_map(move |path| snapshot.scopes_within(path)))
+        }
+        ScopeKey::Project(id) => Box::new(snapshot.known(&Scope::ProjectId(id)).into_iter()),
+        ScopeKey::File(_) => Box::new(iter::empty()),
+    };
+    found.filter(move |scope| caller.reaches(snapshot, scope))
 }
 
-/// The ids of all integrations that the caller reaches.
-pub(super) fn integrations(caller: &Caller, snapshot: &Snapshot) -> Vec<IntegrationId> {
-    let of_scope = |scope: &ResolvedScope| -> Vec<IntegrationId> {
-        let configured = ADAPTERS.iter().map(|entry| entry.about.slug).filter(|slug| {
-            let inheritance = snapshot.inheritance(scope, slug);
-            inheritance.own.is_some() || inheritance.default.is_some()
-        });
-        configured.map(|slug| snapshot.id_at(scope, slug)).collect()
-    };
-    scopes(caller, snapshot).iter().flat_map(of_scope).collect()
+/// The ids of all integrations that the caller reaches. `None` where there are too many to merge their lists.
+fn integrations(caller: &Caller, snapshot: &Snapshot) -> Option<Vec<IntegrationId>> {
+    let mut ids = Vec::new();
+    for (number, scope) in scopes(caller, snapshot).enumerate() {
+        if number == MOST_SCOPES {
+            return None;
+        }
+        ids.extend(snapshot.slugs_at(&scope).into_iter().map(|slug| snapshot.id_at(&scope, slug)));
+        if ids.len() > MOST_LISTS {
+            return None;
+        }
+    }
+    Some(ids)
 }

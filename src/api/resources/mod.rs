@@ -229,7 +229,8 @@ pub struct Alive {
     pub status: &'static str,
 }
 
-/// The answer of `/readyz`: `ok` for a part that works, else the reason. Parts that are not configured are left out.
+/// The answer of `/readyz`: `ok` for a part that works, else the reason, or a fixed text for clients on other hosts.
+/// Parts that are not configured are left out.
 #[derive(Clone, Debug, Serialize)]
 pub struct Ready {
     pub status: &'static str,

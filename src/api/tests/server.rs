@@ -36,6 +36,27 @@ async fn readiness_names_each_part_and_why_it_is_not_ready() {
     assert!(server.get("/readyz").await.json()["store"].as_str().unwrap().contains("the disk is full"));
 }
 
+/// The store's words name files and hosts.
+#[tokio::test]
+async fn readiness_tells_other_hosts_which_part_failed_and_not_why() {
+    let server = TestServer::open().await;
+    let remote = async || {
+        let request = server.client.get(format!("{}/readyz", server.base));
+        answer(request.header("x-forwarded-for", "203.0.113.7")).await
+    };
+    *server.broker.lock().unwrap() = Some(Ok(()));
+    let expected = json!({ "status": "ready", "store": "ok", "broker": "ok" });
+    assert_eq!(remote().await.json(), expected);
+    *server.broker.lock().unwrap() = Some(Err("no login as forge at mq.example".to_owned()));
+    server.store.away.store(true, Ordering::Relaxed);
+    let failed = remote().await;
+    assert_eq!(failed.status, 503);
+    for part in ["store", "broker"] {
+        let words = failed.json()[part].as_str().unwrap().to_owned();
+        assert!(words.starts_with("failed; the daemon's log says why"), "{part}: {words}");
+    }
+}
+
 #[tokio::test]
 async fn a_store_that_does_not_answer_is_not_ready() {
     let server = TestServer::open().await;

@@ -1,5 +1,6 @@
 //! `POST /events` with signatures. They were made by another implementation: see `signed_webhooks.json`.
 
+use super::server::say;
 use super::*;
 use crate::api::SigningKeys;
 
@@ -58,6 +59,29 @@ async fn a_bad_signature_is_refused_whatever_the_token() {
         assert!(refused.json()["error"].as_str().unwrap().contains("signature is refused"), "{refused:?}");
     }
     assert_eq!((server.store.ids(), server.store.reasons()), (vec![], vec![]));
+}
+
+/// Otherwise a client without a key could have the server keep bodies for it.
+#[tokio::test]
+async fn headers_that_can_not_be_a_valid_signature_are_refused_before_the_body_comes() {
+    let server = TestServer::open_with(with_key(None)).await;
+    let (now, vector) = (NOW.as_second(), vector());
+    let signature = vector["signatures"][0].as_str().unwrap();
+    for (timestamp, signature) in [
+        (now - 301, signature),
+        (now + 301, signature),
+        (now, "v1,c2ln"),
+        (now, "v1a,c2ln"),
+        (now, "v1,not Base64"),
+        (now, " "),
+    ] {
+        let head = format!(
+            "POST /events HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 9999\r\nwebhook-id: 1\r\n\
+             webhook-timestamp: {timestamp}\r\nwebhook-signature: {signature}\r\n\r\n"
+        );
+        let refused = say(&server, &head).await;
+        assert!(refused.starts_with("HTTP/1.1 401 "), "{timestamp} {signature}: {refused}");
+    }
 }
 
 #[tokio::test]

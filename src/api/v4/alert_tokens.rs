@@ -54,17 +54,20 @@ pub(super) fn path_of(scope: &ResolvedScope, slug: &str) -> Option<String> {
 }
 
 /// A change of a project's alert tokens.
-pub(super) struct Change<'a> {
-    pub(super) state: &'a State,
-    pub(super) project: ScopeKey,
-    pub(super) actor: &'a Actor,
-    pub(super) now: Timestamp,
+pub(in crate::api) struct Change<'a> {
+    pub(in crate::api) state: &'a State,
+    pub(in crate::api) project: ScopeKey,
+    pub(in crate::api) actor: &'a Actor,
+    pub(in crate::api) now: Timestamp,
 }
 
 impl Change<'_> {
     /// Makes a token, unless there is one that was made like this. Where `reset` is set, it makes another one and ends the
     /// former; the new one is live before the old one ends. `None`: the token stays.
-    pub(super) async fn put(&self, reset: bool) -> Result<Option<String>, ApiError> {
+    ///
+    /// # Errors
+    /// The integration was switched off since it was set. Then no new token stays alive.
+    pub(in crate::api) async fn put(&self, reset: bool) -> Result<Option<String>, ApiError> {
         let mut former = self.live().await?;
         former.retain(|token| token.name == NAME);
         if !former.is_empty() && !reset {
@@ -79,9 +82,23 @@ impl Change<'_> {
         };
         let note = self.note("token.create", format!("token {NAME} for {}", self.project));
         let fields = ["name", "reach", "right", "expires_at"].map(str::to_owned).to_vec();
-        self.state.registry.create_token(new, AuditEntry { fields, ..note }).await?;
+        let created = self.state.registry.create_token(new, AuditEntry { fields, ..note }).await?;
         self.revoke(former.iter()).await?;
+        // A `DELETE` switches the integration off before it reads the tokens that it revokes. So either it finds this
+        // token, or the integration is off here.
+        if !self.is_switched_on().await? {
+            self.revoke([&created].into_iter()).await?;
+            return Err(ApiError::Conflict(
+                "the alerts endpoint was switched off by another request meanwhile; set it again".to_owned(),
+            ));
+        }
         Ok(Some(secret.expose().to_owned()))
+    }
+
+    /// Whether the project's alerts are switched on in the store now.
+    async fn is_switched_on(&self) -> Result<bool, ApiError> {
+        let row = self.state.registry.integration(self.project, endpoint::SLUG).await?;
+        Ok(row.is_some_and(|row| row.configuration.active))
     }
 
     /// Ends all alert tokens of the project. Returns whether there were any.

@@ -16,11 +16,13 @@ use super::page::{Page, PageRequest, query_parameter};
 use super::params::{Invalid, Params};
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{Delivery, DeliveryDetail, one_of};
-use crate::catalog::Catalog as _;
+use crate::catalog::{Catalog as _, ResolvedScope, Snapshot};
 use crate::event::EventId;
 use crate::integration::IntegrationId;
 use crate::pipeline::rendered::rendered;
-use crate::store::{self, DeliveryFilter, DeliveryId, Ledger, State as DeliveryState};
+use crate::pipeline::standing::scope_of;
+use crate::store::registry::ScopeKey;
+use crate::store::{self, DeliveryFilter, DeliveryId, DeliveryLine, State as DeliveryState};
 
 /// The routes of one level; see [`super::integrations::routes`].
 pub(super) fn routes() -> Vec<Route> {
@@ -105,8 +107,10 @@ pub(super) async fn list(mut request: IntegrationRequest<Read>) -> Result<Page<D
     let params = request.authorized.params().await?;
     let page = PageRequest::read(&params)?;
     let before = page.before.map(DeliveryId);
+    let project_id = request.authorized.state.catalog.read(|snapshot| owner_of(snapshot, &integration));
     let filter = DeliveryFilter {
         integration: Some(integration),
+        project_id,
         before,
         limit: page.limit,
         ..ListQuery::read(&params)?
@@ -124,7 +128,7 @@ pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Json<Deliv
     let named = named(&request)?;
     let caller = &request.authorized.caller;
     let _turn = caller.state.turn().await;
-    let detail = find(&*caller.state.ledger, &named).await?;
+    let detail = find(caller, &named).await?;
     Ok(Json(shown(caller, detail)))
 }
 
@@ -157,9 +161,31 @@ pub(in crate::api) async fn found(
     id: DeliveryId,
 ) -> Result<store::DeliveryDetail, ApiError> {
     let detail = caller.state.ledger.delivery(id).await?.ok_or(MISSING)?;
-    let is_reached =
-        caller.state.catalog.read(|snapshot| caller.reaches_integration(snapshot, &detail.line.integration));
+    let is_reached = caller.state.catalog.read(|snapshot| reaches(caller, snapshot, &detail.line));
     if is_reached { Ok(detail) } else { Err(MISSING) }
+}
+
+/// Whether the caller reaches a delivery. Where another project has the path in the integration's name now, only tokens
+/// of the instance do: the event is one project's, and the settings that its page shows are the other's.
+pub(in crate::api) fn reaches(caller: &Caller, snapshot: &Snapshot, line: &DeliveryLine) -> bool {
+    let is_reached = caller.reaches_integration(snapshot, &line.integration);
+    is_reached && (caller.reach() == ScopeKey::Instance || is_of_owner(snapshot, line))
+}
+
+/// The number of the project that an integration's name leads to, if it is known. Deliveries of other projects under
+/// this name were made when these had the path.
+pub(in crate::api) fn owner_of(snapshot: &Snapshot, integration: &IntegrationId) -> Option<i64> {
+    match scope_of(snapshot, integration) {
+        ResolvedScope::Project { id, .. } => id.filter(|id| *id > 0),
+        ResolvedScope::Group { .. } | ResolvedScope::Instance => None,
+    }
+}
+
+fn is_of_owner(snapshot: &Snapshot, line: &DeliveryLine) -> bool {
+    match (owner_of(snapshot, &line.integration), line.project_id) {
+        (Some(owner), Some(project)) => owner == project,
+        _ => true,
+    }
 }
 
 const MISSING: ApiError = ApiError::NotFound(Missing::Delivery);
@@ -176,9 +202,15 @@ pub(super) fn named<I>(request: &IntegrationRequest<I>) -> Result<Named, ApiErro
     Ok(Named { integration, id: DeliveryId(id) })
 }
 
-pub(super) async fn find(ledger: &dyn Ledger, named: &Named) -> Result<store::DeliveryDetail, ApiError> {
-    let detail = ledger.delivery(named.id).await?;
-    detail.filter(|detail| detail.line.integration == named.integration).ok_or(MISSING)
+/// The delivery of the integration that the path names. A delivery of another project, which had the path before, is not
+/// there for any token: the path names the present project.
+pub(super) async fn find(caller: &Caller, named: &Named) -> Result<store::DeliveryDetail, ApiError> {
+    let detail = caller.state.ledger.delivery(named.id).await?;
+    let is_named = |line: &DeliveryLine| {
+        line.integration == named.integration
+            && caller.state.catalog.read(|snapshot| is_of_owner(snapshot, line))
+    };
+    detail.filter(|detail| is_named(&detail.line)).ok_or(MISSING)
 }
 
 /// The id under which the store keeps an integration's deliveries.

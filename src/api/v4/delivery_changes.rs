@@ -48,9 +48,10 @@ pub(super) async fn retry(
     Ok((StatusCode::CREATED, Json(line)))
 }
 
-/// End a delivery that waits
+/// Cancel a delivery
 ///
-/// It is not sent. One that is being sent now, or that has ended, is answered with 422.
+/// One that waits is not sent. A dead letter (failed or expired) is cancelled too, and not counted any more. One that is being sent
+/// now, or that has ended otherwise, is answered with 422.
 #[utoipa::path(
     post, path = "/{slug}/deliveries/{delivery_id}/cancel", operation_id = "cancel{Level}Delivery",
     responses(
@@ -71,22 +72,34 @@ pub(super) struct EndedQuery;
 impl IntoParams for EndedQuery {
     fn into_params(location: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let ended = DeliveryState::ALL.into_iter().filter(|state| *state != DeliveryState::Waiting);
-        let state = one_of(ended.map(DeliveryState::name)).default(Some(DeliveryState::Failed.name().into()));
-        let mut params = WaitingQuery::into_params(location);
-        params.insert(0, query_parameter("state", "Those in this state.", state));
-        params
+        with_state(location, &ended.collect::<Vec<_>>(), DeliveryState::Failed)
     }
 }
 
-/// The query of a change to waiting deliveries, for annotations.
-pub(super) struct WaitingQuery;
+/// The states of deliveries that can be cancelled.
+const CANCELLABLE: [DeliveryState; 3] =
+    [DeliveryState::Waiting, DeliveryState::Failed, DeliveryState::Expired];
 
-impl IntoParams for WaitingQuery {
+/// The query of a cancellation of many deliveries, for annotations.
+pub(super) struct CancelledQuery;
+
+impl IntoParams for CancelledQuery {
     fn into_params(location: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let mut params = ListQuery::into_params(location);
-        params.retain(|param| param.name != "state");
-        params
+        with_state(location, &CANCELLABLE, DeliveryState::Waiting)
     }
+}
+
+/// The query of a list, with these states.
+fn with_state(
+    location: impl Fn() -> Option<ParameterIn>,
+    states: &[DeliveryState],
+    default: DeliveryState,
+) -> Vec<Parameter> {
+    let state = one_of(states.iter().copied().map(DeliveryState::name)).default(Some(default.name().into()));
+    let mut params = ListQuery::into_params(location);
+    params.retain(|param| param.name != "state");
+    params.insert(0, query_parameter("state", "Those in this state.", state));
+    params
 }
 
 /// Send deliveries again that have ended
@@ -115,11 +128,12 @@ pub(super) async fn retry_all(mut request: IntegrationRequest<Write>) -> Result<
     Ok(paged(&request, page, steps))
 }
 
-/// End deliveries that wait
+/// Cancel deliveries
 ///
-/// They are not sent. The newest 100 at most; `Link` leads to the next.
+/// Without `state`, those that wait: they are not sent. Dead letters (`failed`, `expired`) are not counted any more. The
+/// newest 100 at most; `Link` leads to the next.
 #[utoipa::path(
-    post, path = "/{slug}/deliveries/cancel", operation_id = "cancel{Level}Deliveries", params(WaitingQuery, PageRequest),
+    post, path = "/{slug}/deliveries/cancel", operation_id = "cancel{Level}Deliveries", params(CancelledQuery, PageRequest),
     responses(
         (
             status = 200, description = "What was done with each, newest first.", body = [Step],
@@ -130,10 +144,11 @@ pub(super) async fn retry_all(mut request: IntegrationRequest<Write>) -> Result<
 )]
 pub(super) async fn cancel_all(mut request: IntegrationRequest<Write>) -> Result<Page<Step>, ApiError> {
     let (page, filter) = selected(&mut request).await?;
-    if filter.state.is_some_and(|state| state != DeliveryState::Waiting) {
+    let state = filter.state.unwrap_or(DeliveryState::Waiting);
+    if !CANCELLABLE.contains(&state) {
         return Err(ApiError::InvalidParams(vec!["state does not have a valid value".to_owned()]));
     }
-    let filter = DeliveryFilter { state: Some(DeliveryState::Waiting), ..filter };
+    let filter = DeliveryFilter { state: Some(state), ..filter };
     let steps = all_changed(filter, &request.authorized, Change::Cancel).await?;
     Ok(paged(&request, page, steps))
 }
@@ -148,8 +163,11 @@ async fn selected(
     if !params.has("per_page") {
         page.limit = MAX_SIZE;
     }
+    let project_id =
+        request.authorized.state.catalog.read(|snapshot| deliveries::owner_of(snapshot, &integration));
     let filter = DeliveryFilter {
         integration: Some(integration),
+        project_id,
         before: page.before.map(DeliveryId),
         limit: page.limit,
         ..ListQuery::read(&params)?
@@ -159,10 +177,9 @@ async fn selected(
 
 /// Changes the delivery that the path names. Returns its state afterwards.
 async fn changed(named: Named, caller: &Caller, change: Change) -> Result<Delivery, ApiError> {
-    let ledger = &*caller.state.ledger;
-    let store::DeliveryDetail { line, .. } = find(ledger, &named).await?;
+    let store::DeliveryDetail { line, .. } = find(caller, &named).await?;
     change.apply(caller, &line).await?.map_err(|why| ApiError::Unprocessable(why.to_owned()))?;
-    let store::DeliveryDetail { line, .. } = find(ledger, &named).await?;
+    let store::DeliveryDetail { line, .. } = find(caller, &named).await?;
     Ok((&line).into())
 }
 

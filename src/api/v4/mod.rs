@@ -9,7 +9,7 @@
 //! whether the token may change it (403), parameters (400), and then errors of the request as a whole.
 
 mod address;
-mod alert_tokens;
+pub(super) mod alert_tokens;
 mod auth;
 mod authorized;
 mod caller;
@@ -55,13 +55,14 @@ use crate::adapters::{ADAPTERS, Entry};
 use crate::metrics;
 pub(super) use address::project_path;
 pub use auth::LoginLimiter;
-pub(super) use auth::{Credential, Need, authenticate, check_right, record_wrong_token};
+pub(super) use auth::{Credential, Need, authenticate, check_right, is_limited, record_wrong_token};
 pub(super) use caller::{Caller, Named};
 pub use integration_health::{Probed, health_of, probed};
 pub use integrations::integration_object;
 pub(super) use mutes::muted;
 pub(super) use params::{BODY_LIMIT, Params, read_body};
 pub(super) use path::PathParams;
+pub use scope::event_of_sender;
 pub(super) use scope::trusted_event;
 
 const PREFIX: &str = "/api/v4";

@@ -10,11 +10,13 @@ use super::authorized::{Authorized, Read, Write};
 use super::caller::Caller;
 use super::extract::InstanceRequest;
 use super::page::{Page, PageRequest};
+use super::scope::event_of_sender;
 use super::{EVENTS, Route};
 use crate::api::error::responses::{NotFound, Unprocessable};
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{Quarantined, QuarantinedDetail};
 use crate::pipeline::quarantine::{self, Retried, audit_entry};
+use crate::store::StoreError;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![routes!(list), routes!(show, delete), routes!(retry)]
@@ -86,7 +88,8 @@ pub(in crate::api) async fn dropped(caller: &Caller, id: i64) -> Result<(), ApiE
 
 /// Try to decode a message again
 ///
-/// A message that still can't be decoded stays in quarantine: the answer is 422, with the reason.
+/// A message that still can't be decoded stays in quarantine: the answer is 422, with the reason. So does an event that
+/// the token of its `sender` does not reach.
 #[utoipa::path(
     post, path = "/quarantine/{id}/retry", operation_id = "retryQuarantined", tag = EVENTS,
     responses(
@@ -106,11 +109,15 @@ pub(in crate::api) async fn retried(caller: &Caller, id: i64) -> Result<(), ApiE
     caller.require_instance()?;
     caller.require(Need::Write)?;
     let (state, actor) = (&caller.state, caller.actor().0);
-    match quarantine::retry(&*state.inbox, &*state.quarantine, id, &actor, caller.now).await? {
+    let admit = |sender: String, event| async move {
+        Ok::<_, StoreError>(event_of_sender(&state.catalog, &sender, event))
+    };
+    match quarantine::retry(&*state.inbox, &*state.quarantine, id, &actor, caller.now, admit).await? {
         Retried::NotThere => return Err(MISSING),
         Retried::NotUnderstood(why) => {
             return Err(ApiError::Unprocessable(format!("still not understood: {why}")));
         }
+        Retried::NotAdmitted(why) => return Err(ApiError::Unprocessable(why)),
         Retried::Understood(_) => state.arrived.notify_one(),
         Retried::Repeated(_) => {}
     }

@@ -104,6 +104,15 @@ pub(in crate::api) fn trusted_event(catalog: &CachedCatalog, reach: ScopeKey, ev
     }
 }
 
+/// As [`trusted_event`], for an event from quarantine with the sender that is noted there. A sender whose token is not
+/// known is not trusted.
+pub fn event_of_sender(catalog: &CachedCatalog, sender: &str, event: Event) -> Option<Event> {
+    let reach = catalog.read(|snapshot| {
+        snapshot.tokens().find(|token| token.as_sender() == sender).map(|token| token.access.reach)
+    });
+    trusted_event(catalog, reach?, event)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trust {
     Whole,

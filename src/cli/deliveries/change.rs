@@ -19,6 +19,15 @@ use crate::store::{
 const PAGE: usize = 500;
 
 #[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "forgebell deliveries retry [OPTIONS] <NUMBER>...\n       \
+    forgebell deliveries retry [OPTIONS] <--all-failed|--state|--integration|--project|--since|--until>...",
+    after_help = "Options that select deliveries can be combined. Without --state, those that failed are meant.\n\n\
+    For example:\n  \
+    forgebell deliveries retry 17\n  \
+    forgebell deliveries retry --since 12:00 --integration acme/rocket:slack\n  \
+    forgebell deliveries retry --state expired --project acme"
+)]
 pub(in crate::cli) struct RetryArgs {
     /// The deliveries' ids
     #[arg(
@@ -27,10 +36,10 @@ pub(in crate::cli) struct RetryArgs {
         conflicts_with_all = ["all_failed", "integration", "project", "since", "until", "state"]
     )]
     ids: Vec<i64>,
-    /// All that failed
+    /// All that failed, as far as the other options permit
     #[arg(long)]
     all_failed: bool,
-    /// Those in this state, in place of those that failed
+    /// Those in this state, instead of those that failed
     #[arg(long, value_parser = ended_states(), conflicts_with = "all_failed")]
     state: Option<String>,
     #[command(flatten)]
@@ -41,17 +50,29 @@ pub(in crate::cli) struct RetryArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "forgebell deliveries cancel [OPTIONS] <NUMBER>...\n       \
+    forgebell deliveries cancel [OPTIONS] <--all-waiting|--state|--integration|--project|--since|--until>...",
+    after_help = "Options that select deliveries can be combined. Without --state, those that wait are meant.\n\n\
+    For example:\n  \
+    forgebell deliveries cancel 17\n  \
+    forgebell deliveries cancel --integration acme/rocket:slack --until 2h\n  \
+    forgebell deliveries cancel --state failed"
+)]
 pub(in crate::cli) struct CancelArgs {
     /// The deliveries' ids
     #[arg(
         value_name = "NUMBER",
-        required_unless_present_any = ["all_waiting", "integration", "project", "since", "until"],
-        conflicts_with_all = ["all_waiting", "integration", "project", "since", "until"]
+        required_unless_present_any = ["all_waiting", "integration", "project", "since", "until", "state"],
+        conflicts_with_all = ["all_waiting", "integration", "project", "since", "until", "state"]
     )]
     ids: Vec<i64>,
-    /// All that wait
+    /// All that wait, as far as the other options permit
     #[arg(long)]
     all_waiting: bool,
+    /// Dead letters in this state, instead of those that wait. They are not counted any more then
+    #[arg(long, value_parser = dead_states(), conflicts_with = "all_waiting")]
+    state: Option<String>,
     #[command(flatten)]
     of: FilterArgs,
     /// Print JSON
@@ -63,6 +84,10 @@ fn ended_states() -> PossibleValuesParser {
     PossibleValuesParser::new(
         State::ALL.into_iter().filter(|state| *state != State::Waiting).map(State::name),
     )
+}
+
+fn dead_states() -> PossibleValuesParser {
+    PossibleValuesParser::new([State::Failed, State::Expired].map(State::name))
 }
 
 /// Ends the holds that delay a delivery, except those that the service asked for.
@@ -113,8 +138,9 @@ pub(super) async fn cancel(
     args: CancelArgs,
     now: Timestamp,
 ) -> anyhow::Result<ExitCode> {
-    let ids = if args.all_waiting || args.of.is_set() {
-        every(store, config, args.of.filter(Some(State::Waiting)), now).await?
+    let ids = if args.all_waiting || args.state.is_some() || args.of.is_set() {
+        let state = args.state.as_deref().map_or(Some(State::Waiting), state_of);
+        every(store, config, args.of.filter(state), now).await?
     } else {
         args.ids.iter().copied().map(DeliveryId).collect()
     };
@@ -131,7 +157,7 @@ pub(super) async fn cancel(
         };
         steps.add(*id, done, result)?;
     }
-    steps.end("no such delivery waits: there is nothing to cancel")
+    steps.end("there is no such delivery to cancel")
 }
 
 /// All deliveries that pass a filter. They are collected before the first change, so that a delivery that fails again

@@ -1,27 +1,36 @@
 //! Selects the deliveries for a command: by project, integration, event and time. An unknown name is an error, so that
 //! a misspelt name does not look like an empty result.
 
+use std::collections::BTreeSet;
+
 use anyhow::bail;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, civil};
 
-use crate::adapters;
-use crate::catalog::{Catalog as _, Snapshot};
+use crate::adapters::{self, ADAPTERS};
+use crate::catalog::{Catalog as _, ResolvedScope, Snapshot, integration_id};
+use crate::cli::table::zone;
 use crate::cli::{complain, state};
 use crate::config::Config;
 use crate::event::EventId;
 use crate::integration::{IntegrationId, Scope};
-use crate::store::{DeliveryFilter, DeliveryLine, Ledger, State};
+use crate::provision::did_you_mean;
+use crate::store::{DeliveryFilter, DeliveryLine, EventFilter, EventsOf, Ledger, State, Store};
+
+/// The most integrations that a list finds by the name of the default whose settings they inherit.
+const MOST_HEIRS: usize = 20;
 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct FilterArgs {
-    /// Only those of this integration (`acme/rocket:slack`)
-    #[arg(long, value_name = "ID")]
-    pub(super) integration: Option<String>,
-    /// Only those of events of this project, or of this group itself and not of what lies in it, by its full path
+    /// Only those of this integration: `acme/rocket:slack`; of a group or the instance (`groups/acme:slack`), with
+    /// those that inherit its settings
+    #[arg(long, value_name = "ID", value_parser = integration_name)]
+    pub(super) integration: Option<IntegrationId>,
+    /// Only those of events of this project, or of this group and all that lies in it, by its full path
     #[arg(long, value_name = "PATH")]
     pub(super) project: Option<String>,
-    /// Only those that ended (if they wait: were written) since then: `14:03`, `2026-11-30 14:03`, or `2h` ago
+    /// Only those that ended (if they wait: were written) since then: `14:03`, `2026-11-30 14:03` (in this machine's
+    /// time zone), or `2h` ago
     #[arg(long, value_name = "TIME", value_parser = past_moment)]
     pub(super) since: Option<Timestamp>,
     /// Only those that ended (if they wait: were written) before then
@@ -39,7 +48,7 @@ impl FilterArgs {
     pub(super) fn filter(&self, state: Option<State>) -> DeliveryFilter {
         DeliveryFilter {
             state,
-            integration: self.integration.as_deref().map(IntegrationId::new),
+            integration: self.integration.clone(),
             project: self.project.clone(),
             since: self.since,
             until: self.until,
@@ -48,9 +57,19 @@ impl FilterArgs {
     }
 }
 
+/// How an integration's name is written.
+const NAME_SHAPE: &str = "write it as acme/rocket:slack, a project's path and a service";
+
+/// Reads an integration's name. A service may be written as GitLab writes it, as `microsoft_teams`. Whether there is
+/// such an integration is decided by [`known_integration`]: one that was removed still has deliveries.
+pub(in crate::cli) fn integration_name(text: &str) -> Result<IntegrationId, String> {
+    let (scope, slug) = text.rsplit_once(':').ok_or(NAME_SHAPE)?;
+    Ok(IntegrationId::new(format!("{scope}:{}", slug.to_lowercase().replace('_', "-"))))
+}
+
 /// A moment that a person wrote: with a date and an offset, in this machine's time zone, or so long ago.
 pub(in crate::cli) fn moment(text: &str) -> Result<Timestamp, String> {
-    read_moment(text, crate::daemon::now(), &TimeZone::system())
+    read_moment(text, crate::daemon::now(), &zone())
 }
 
 /// The same, for a start: a list that begins in the future is empty, which would look like an answer.
@@ -143,7 +162,7 @@ pub(in crate::cli) async fn ids_of(
 ) -> Vec<IntegrationId> {
     let Some(id) = named else { return Vec::new() };
     match state::view(config, now).await {
-        Ok((snapshot, _)) => snapshot.ids_of(id),
+        Ok((snapshot, _)) => with_heirs(&snapshot, id),
         Err(error) => {
             complain(&format!("note: the integration is looked for by this name alone: {error:#}"));
             vec![id.clone()]
@@ -151,15 +170,65 @@ pub(in crate::cli) async fn ids_of(
     }
 }
 
+/// All ids of an integration; of a group's or the instance's also those of the integrations that inherit its settings,
+/// because a delivery is stored under the project or group of its event.
+fn with_heirs(snapshot: &Snapshot, id: &IntegrationId) -> Vec<IntegrationId> {
+    let ids = snapshot.ids_of(id);
+    let mut heirs = heirs(snapshot, id);
+    if heirs.len() > MOST_HEIRS {
+        complain(&format!(
+            "note: only what `{id}` itself did is found, because more than {MOST_HEIRS} projects and groups inherit its \
+             settings; name one of them (acme/rocket:slack), or a group (--project acme)"
+        ));
+        return ids;
+    }
+    heirs.retain(|heir| !ids.contains(heir));
+    [ids, heirs].concat()
+}
+
+/// The integrations of known projects and groups below this scope that inherit the same settings; if there are more
+/// than [`MOST_HEIRS`], one more than those.
+fn heirs(snapshot: &Snapshot, id: &IntegrationId) -> Vec<IntegrationId> {
+    let Some((name, slug)) = id.0.rsplit_once(':') else { return Vec::new() };
+    let directory = snapshot.directory();
+    let above = directory.resolve(&Scope::from_canonical(name));
+    if matches!(above, ResolvedScope::Project { .. }) {
+        return Vec::new();
+    }
+    let inheritance = snapshot.inheritance(&above, slug);
+    let Some(settings) = inheritance.effective().or(inheritance.own) else { return Vec::new() };
+    let is_below = |scope: &ResolvedScope| {
+        let is_named = |path: &str| above.path().is_some_and(|above| above.eq_ignore_ascii_case(path));
+        above == ResolvedScope::Instance || scope.ancestors().any(is_named)
+    };
+    let inherits = |scope: &ResolvedScope| {
+        let here = snapshot.inheritance(scope, slug);
+        here.is_inherited() && here.default.is_some_and(|default| std::ptr::eq(default, settings))
+    };
+    let projects = directory.projects().into_iter();
+    let projects =
+        projects.map(|project| ResolvedScope::Project { id: Some(project.id), path: project.path.clone() });
+    let groups = directory
+        .groups()
+        .into_iter()
+        .filter_map(|group| Some(ResolvedScope::Group { key: Some(group.key), path: group.path.clone()? }));
+    projects
+        .chain(groups)
+        .filter(|scope| is_below(scope) && inherits(scope))
+        .take(MOST_HEIRS + 1)
+        .map(|scope| snapshot.id_at(&scope, slug))
+        .collect()
+}
+
 /// Refuses unknown names in the filter. It is called if nothing was found.
 pub(super) async fn check_names(
-    ledger: &dyn Ledger,
+    store: &dyn Store,
     config: &Config,
     filter: &DeliveryFilter,
     now: Timestamp,
 ) -> anyhow::Result<()> {
     let has_any = |filter: DeliveryFilter| async {
-        Ok::<_, anyhow::Error>(!ledger.deliveries(filter).await?.is_empty())
+        Ok::<_, anyhow::Error>(!store.deliveries(filter).await?.is_empty())
     };
     let one = DeliveryFilter { limit: 1, ..DeliveryFilter::default() };
     if let Some(event) = &filter.event
@@ -169,60 +238,105 @@ pub(super) async fn check_names(
             "no delivery is of an event with the id `{event}`: it may have been wanted by no integration (`forgebell explain`)"
         );
     }
-    let (integration, project) = (&filter.integration, &filter.project);
-    let in_rows = (
-        match integration {
-            Some(_) => has_any(DeliveryFilter { integration: integration.clone(), ..one.clone() }).await?,
-            None => true,
-        },
-        match project {
-            Some(_) => has_any(DeliveryFilter { project: project.clone(), ..one }).await?,
-            None => true,
-        },
-    );
-    if in_rows == (true, true) {
-        return Ok(());
+    if let Some(id) = &filter.integration {
+        let (snapshot, _) = state::view(config, now).await?;
+        if found(store, &one, &snapshot.ids_of(id)).await?.is_empty() {
+            known_integration(&snapshot, id)?;
+        }
     }
-    let (snapshot, _) = state::view(config, now).await?;
-    if let (Some(id), false) = (integration, in_rows.0) {
-        known_integration(&snapshot, id)?;
+    if let Some(path) = &filter.project
+        && !has_any(DeliveryFilter { project: Some(path.clone()), ..one }).await?
+    {
+        check_project(store, config, path, now).await?;
     }
-    if let (Some(path), false) = (project, in_rows.1) {
-        known_project(&snapshot, path)?;
+    Ok(())
+}
+
+/// Refuses a project or group that is neither in the event log nor in the catalog.
+pub(in crate::cli) async fn check_project(
+    store: &dyn Store,
+    config: &Config,
+    path: &str,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let of = EventsOf::Within(path.to_owned());
+    if store.events(EventFilter { of, limit: 1, ..EventFilter::default() }).await?.is_empty() {
+        known_project(&state::view(config, now).await?.0, path)?;
     }
     Ok(())
 }
 
 pub(in crate::cli) fn known_integration(snapshot: &Snapshot, id: &IntegrationId) -> anyhow::Result<()> {
-    if snapshot.integration(id).is_some() {
+    if snapshot.integration(id).is_some() || snapshot.configured(id).is_some() {
         return Ok(());
     }
-    match id.0.rsplit_once(':') {
-        Some((_, slug)) if adapters::find(slug).is_some() => {}
-        Some((_, slug)) => {
-            bail!("integration `{id}`: there is no service `{slug}`; `forgebell adapters` lists them")
-        }
-        None => bail!("integration `{id}`: write it as acme/rocket:slack, a project's path and a service"),
+    let Some((_, slug)) = id.0.rsplit_once(':') else { bail!("integration `{id}`: {NAME_SHAPE}") };
+    if adapters::find(slug).is_none() {
+        let remedy = did_you_mean(slug, ADAPTERS.iter().map(|entry| entry.about.slug));
+        let remedy = remedy.unwrap_or_else(|| "`forgebell adapters` lists them".to_owned());
+        bail!("integration `{id}`: there is no service `{slug}`; {remedy}");
     }
-    bail!("there is no integration `{id}`; `forgebell integrations list` shows those that there are")
+    let configured = snapshot.all_configured().into_iter();
+    let names: Vec<_> =
+        configured.map(|(scope, configured)| integration_id(&scope, configured.slug())).collect();
+    // One that inherits its settings and whose default is gone.
+    if names.contains(id) {
+        return Ok(());
+    }
+    let remedy = did_you_mean(&id.0, names.iter().map(|name| &*name.0));
+    let remedy =
+        remedy.unwrap_or_else(|| "`forgebell integrations list` shows those that there are".to_owned());
+    bail!("there is no integration `{id}`; {remedy}")
 }
 
-pub(in crate::cli) fn known_project(snapshot: &Snapshot, path: &str) -> anyhow::Result<()> {
-    let scopes = [Scope::ProjectPath(path.to_owned()), Scope::Group(path.to_owned())];
-    let is_known = scopes.iter().any(|scope| snapshot.known(scope).is_some());
-    let is_configured = || {
-        let is_it = |scope: &Scope| scopes.iter().any(|named| named.canonical() == scope.canonical());
-        snapshot.scopes().iter().any(is_it)
-    };
-    if is_known || is_configured() {
+fn known_project(snapshot: &Snapshot, path: &str) -> anyhow::Result<()> {
+    let places = places(snapshot);
+    if places.contains(&path.to_lowercase()) {
         return Ok(());
     }
-    bail!("there is no project or group `{path}`: write its full path, as acme/rocket")
+    let by_number = path.parse().ok().and_then(|id| snapshot.directory().project(id)?.path.clone());
+    let remedy = by_number
+        .map(|path| format!("did you mean `{path}`?"))
+        .or_else(|| did_you_mean(path, places.iter().map(String::as_str)))
+        .unwrap_or_else(|| "write its full path, as acme/rocket".to_owned());
+    bail!("there is no project or group `{path}`: {remedy}")
+}
+
+/// The paths of all known projects and groups, and of the groups around them, in lower case.
+fn places(snapshot: &Snapshot) -> BTreeSet<String> {
+    let directory = snapshot.directory();
+    let projects = directory.projects().into_iter().filter_map(|project| project.path.clone());
+    let groups = directory.groups().into_iter().filter_map(|group| group.path.clone());
+    let configured = snapshot.scopes().into_iter().filter_map(|scope| match scope {
+        Scope::ProjectPath(path) | Scope::Group(path) => Some(path),
+        Scope::ProjectId(_) | Scope::Instance => None,
+    });
+    let mut places = BTreeSet::new();
+    for path in projects.chain(groups).chain(configured) {
+        let ends = path.match_indices('/').map(|(end, _)| &path[..end]);
+        places.extend(ends.chain([path.as_str()]).map(str::to_lowercase));
+    }
+    places
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
+
     use super::*;
+    use crate::store::registry::{Changes, Corrected, Learned, StoredProject};
+
+    fn block(place: &str) -> String {
+        format!(
+            "[[integration]]\n{place}\nadapter = \"slack\"\nwebhook = \"https://hooks.slack.com/services/T1/B1/x\"\n"
+        )
+    }
+
+    fn snapshot(text: &str) -> Snapshot {
+        let no_secrets = |_: &Path| Err(std::io::Error::other("there are no files here"));
+        let files = [(PathBuf::from("a.toml"), text.to_owned())];
+        crate::provision::read(&files, &no_secrets).expect("it is valid").into_snapshot()
+    }
 
     #[test]
     fn times_are_read_as_people_write_them() {
@@ -255,14 +369,57 @@ mod tests {
 
     #[test]
     fn names_that_are_not_known_are_errors_with_a_remedy() {
-        let snapshot = Snapshot::default();
+        let snapshot = snapshot(&block("project = \"acme/rocket\""));
         let of = |id: &str| known_integration(&snapshot, &IntegrationId::new(id)).unwrap_err().to_string();
-        assert_eq!(
-            of("acme/rocket:slcak"),
-            "integration `acme/rocket:slcak`: there is no service `slcak`; `forgebell adapters` lists them"
-        );
+        let slcak = "integration `acme/rocket:slcak`: there is no service `slcak`";
+        assert_eq!(of("acme/rocket:slcak"), format!("{slcak}; did you mean `slack`?"));
+        assert!(of("acme/rocket:bell").ends_with("; `forgebell adapters` lists them"));
         assert!(of("acme/rocket").contains("write it as acme/rocket:slack"));
-        assert!(of("acme/rocket:slack").contains("there is no integration"));
-        assert!(known_project(&snapshot, "acme/rokcet").unwrap_err().to_string().contains("`acme/rokcet`"));
+        let rokcet = "there is no integration `acme/rokcet:slack`; did you mean `acme/rocket:slack`?";
+        assert_eq!(of("acme/rokcet:slack"), rokcet);
+        assert!(of("other:slack").ends_with("`forgebell integrations list` shows those that there are"));
+        let of = |path: &str| known_project(&snapshot, path).unwrap_err().to_string();
+        assert_eq!(
+            of("acme/rokcet"),
+            "there is no project or group `acme/rokcet`: did you mean `acme/rocket`?"
+        );
+        assert!(of("other").ends_with("write its full path, as acme/rocket"));
+        assert!(known_project(&snapshot, "Acme").is_ok(), "the group of a known project");
+    }
+
+    #[test]
+    fn the_name_of_a_default_finds_the_integrations_that_inherit_it() {
+        let files = [
+            block("instance = true"),
+            block("group = \"acme\""),
+            block("project = \"acme/own\""),
+            block("group = \"other\""),
+        ];
+        let mut snapshot = snapshot(&files.concat());
+        let project = |(id, path): (i64, &str)| StoredProject {
+            id,
+            path: Some(path.to_owned()),
+            learned: Learned::default(),
+            corrected: Corrected::default(),
+            revision: 0,
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+        };
+        let projects = [(1, "acme/rocket"), (2, "acme/own"), (3, "other/thing"), (4, "alone/thing")];
+        snapshot.take_changes(Changes { projects: projects.map(project).into(), ..Changes::default() });
+        let of = |id: &str| {
+            with_heirs(&snapshot, &IntegrationId::new(id)).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(of("groups/acme:slack"), ["groups/acme:slack", "1:slack"]);
+        assert_eq!(of("instance:slack"), ["instance:slack", "4:slack"]);
+        assert_eq!(of("1:slack"), ["1:slack", "acme/rocket:slack"]);
+        assert!(known_integration(&snapshot, &IntegrationId::new("instance:slack")).is_ok());
+    }
+
+    #[test]
+    fn a_service_may_be_written_as_gitlab_writes_it() {
+        let read = |text: &str| integration_name(text).map(|id| id.to_string());
+        assert_eq!(read("acme/my_app:Microsoft_Teams"), Ok("acme/my_app:microsoft-teams".to_owned()));
+        assert_eq!(read("slack"), Err(NAME_SHAPE.to_owned()));
     }
 }

@@ -13,11 +13,13 @@ use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 
 use super::options::Options;
-use super::table::{Table, age, cut, printable, wrapped};
+use super::table::{Table, age, cut, local, printable, wrapped};
 use super::{complain, say, say_json, state};
 use change::{CancelArgs, RetryArgs, cancel, retry};
 use filter::{FilterArgs, check_names, found};
-pub(super) use filter::{event_id, ids_of, known_integration, known_project, moment, past_moment};
+pub(super) use filter::{
+    check_project, event_id, ids_of, integration_name, known_integration, moment, past_moment,
+};
 
 use crate::adapters;
 use crate::api::resources;
@@ -30,7 +32,7 @@ use crate::pipeline::holds::HoldSet;
 use crate::pipeline::rendered::rendered;
 use crate::preview::pretty;
 use crate::store::{
-    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Hold, JSON_GONE, Ledger, State, Store,
+    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Hold, HoldCause, JSON_GONE, State, Store,
 };
 
 /// How many characters of a note are shown in a list.
@@ -44,7 +46,7 @@ pub(super) enum Command {
     Show(ShowArgs),
     /// Send deliveries again that have ended: failed, expired, cancelled, skipped or delivered
     Retry(RetryArgs),
-    /// End deliveries that wait: they are not sent
+    /// End deliveries that wait, or dead letters: they are not sent, and are not counted any more
     Cancel(CancelArgs),
 }
 
@@ -107,7 +109,7 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
 }
 
 async fn list(
-    store: &dyn Ledger,
+    store: &dyn Store,
     config: &Config,
     args: ListArgs,
     now: Timestamp,
@@ -126,7 +128,8 @@ async fn list(
     if args.json {
         say_json(&lines.iter().map(resources::Delivery::from).collect::<Vec<_>>())?;
     } else {
-        say(&table(&lines, now))?;
+        let holds: HoldSet = store.holds(now).await?.into_iter().collect();
+        say(&table(&lines, &holds, now))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -194,7 +197,7 @@ async fn pace(config: &Config, line: &DeliveryLine, now: Timestamp) -> Option<Ar
     adapters::find(integration.slug)?.pace(&integration.settings, &line.target)
 }
 
-fn table(lines: &[DeliveryLine], now: Timestamp) -> String {
+fn table(lines: &[DeliveryLine], holds: &HoldSet, now: Timestamp) -> String {
     if lines.is_empty() {
         return "no deliveries".to_owned();
     }
@@ -220,25 +223,66 @@ fn table(lines: &[DeliveryLine], now: Timestamp) -> String {
             line.integration.to_string(),
             line.target.clone(),
             line.attempts.to_string(),
-            when(line, now),
+            when(line, holds.longest(line, None, now), now),
             cut(line.last_note.as_deref().unwrap_or_default(), NOTE),
         ]);
     }
     table.to_string()
 }
 
-fn when(line: &DeliveryLine, now: Timestamp) -> String {
+/// `hold` is the hold that delays the delivery longest.
+fn when(line: &DeliveryLine, hold: Option<&Hold>, now: Timestamp) -> String {
     match (line.settled_at, line.due) {
         (Some(at), _) => age(at, now),
+        // At the due time it would only be found out that the address is still switched off.
+        (None, _) if hold.is_some_and(waits_for_a_person) => "until resumed".to_owned(),
         (None, Some(due)) if due > now => format!("due {}", age(due, now)),
         (None, _) => format!("since {}", age(line.created_at, now).trim_end_matches(" ago")),
     }
 }
 
+/// Whether a hold lasts until a person ends it, by a change of the settings, a test or a resume.
+fn waits_for_a_person(hold: &Hold) -> bool {
+    hold.cause == HoldCause::SwitchedOff
+}
+
+/// Why a delivery waits, and until when.
+fn waits(line: &DeliveryLine, hold: &Hold, now: Timestamp) -> String {
+    let until = if waits_for_a_person(hold) {
+        let id = &line.integration;
+        format!(
+            "until the integration is resumed (`forgebell integrations resume {id}`), or its settings are corrected"
+        )
+    } else {
+        format!("held until {} ({})", local(hold.until), age(hold.until, now))
+    };
+    format!(
+        "{until}: {} (kind: {}, cause: {}, since: {}, strikes: {})",
+        hold.reason,
+        hold.key.kind(),
+        hold.cause,
+        local(hold.since),
+        hold.strikes
+    )
+}
+
+/// The number of attempts, and why another number of them is listed.
+fn attempts(detail: &DeliveryDetail) -> String {
+    let (counted, listed) = (detail.line.attempts, detail.attempts.len());
+    if usize::try_from(counted) == Ok(listed) {
+        return counted.to_string();
+    }
+    format!(
+        "{counted} of at most `retry.attempts`; {listed} below: what ended without an attempt does not count (a wait \
+         for a rate limit or for settings, a cancellation, an expiry), and a retry counts from 0"
+    )
+}
+
 fn page(detail: &DeliveryDetail, with_event: bool, now: Timestamp) -> String {
     let line = &detail.line;
     let target = if line.target.is_empty() { "(the address's own)" } else { &line.target };
-    let mut text = format!("delivery {}: {}, {}\n", line.id, line.state.name(), when(line, now));
+    let mut text =
+        format!("delivery {}: {}, {}\n", line.id, line.state.name(), when(line, detail.hold.as_ref(), now));
     let facts = [
         ("event", format!("{} ({})", line.event, line.trigger.as_deref().unwrap_or("?"))),
         ("project", line.project.clone().unwrap_or_default()),
@@ -246,26 +290,16 @@ fn page(detail: &DeliveryDetail, with_event: bool, now: Timestamp) -> String {
         ("integration", line.integration.to_string()),
         ("target", target.to_owned()),
         ("destination", line.destination.clone()),
-        ("written", line.created_at.to_string()),
-        ("attempts", line.attempts.to_string()),
+        ("written", local(line.created_at)),
+        ("attempts", attempts(detail)),
     ];
     for (name, value) in facts {
         let _ = writeln!(text, "  {name:<12} {}", printable(&value));
     }
     if let Some(hold) = &detail.hold {
-        let waits = format!(
-            "held until {} ({}): {} (kind: {}, cause: {}, since: {}, strikes: {})",
-            hold.until,
-            age(hold.until, now),
-            hold.reason,
-            hold.key.kind(),
-            hold.cause,
-            hold.since,
-            hold.strikes
-        );
-        let _ = writeln!(text, "  {:<12} {}", "waits", printable(&waits));
+        let _ = writeln!(text, "  {:<12} {}", "waits", printable(&waits(line, hold, now)));
     } else if let Some(due) = line.due.filter(|due| *due > now) {
-        let _ = writeln!(text, "  {:<12} until {due} ({})", "waits", age(due, now));
+        let _ = writeln!(text, "  {:<12} until {} ({})", "waits", local(due), age(due, now));
     }
     text.push('\n');
     for (number, attempt) in &detail.attempts {
@@ -275,7 +309,7 @@ fn page(detail: &DeliveryDetail, with_event: bool, now: Timestamp) -> String {
         let _ = writeln!(
             text,
             "  {number}. {} ({}): {}{status}{latency}",
-            attempt.at,
+            local(attempt.at),
             age(attempt.at, now),
             printable(&attempt.outcome)
         );
@@ -313,6 +347,7 @@ mod tests {
             trigger: Some("push".to_owned()),
             subject: "ref:refs/heads/\u{1b}[31mred".to_owned(),
             project: Some("acme/rocket".to_owned()),
+            project_id: Some(42),
             integration: IntegrationId::new("acme/rocket:slack"),
             target: "#ops".to_owned(),
             destination: "slack-webhook:0123".to_owned(),
@@ -352,11 +387,47 @@ mod tests {
     #[test]
     fn a_list_is_a_table_with_ages() {
         let lines = [line(), DeliveryLine { state: State::Delivered, settled_at: Some(at(-5)), ..line() }];
-        let table = table(&lines, at(0));
+        let table = table(&lines, &HoldSet::default(), at(0));
         assert!(table.contains("due in 30 s"), "{table}");
         assert!(table.contains("5 s ago"), "{table}");
         assert!(!table.contains('\u{1b}'), "{table}");
-        assert_eq!(super::table(&[], at(0)), "no deliveries");
+        assert_eq!(super::table(&[], &HoldSet::default(), at(0)), "no deliveries");
+    }
+
+    #[test]
+    fn a_delivery_to_a_switched_off_address_has_no_date_but_the_command_that_resumes_it() {
+        let line = line();
+        let key = HoldKey::Address {
+            integration: line.integration.clone(),
+            destination: line.destination.as_str().into(),
+        };
+        let off = |hold: Hold| Hold {
+            key: key.clone(),
+            cause: HoldCause::SwitchedOff,
+            until: Timestamp::MAX,
+            ..hold
+        };
+        let detail = detail();
+        let detail = DeliveryDetail { hold: detail.hold.clone().map(off), ..detail };
+        let page = page(&detail, false, at(0));
+        assert!(page.starts_with("delivery 7: waiting, until resumed\n"), "{page}");
+        let waits =
+            "until the integration is resumed (`forgebell integrations resume acme/rocket:slack`), or";
+        assert!(page.contains(waits), "{page}");
+        assert!(!page.contains("9999") && !page.contains("in 30 s"), "{page}");
+        let holds: HoldSet = detail.hold.into_iter().collect();
+        let list = table(&[line], &holds, at(0));
+        assert!(list.contains("until resumed") && !list.contains("due in"), "{list}");
+    }
+
+    #[test]
+    fn a_page_explains_why_there_are_more_records_than_attempts() {
+        let page = page(&detail(), false, at(0));
+        let said = "attempts     2 of at most `retry.attempts`; 1 below: ";
+        assert!(page.contains(said), "{page}");
+        let mut same = detail();
+        same.line.attempts = 1;
+        assert!(super::page(&same, false, at(0)).contains("attempts     1\n"));
     }
 
     #[test]

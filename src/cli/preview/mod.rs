@@ -24,12 +24,15 @@ use crate::preview::{Drawn, Shown, page};
 
 const ALL: &str = "all";
 #[derive(Debug, clap::Args)]
-#[command(after_help = "For example:\n  \
+#[command(
+    override_usage = "forgebell preview [OPTIONS] <FILE>...\n       forgebell preview [OPTIONS] --sample <KIND>",
+    after_help = "For example:\n  \
     forgebell preview payloads/push.json --to slack,discord --out preview.html\n  \
     forgebell preview --sample all --out preview.html\n\n\
     Nothing is sent, and no settings are needed: the examples of each adapter are used. References such as `ABC-12` lead to \
     the project's tracker, as configured, or to a tracker that `--to` names:\n  \
-    forgebell preview payloads/push.json --to slack,redmine --set short_references=true --out preview.html")]
+    forgebell preview payloads/push.json --to slack,redmine --set short_references=true --out preview.html"
+)]
 pub(super) struct Args {
     /// Webhook payloads (JSON); `-` reads standard input
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "samples")]

@@ -7,6 +7,7 @@ use clap::ArgGroup;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use serde::Serialize;
 
+use super::super::table::local;
 use super::super::{command_audit, complain, say, say_json};
 use super::{TokenObject, allows, place};
 use crate::adapters::alerts::endpoint;
@@ -20,7 +21,8 @@ use crate::store::{Registry, Store, token};
 #[command(
     group(ArgGroup::new("reach").required(true)),
     group(ArgGroup::new("right")),
-    after_help = "The token goes to standard output, everything else to standard error.\n\n\
+    after_help = "Without --read-only, --ingest or --alerts, the token may read and change what it is for.\n\n\
+    The token goes to standard output, everything else to standard error.\n\n\
     For example:\n  \
     forgebell token create --admin --name ada\n  \
     TOKEN=$(forgebell token create --project acme/web --expires 90d)\n  \
@@ -201,7 +203,8 @@ async fn group_of(store: &(impl Registry + ?Sized), group: &str) -> anyhow::Resu
 
 /// The text beside the token: what it may do, and how to use it.
 fn words(token: &StoredToken, place: &str, base: &str) -> String {
-    let end = token.expires_at.map_or_else(|| "without expiry".to_owned(), |end| format!("until {end}"));
+    let end =
+        token.expires_at.map_or_else(|| "without expiry".to_owned(), |end| format!("until {}", local(end)));
     let use_it = match (token.access.right, token.access.reach) {
         (Right::Ingest, _) => format!("events go to {base}/events, with it as PRIVATE-TOKEN"),
         (Right::Alerts, _) => {

@@ -4,6 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::*;
+use crate::api::ApiError;
+use crate::api::alerts::BODY_LIMIT;
+use crate::api::v4::alert_tokens;
+use crate::catalog::Actor;
 use crate::store::Inbox as _;
 
 const ALERTS: &str = "/projects/42/integrations/alerts";
@@ -169,6 +173,11 @@ async fn too_many_wrong_tokens_have_to_wait_and_a_right_one_has_not() {
         assert_eq!(post(&api, GENERIC, &bearer("fbt-wrong"), firing("X")).await.status, 401);
     }
     assert_eq!(post(&api, GENERIC, &bearer("fbt-wrong"), firing("X")).await.status, 429);
+    for body in ["not json".to_owned(), "x".repeat(BODY_LIMIT + 1)] {
+        let answer = post(&api, GENERIC, &bearer("fbt-wrong"), body).await;
+        assert_eq!(answer.status, 429, "the token is checked before the body: {answer:?}");
+    }
+    assert_eq!(post(&api, GENERIC, &bearer(&token), "not json".to_owned()).await.status, 422);
     assert_eq!(post(&api, GENERIC, "", firing("X")).await.status, 401, "no token is no guess");
     assert_eq!(post(&api, GENERIC, &bearer(&token), firing("X")).await.status, 200);
     let elsewhere = post(&api, "/no/project/alerts/notify.json", &bearer(&token), firing("X")).await;
@@ -220,6 +229,21 @@ async fn a_token_is_shown_once_rotated_and_revoked() {
     }
     let unnumbered = api.put(&admin, "/projects/acme%2Fnew/integrations/alerts", &json!({})).await;
     assert!(unnumbered.status == 409 && unnumbered.text.contains("number"), "{unnumbered:?}");
+}
+
+#[tokio::test]
+async fn a_put_that_runs_beside_a_delete_leaves_no_live_token() {
+    let (api, admin, _) = set_up().await;
+    assert_eq!(api.ask(&admin, "DELETE", ALERTS).await.status, 204);
+    // The rest of a `PUT` on another node, which saved the settings before the `DELETE`.
+    let node = state(api.store.clone(), api.service.clone()).await;
+    let (project, actor) = (ScopeKey::Project(42), Actor("a test".to_owned()));
+    let rest_of_put = alert_tokens::Change { state: &node, project, actor: &actor, now: NOW };
+    let answer = rest_of_put.put(false).await;
+    assert!(matches!(&answer, Err(ApiError::Conflict(why)) if why.contains("set it again")), "{answer:?}");
+    let tokens = api.store.tokens().await.unwrap();
+    let live = tokens.iter().filter(|token| token.admits_alerts_of(project) && token.is_live(NOW));
+    assert_eq!(live.count(), 0, "{tokens:?}");
 }
 
 #[tokio::test]

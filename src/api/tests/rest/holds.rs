@@ -301,7 +301,12 @@ async fn what_failed_in_a_time_is_sent_again_and_what_waits_is_cancelled_page_by
     assert_eq!(steps(&ask("retry").await), [], "none is left that failed");
     assert_eq!(steps(&ask("cancel").await).len(), 3);
     assert_eq!(steps(&ask("retry?state=delivered").await), [again(delivered.0)]);
-    for wrong in ["retry?state=waiting", "retry?state=lost", "cancel?state=failed"] {
+    let dead = api.delivery().await;
+    api.settle(dead, NewState::Failed, "", Vec::new()).await;
+    let cancelled = steps(&ask("cancel?state=failed").await);
+    assert_eq!(cancelled.iter().map(|(id, done, _)| (*id, *done)).collect::<Vec<_>>(), [(dead.0, true)]);
+    assert_eq!(steps(&ask("cancel?state=failed").await), [], "it is not counted as failed any more");
+    for wrong in ["retry?state=waiting", "retry?state=lost", "cancel?state=delivered"] {
         assert_eq!(refusal(&ask(wrong).await), error(400, "state does not have a valid value"), "{wrong}");
     }
     let reader = api.token(ScopeKey::Project(42), Right::Read).await;

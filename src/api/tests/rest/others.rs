@@ -1,7 +1,9 @@
 //! Projects, groups, explanations, quarantine, deliveries.
 
 use super::*;
+use crate::event::EventId;
 use crate::integration::IntegrationId;
+use crate::store::registry::StoredToken;
 use crate::store::{Dispatched, Lane, NewDelivery, Origin, Outbox, Portion, Remembered};
 
 #[tokio::test]
@@ -156,6 +158,38 @@ async fn what_is_in_quarantine_can_be_seen_tried_again_and_thrown_away() {
     assert_eq!(refusal(&gone), message(404, "404 Quarantined Message Not Found"));
 }
 
+/// The message was quarantined before its project was known.
+#[tokio::test]
+async fn a_retried_message_is_dispatched_only_as_far_as_its_senders_token_reaches() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    api.project(42, "acme/rocket").await;
+    for reach in [42, 43].map(ScopeKey::Project) {
+        api.token(reach, Right::Ingest).await;
+    }
+    let tokens = api.store.tokens().await.unwrap();
+    let of = |project: i64| {
+        let reaches = |token: &&StoredToken| token.access.reach == ScopeKey::Project(project);
+        Some(tokens.iter().find(reaches).unwrap().as_sender())
+    };
+    for (sender, expected) in
+        [(of(43), 422), (Some("token 9999".to_owned()), 422), (of(42), 204), (None, 204)]
+    {
+        let id = EventId::new(&format!("of-{}", sender.as_deref().unwrap_or("all").replace(' ', "-")));
+        let reason = "no JSON".to_owned();
+        let item = NewQuarantined { source: "http", sender, id, reason, received_at: NOW, raw: push() };
+        api.store.quarantine(vec![item]).await.unwrap();
+        let newest = api.get(&admin, "/quarantine").await.json()[0].clone();
+        let before = api.store.peek(0, Portion::rows(10)).await.unwrap().len();
+        let retried = api.ask(&admin, "POST", &format!("/quarantine/{}/retry", newest["id"])).await;
+        assert_eq!(retried.status, expected, "{newest} {retried:?}");
+        let dispatched = api.store.peek(0, Portion::rows(10)).await.unwrap().len() - before;
+        assert_eq!(dispatched, usize::from(expected == 204), "{newest}");
+        let kept = api.get(&admin, &format!("/quarantine/{}", newest["id"])).await.status;
+        assert_eq!(kept, if expected == 422 { 200 } else { 404 }, "{newest}: a refused message stays");
+    }
+}
+
 #[tokio::test]
 async fn the_junk_of_a_projects_token_is_named_and_leaves_room_for_that_of_others() {
     let api = Api::open().await;
@@ -205,7 +239,7 @@ async fn answers_that_are_not_read_take_a_bounded_part_of_the_memory() {
     tokio::time::timeout(Duration::from_secs(20), answered).await.expect("the memory is free again");
 }
 
-async fn delivered(api: &Api, integration: &str) -> i64 {
+pub(super) async fn delivered(api: &Api, integration: &str) -> i64 {
     let delivery = NewDelivery {
         integration: IntegrationId::new(integration),
         target: "#ops".into(),

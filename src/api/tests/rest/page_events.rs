@@ -5,6 +5,7 @@ use proptest::test_runner::TestRunner;
 
 use super::event_records::logged;
 use super::holds::route;
+use super::others::delivered;
 use super::page::Person;
 use super::*;
 use crate::event::EventId;
@@ -83,6 +84,23 @@ async fn names_that_are_not_known_are_said_on_the_page() {
     }
     let known = person.get("/-/deliveries?project=acme%2Frocket&state=expired").await.text;
     assert!(!known.contains("role=\"alert\""), "a known name without deliveries is no mistake: {known}");
+}
+
+#[tokio::test]
+async fn a_project_that_gets_the_path_of_another_does_not_see_the_deliveries_of_that() {
+    let api = Api::open().await;
+    api.project(42, "acme/rocket").await;
+    let delivery = delivered(&api, "acme/rocket:slack").await;
+    api.project(43, "acme/rocket").await;
+    let present = Person::with(&api, &api.token(ScopeKey::Project(43), Right::Read).await).await;
+    let operator = Person::with(&api, &api.admin().await).await;
+    let one = format!("/-/deliveries/{delivery}");
+    assert_eq!((operator.get(&one).await.status, present.get(&one).await.status), (200, 404));
+    for list in ["", "?project=acme%2Frocket", "?integration=acme%2Frocket:slack"] {
+        let page = present.get(&format!("/-/deliveries{list}")).await;
+        assert_eq!(page.status, 200, "{list}");
+        assert!(!page.text.contains(&one), "{list}: {}", page.text);
+    }
 }
 
 #[tokio::test]

@@ -132,6 +132,16 @@ async fn a_muted_room_is_muted_until_it_is_not() {
     assert_eq!(explained().await, "deliver");
 }
 
+/// Otherwise any member of a chat could fill the store and the audit log with channels.
+#[tokio::test]
+async fn an_unmute_of_a_room_that_is_not_muted_writes_nothing() {
+    let (api, _) = set_up().await;
+    let before = (api.store.changes(0).await.unwrap(), api.store.audit_log(None, 100).await.unwrap());
+    typed(&api, TRIGGER, "sl4sh", "unmute").await;
+    let after = (api.store.changes(0).await.unwrap(), api.store.audit_log(None, 100).await.unwrap());
+    assert_eq!(after, before);
+}
+
 #[tokio::test]
 async fn who_shows_too_many_wrong_tokens_has_to_wait_and_the_rooms_that_share_the_address_do_not() {
     let (api, _) = set_up().await;

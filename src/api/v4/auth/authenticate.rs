@@ -61,6 +61,11 @@ pub(in crate::api) fn record_wrong_token(
     Ok(())
 }
 
+/// Whether the next wrong token from this address would be refused with 429.
+pub(in crate::api) fn is_limited(state: &State, head: &Parts, now: Timestamp) -> bool {
+    check_limit(state, head, now).is_err()
+}
+
 fn check_limit(state: &State, head: &Parts, now: Timestamp) -> Result<(), ApiError> {
     let wait = with_limiter(state, |limiter| limiter.wait(client_address(state, head), now));
     wait.map_or(Ok(()), |wait| Err(ApiError::TooManyAttempts(wait)))

@@ -5,6 +5,6 @@ mod authenticate;
 mod credentials;
 mod limiter;
 
-pub(in crate::api) use authenticate::{authenticate, record_wrong_token};
+pub(in crate::api) use authenticate::{authenticate, is_limited, record_wrong_token};
 pub(in crate::api) use credentials::{Credential, Need, check_right};
 pub use limiter::LoginLimiter;

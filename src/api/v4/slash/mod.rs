@@ -22,6 +22,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
+use super::deliveries::owner_of;
 use super::{ApiError, Params};
 use crate::adapters::contract::{ChatCommand, InboundRequest};
 use crate::adapters::{self, ADAPTERS, Entry};
@@ -237,10 +238,15 @@ async fn failures(handler: &CommandHandler<'_>, scope: &ResolvedScope) -> crate:
     for entry in ADAPTERS.iter().filter(|entry| entry.can_deliver()) {
         for state in [DeliveryState::Failed, DeliveryState::Expired, DeliveryState::Waiting] {
             let slug = entry.about.slug;
-            let integration = Some(handler.catalog.read(|snapshot| snapshot.id_at(scope, slug)));
+            let (integration, project_id) = handler.catalog.read(|snapshot| {
+                let id = snapshot.id_at(scope, slug);
+                let project_id = owner_of(snapshot, &id);
+                (Some(id), project_id)
+            });
             let filter = DeliveryFilter {
                 state: Some(state),
                 integration,
+                project_id,
                 limit: answer::FAILURES,
                 ..DeliveryFilter::default()
             };
