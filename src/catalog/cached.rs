@@ -209,6 +209,10 @@ impl Catalog for CachedCatalog {
         self.read(|state| state.links(event))
     }
 
+    fn project_path(&self, id: i64) -> Option<String> {
+        self.read(|state| state.project_path(id))
+    }
+
     fn facts(&self, event: &Event) -> ProjectFacts {
         self.read(|state| state.facts(event))
     }

@@ -1,7 +1,8 @@
 //! The known projects and groups of the forge.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use super::paths::within;
 use crate::digest::Digest;
 use crate::event::{Event, GroupChange, PATH_MAX_BYTES, Payload};
 use crate::integration::{ProjectFacts, Scope};
@@ -96,9 +97,9 @@ pub(super) fn provisional_number(path: &str) -> i64 {
 pub struct Directory {
     projects: HashMap<i64, StoredProject>,
     /// Keys in lower case: paths are compared without regard to case.
-    numbers: HashMap<String, i64>,
+    numbers: BTreeMap<String, i64>,
     groups: HashMap<GroupKey, StoredGroup>,
-    keys: HashMap<String, GroupKey>,
+    keys: BTreeMap<String, GroupKey>,
     /// Facts from files, by `42` and by `acme/rocket`.
     file_facts: HashMap<String, ProjectFacts>,
 }
@@ -184,6 +185,21 @@ impl Directory {
 
     pub fn project_by_path(&self, path: &str) -> Option<&StoredProject> {
         self.projects.get(self.numbers.get(&folded(path))?)
+    }
+
+    /// The paths of projects at and below this path, in order and in lower case; all paths for `None`.
+    pub(super) fn project_paths(&self, path: Option<&str>) -> impl Iterator<Item = &str> + use<'_> {
+        within(&self.numbers, path)
+    }
+
+    /// The paths of groups, as [`Self::project_paths`].
+    pub(super) fn group_paths(&self, path: Option<&str>) -> impl Iterator<Item = &str> + use<'_> {
+        within(&self.keys, path)
+    }
+
+    /// The projects whose path is not known.
+    pub(super) fn pathless(&self) -> impl Iterator<Item = &StoredProject> {
+        self.projects.values().filter(|project| project.path.is_none())
     }
 
     /// The row of a project of which only the path is known.

@@ -8,7 +8,7 @@
 //! [`CachedCatalog`] keeps a snapshot in step with the store and the files; the pipeline reads it through [`Catalog`].
 //! `change` computes a new configuration from an old one and a request, `url_policy` finds addresses in it that would
 //! never be called (both pure), and `update` writes it. `file_notes` keeps the times of the files' integrations.
-//! `trackers` refuses a second issue tracker of a project.
+//! `trackers` refuses a second issue tracker of a project. `paths` finds what lies below a path.
 //!
 //! Absent here: HTTP, TOML and SQL.
 
@@ -18,6 +18,7 @@ mod configured;
 mod directory;
 mod file_notes;
 mod fingerprint;
+mod paths;
 mod resolved;
 mod snapshot;
 #[cfg(test)]
@@ -56,6 +57,10 @@ pub trait Catalog: Send + Sync {
     fn integration(&self, id: &IntegrationId) -> Option<Arc<Integration>>;
     /// The tracker and the wiki that the event's project has elsewhere.
     fn links(&self, event: &Event) -> ProjectLinks;
+    /// The known full path of a project.
+    fn project_path(&self, _id: i64) -> Option<String> {
+        None
+    }
     /// The known facts on the event's project beyond the event.
     fn facts(&self, event: &Event) -> ProjectFacts;
     /// The mute of this channel for the event's project, if there is one now.

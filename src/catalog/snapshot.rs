@@ -1,6 +1,6 @@
 //! The catalog at one moment: everything that is configured, and which settings apply where.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -9,6 +9,7 @@ use super::Catalog;
 use super::configured::{Configured, ConfiguredAt, integration_id};
 use super::directory::{Directory, ResolvedScope};
 use super::file_notes::{FileNotes, Unnoted};
+use super::paths::{merged, within};
 use crate::adapters::{self, Entry, ProjectLinks};
 use crate::event::Event;
 use crate::integration::{Integration, IntegrationId, ProjectFacts, Scope};
@@ -38,8 +39,8 @@ pub struct Snapshot {
 #[derive(Clone, Debug, Default)]
 struct Files {
     by_number: HashMap<i64, BySlug>,
-    by_path: HashMap<String, BySlug>,
-    groups: HashMap<String, BySlug>,
+    by_path: BTreeMap<String, BySlug>,
+    groups: BTreeMap<String, BySlug>,
     instance: BySlug,
 }
 
@@ -354,6 +355,47 @@ impl Snapshot {
         scopes
     }
 
+    /// The known projects and groups at and below this path, ordered by path. The work is that of the scopes that are
+    /// taken.
+    pub fn scopes_within(&self, path: &str) -> impl Iterator<Item = ResolvedScope> + use<'_> {
+        self.scopes_with_path(Some(path))
+    }
+
+    /// Everything that is known: the instance where it has defaults, projects and groups ordered by path, and projects
+    /// without a known path.
+    pub fn all_scopes(&self) -> impl Iterator<Item = ResolvedScope> + use<'_> {
+        let has_defaults = self.rows.contains_key(&ScopeKey::Instance) || !self.files.instance.is_empty();
+        let of_files = self.files.by_number.keys().filter(|id| self.directory.project(**id).is_none());
+        let pathless = self.directory.pathless().map(|project| project.id).chain(of_files.copied());
+        has_defaults
+            .then_some(ResolvedScope::Instance)
+            .into_iter()
+            .chain(self.scopes_with_path(None))
+            .chain(pathless.map(|id| ResolvedScope::Project { id: Some(id), path: None }))
+    }
+
+    fn scopes_with_path(&self, path: Option<&str>) -> impl Iterator<Item = ResolvedScope> + use<'_> {
+        let projects = merged(self.directory.project_paths(path), within(&self.files.by_path, path));
+        let groups = merged(self.directory.group_paths(path), within(&self.files.groups, path));
+        merged(projects, groups).flat_map(move |path| {
+            let named = [Scope::Group(path.to_owned()), Scope::ProjectPath(path.to_owned())];
+            named.into_iter().filter_map(|scope| self.known(&scope))
+        })
+    }
+
+    /// Whether a scope has a configuration of its own.
+    pub fn has_own(&self, scope: &ResolvedScope) -> bool {
+        self.own(scope).into_iter().flatten().any(|by_slug| !by_slug.is_empty())
+    }
+
+    /// The adapters that are configured for a scope, or that it could inherit.
+    pub fn slugs_at(&self, scope: &ResolvedScope) -> BTreeSet<&'static str> {
+        let own = self.own(scope).into_iter().flatten().flat_map(|by_slug| by_slug.iter());
+        let defaults = self.defaults(scope).into_iter().flat_map(|by_slug| by_slug.iter());
+        let inheritable = defaults.filter(|(_, cached)| cached.has_settings());
+        own.chain(inheritable).map(|(slug, _)| *slug).collect()
+    }
+
     /// A scope's own integrations. Those from files count before those in the store. A project may be named by number in
     /// one file and by path in another.
     fn own(&self, scope: &ResolvedScope) -> [Option<&BySlug>; 3] {
@@ -516,6 +558,10 @@ impl Catalog for Snapshot {
 
     fn links(&self, event: &Event) -> ProjectLinks {
         ResolvedScope::of_event(event).map(|scope| self.links_at(&scope)).unwrap_or_default()
+    }
+
+    fn project_path(&self, id: i64) -> Option<String> {
+        self.directory.project(id)?.path.clone()
     }
 
     fn facts(&self, event: &Event) -> ProjectFacts {

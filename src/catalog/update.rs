@@ -398,12 +398,16 @@ impl CachedCatalog {
         Ok(())
     }
 
-    /// Mutes a channel for a project until a time; a time in the past ends the mute.
+    /// Mutes a channel for a project until a time; a time in the past ends the mute. To end a mute that does not exist
+    /// changes nothing, and leaves no line in the audit log.
     ///
     /// # Errors
     /// The store does not take it.
     pub async fn mute(&self, mute: Mute, actor: &Actor, now: Timestamp) -> Result<(), ChangeError> {
         let ends = mute.until <= now;
+        if ends && !self.is_muted(&mute, now).await? {
+            return Ok(());
+        }
         let audit = AuditEntry {
             at: now,
             who: actor.0.clone(),
@@ -413,5 +417,12 @@ impl CachedCatalog {
         };
         self.registry().mute(mute, audit).await?;
         Ok(self.refresh().await?)
+    }
+
+    /// Whether a mute of this channel has not ended, in the store as it is now.
+    async fn is_muted(&self, like: &Mute, now: Timestamp) -> crate::store::Result<bool> {
+        self.refresh().await?;
+        let is_same = |mute: &Mute| (&mute.slug, &mute.channel) == (&like.slug, &like.channel);
+        Ok(self.read(|state| state.mutes(like.project, now).any(is_same)))
     }
 }

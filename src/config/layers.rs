@@ -1,5 +1,6 @@
 //! Reads settings from their sources, each into a tree whose values know their origin.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use config::{Map, Source, Value, ValueKind};
@@ -71,11 +72,22 @@ pub(super) fn defaults() -> Map<String, Value> {
     parse(DEFAULT, None).expect("config/default.toml is TOML: a test reads it")
 }
 
+/// Why a file can't be read, with the remedy where another user may read it.
+pub(super) fn unreadable(error: &std::io::Error) -> String {
+    let remedy = match error.kind() {
+        ErrorKind::PermissionDenied => {
+            "; run the command as the daemon's user (`sudo -u forgebell forgebell …`), or let this user read the file"
+        }
+        _ => "",
+    };
+    format!("cannot be read: {error}{remedy}")
+}
+
 fn of_file(file: &Path) -> Result<Map<String, Value>, ConfigError> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| ConfigError {
         origin: Some(name.clone()),
-        problem: format!("cannot be read: {error}"),
+        problem: unreadable(&error),
         ..ConfigError::default()
     })?;
     parse(&text, Some(&name))

@@ -87,7 +87,8 @@ impl Sources {
     /// The sources of this process: the given file, or [`DEFAULT_FILE`] if it exists; its environment; and the options of
     /// its command line.
     pub fn of_process(file: Option<PathBuf>, options: Vec<String>) -> Self {
-        let default_file = || Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists());
+        let default_file =
+            || Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.try_exists().unwrap_or(true));
         Self { file: file.or_else(default_file), environment: std::env::vars_os().collect(), options }
     }
 
@@ -234,6 +235,22 @@ impl Config {
             Some(config) if errors.is_empty() => Ok(config),
             _ => Err(ConfigErrors(errors)),
         }
+    }
+}
+
+/// A secret with fewer characters can be guessed.
+const FEWEST_CHARACTERS: usize = 16;
+
+impl Config {
+    /// A warning where the secret that admits clients can be guessed. It names the setting and not the secret.
+    pub fn weak_secret(&self) -> Option<String> {
+        let token = self.http.webhook_token.as_ref()?.expose();
+        (token.trim().chars().count() < FEWEST_CHARACTERS).then(|| {
+            format!(
+                "http.webhook_token has fewer than {FEWEST_CHARACTERS} characters, so it can be guessed: make a longer \
+                 one, for example with `openssl rand -hex 32`"
+            )
+        })
     }
 }
 

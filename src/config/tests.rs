@@ -278,6 +278,17 @@ fn a_value_where_a_section_should_be_is_told() {
 }
 
 #[test]
+fn who_may_not_read_a_file_is_told_as_whom_to_run_the_command() {
+    let of = |kind| layers::unreadable(&std::io::Error::from(kind));
+    let denied = of(std::io::ErrorKind::PermissionDenied);
+    assert!(
+        denied.contains("run the command as the daemon's user (`sudo -u forgebell forgebell …`)"),
+        "{denied}"
+    );
+    assert!(!of(std::io::ErrorKind::NotFound).contains("sudo"));
+}
+
+#[test]
 fn a_file_that_is_not_there_or_no_toml_is_told() {
     let sources = Sources { file: Some("/nowhere/forgebell.toml".into()), ..Sources::default() };
     let errors_found = Config::load(sources).expect_err("a mistake").to_string();

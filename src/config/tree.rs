@@ -165,7 +165,7 @@ impl Tree {
             }
             Err(error) => {
                 self.unread.insert(format!("{section}.{key}"));
-                self.complain(section, &file_key, format!("cannot be read: {error}"));
+                self.complain(section, &file_key, layers::unreadable(&error));
             }
             Ok(secret) if secret.trim().is_empty() => {
                 self.unread.insert(format!("{section}.{key}"));

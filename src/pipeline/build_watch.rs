@@ -61,18 +61,18 @@ fn built(event: &Event) -> Option<Built<'_>> {
             let ref_name = match push.ref_type() {
                 RefType::Branch => push.short_ref(),
                 // A branch may have the same name.
-                RefType::Tag => &push.full_ref,
+                RefType::Tag | RefType::Hidden => &push.full_ref,
             };
             Some(Built { sha: &push.after, ref_name: ref_name.into(), of_fork: None })
         }
         Payload::MergeRequest(request) => {
-            let project = event.project.as_ref().map(|project| project.id);
             let sha = &request.last_commit.as_ref()?.id;
             let branch = request.source_branch.as_str();
             // A fork's branch may have the same name as a branch of the project. The project has the fork's commits on
             // this ref.
             let hidden = || format!("refs/merge-requests/{}/head", request.iid).into();
-            let is_of_fork = request.source_project_id.is_some_and(|source| Some(source) != project);
+            let is_of_fork =
+                event.project.as_ref().is_some_and(|project| request.is_from_fork_of(project.id));
             Some(if is_of_fork {
                 Built { sha, ref_name: hidden(), of_fork: Some(branch) }
             } else {

@@ -309,10 +309,15 @@ impl OutboxWriter {
         let Some(first) = self.outbox.first_attempts() else { return };
         let (node, stop) = (&self.node, &self.give_up);
         let keep = |part: Range<usize>| {
-            let part = if part.len() == batch.len() { Arc::clone(&batch) } else { batch[part].into() };
-            async move {
+            let part: Arc<[Kept]> =
+                if part.len() == batch.len() { Arc::clone(&batch) } else { batch[part].into() };
+            let keep = move |part: Arc<[Kept]>| async move {
                 let keep = || first.keep(node, Arc::clone(&part));
                 store_calls::call("write what became of events", stop, keep).await
+            };
+            async move {
+                let event = part[0].event.id.clone();
+                store_calls::write_deliveries_at_least(part, &event, |part| alone(part), keep).await
             }
         };
         let parts = halves::write(batch.len(), keep).await;
@@ -535,12 +540,15 @@ impl OutboxWriter {
         }
     }
 
+    /// Reads the holds after the rows that are due. A command or another node may end a hold and make rows due at any
+    /// moment. With an older hold, these rows would be put off again, for hours.
     async fn poll_due(&mut self) {
+        let waiting = self.outbox.waiting(self.clock.now(), DUE_LIMIT).await;
         match self.outbox.holds(self.clock.now()).await {
             Ok(holds) => drop(self.events.send(Event::Holds(holds))),
             Err(error) => return self.failed(&error, "read what is held"),
         }
-        match self.outbox.waiting(self.clock.now(), DUE_LIMIT).await {
+        match waiting {
             Ok(waiting) => drop(self.events.send(Event::Waiting(waiting))),
             Err(error) => self.failed(&error, "find waiting deliveries"),
         }
@@ -568,6 +576,14 @@ impl OutboxWriter {
 pub(super) fn logged_bytes(logged: &LoggedEvent) -> usize {
     const LEAST: usize = 4096;
     logged.event.raw.len().max(LEAST)
+}
+
+/// The deliveries of an event that is alone in a part.
+fn alone(part: &[Kept]) -> Option<Arc<[Kept]>> {
+    match part {
+        [kept] => kept.deliveries_alone().map(|kept| [kept].into()),
+        _ => None,
+    }
 }
 
 /// The message to the deliverer about an event that the store has, or refused for this reason.

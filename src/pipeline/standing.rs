@@ -22,6 +22,9 @@ const FRESH: SignedDuration = SignedDuration::from_hours(24);
 /// If a watch is overdue for this long, no node polls.
 const POLLER_LATE: SignedDuration = SignedDuration::from_mins(5);
 
+/// The kind of the holds of a rate limit that destinations share.
+const SHARED_LIMIT: &str = "bucket";
+
 /// The cause of a [`Trouble`] that is not a hold.
 pub const INVALID_SETTINGS: &str = "invalid_settings";
 
@@ -136,12 +139,38 @@ impl Standing {
         standing
     }
 
-    /// How many problems there are.
+    /// How many problems there are. A service's throttle is one problem, however many integrations and destinations
+    /// wait for its end: the service asked once.
     pub fn problems(&self) -> usize {
-        self.troubles.iter().filter(|trouble| trouble.is_problem).count()
+        let (throttles, others): (Vec<&Trouble>, Vec<&Trouble>) = self
+            .troubles
+            .iter()
+            .filter(|trouble| trouble.is_problem)
+            .partition(|trouble| trouble.is_throttle());
+        distinct_throttles(&throttles)
+            + others.len()
             + self.dead_letters.iter().filter(|given| given.is_problem).count()
             + self.parts.iter().filter(|part| part.found.is_err()).count()
     }
+}
+
+impl Trouble {
+    /// Whether the service itself asked for the wait.
+    fn is_throttle(&self) -> bool {
+        [HoldCause::Throttled, HoldCause::Quota].map(HoldCause::name).contains(&self.cause)
+    }
+}
+
+/// The number of throttles in a list that names each integration that waits for one. A throttle of a shared rate limit
+/// holds the limit and the destinations that ran into it. These destinations are not counted again.
+fn distinct_throttles(throttles: &[&Trouble]) -> usize {
+    let (shared, own): (Vec<&Trouble>, Vec<&Trouble>) =
+        throttles.iter().copied().partition(|trouble| trouble.kind == SHARED_LIMIT);
+    let sharers: BTreeSet<_> = shared.iter().filter_map(|trouble| trouble.integration.as_ref()).collect();
+    let is_counted = |trouble: &&Trouble| trouble.integration.as_ref().is_some_and(|id| sharers.contains(id));
+    let own = own.into_iter().filter(|trouble| !is_counted(trouble));
+    let held = shared.iter().copied().chain(own);
+    held.map(|trouble| (trouble.kind, &trouble.destination)).collect::<BTreeSet<_>>().len()
 }
 
 /// The owner of the integration with this id.

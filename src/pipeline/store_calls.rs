@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
+use crate::event::EventId;
 use crate::store::StoreError;
 
 /// The pauses between calls of a store that is unavailable: the first and the longest.
@@ -100,6 +101,33 @@ where
             () = tokio::time::sleep(BROKEN) => {}
         }
     }
+}
+
+/// Writes a part of a batch. If the store refuses a part of one event, `alone` returns the event's deliveries without
+/// what is remembered beside them, and these are written.
+pub(super) async fn write_deliveries_at_least<P, T, F>(
+    part: P,
+    event: &EventId,
+    alone: impl FnOnce(&P) -> Option<P>,
+    mut write: impl FnMut(P) -> F,
+) -> Result<T, NotWritten>
+where
+    P: Clone,
+    F: Future<Output = Result<T, NotWritten>>,
+{
+    let refused = match write(part.clone()).await {
+        Err(NotWritten::Refused(why)) => why,
+        answer => return answer,
+    };
+    let Some(deliveries) = alone(&part) else { return Err(NotWritten::Refused(refused)) };
+    let written = write(deliveries).await?;
+    warn!(
+        %event,
+        why = refused,
+        "the store does not take what an event has beside its deliveries, such as a watch of its build; the \
+         deliveries are written without it"
+    );
+    Ok(written)
 }
 
 /// Logs a failed call, at a level that fits the error.

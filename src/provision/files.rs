@@ -5,7 +5,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::problem::{Problem, Severity};
+use super::problem::{AS_THE_DAEMON, Problem, Severity};
 use tokio_util::sync::CancellationToken;
 
 use super::context::ReadContext;
@@ -98,7 +98,8 @@ fn folder(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Problem {
-    Problem::new(Severity::Error, path, format!("can't be read: {error}"))
+    let problem = Problem::new(Severity::Error, path, format!("can't be read: {error}"));
+    if error.kind() == io::ErrorKind::PermissionDenied { problem.remedy(AS_THE_DAEMON) } else { problem }
 }
 
 fn read_bounded(path: &Path, largest: impl Fn(&Metadata) -> u64) -> io::Result<(String, Metadata)> {

@@ -1,10 +1,11 @@
 //! A block's keys, each classified: a setting of the adapter, a setting that adapters share, a flag, or unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::context::ReadContext;
-use super::problem::{BlockProblems, Problem, Severity, did_you_mean};
+use super::problem::{AS_THE_DAEMON, BlockProblems, Problem, Severity, did_you_mean};
 use super::text::{Entry, Table, simple};
 use crate::adapters::Entry as Adapter;
 use crate::adapters::common_settings::{
@@ -13,7 +14,7 @@ use crate::adapters::common_settings::{
 use crate::event::Trigger;
 use crate::settings::{Field, FieldError, Kind, Properties, Value, read_bool};
 
-/// The keys that every `[[integration]]` may have, whatever its adapter.
+/// The keys that every `[[integration]]` may have, of any adapter.
 pub static COMMON_KEYS: &[Field] = &[
     Field {
         name: "project",
@@ -285,7 +286,7 @@ fn secret_of(context: ReadContext<'_>, entry: &Entry<'_>, folder: &Path) -> Resu
         } else {
             "the file".to_owned()
         };
-        let remedy = if Path::new(named).is_absolute() {
+        let mut remedy = if Path::new(named).is_absolute() {
             "name a file that the daemon is allowed to read".to_owned()
         } else {
             format!(
@@ -293,6 +294,9 @@ fn secret_of(context: ReadContext<'_>, entry: &Entry<'_>, folder: &Path) -> Resu
                 folder.display()
             )
         };
+        if error.kind() == ErrorKind::PermissionDenied {
+            remedy = format!("{remedy}; or {AS_THE_DAEMON}");
+        }
         NoSecret::missing(format!("{which} can't be read: {error}"), remedy)
     })?;
     // Editors and `echo` end a file with a line break, which is not part of the secret.

@@ -80,6 +80,10 @@ impl fmt::Display for Problem {
     }
 }
 
+/// The remedy where the user of a command may not read a file.
+pub(super) const AS_THE_DAEMON: &str =
+    "run the command as the daemon's user: `sudo -u forgebell forgebell …`";
+
 /// Where a block begins.
 #[derive(Clone)]
 pub(super) struct Location {

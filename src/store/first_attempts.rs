@@ -71,6 +71,14 @@ pub struct Kept {
     pub deliveries: Vec<KeptDelivery>,
 }
 
+impl Kept {
+    /// The same as [`Dispatched::deliveries_alone`](super::Dispatched::deliveries_alone).
+    pub fn deliveries_alone(&self) -> Option<Self> {
+        let has_more = !self.deliveries.is_empty() && !self.remembered.is_empty();
+        has_more.then(|| Self { remembered: Remembered::default(), ..self.clone() })
+    }
+}
+
 /// A delivery of an event that was in hand.
 #[derive(Clone, Debug)]
 pub struct KeptDelivery {

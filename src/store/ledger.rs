@@ -18,8 +18,9 @@ pub trait Ledger: Send + Sync {
     /// Makes a settled delivery due again, before later deliveries of its lane. Its attempts are counted from 0 again
     /// (their records stay), and its age counts from the time of the audit line.
     async fn resend(&self, id: DeliveryId, audit: AuditEntry) -> Result<Resend>;
-    /// Ends a waiting delivery as *cancelled*, with the audit line's author in its record. A leased delivery is being
-    /// sent or will be sent next, and is not cancelled.
+    /// Ends a waiting delivery as *cancelled*, with the audit line's author in its record. A dead letter becomes
+    /// *cancelled* too, so that it is not counted any more. A leased delivery is being sent or will be sent next, and is
+    /// not cancelled.
     async fn cancel(&self, id: DeliveryId, audit: AuditEntry) -> Result<Cancel>;
     /// The numbers that the gauges show.
     async fn depth(&self, now: Timestamp) -> Result<Depth>;
@@ -36,8 +37,12 @@ pub trait Ledger: Send + Sync {
 pub struct DeliveryFilter {
     pub state: Option<State>,
     pub integration: Option<IntegrationId>,
-    /// The full path of the project or group that the event belongs to, in any case.
+    /// Only deliveries of events of the project with this full path, or of the group and all that lies in it, as
+    /// [`EventsOf::Within`](super::EventsOf::Within). Paths are compared without regard to case.
     pub project: Option<String>,
+    /// Only deliveries of events of the project with this number, and of events whose project's number is not known. A
+    /// path may have belonged to another project when a delivery was made.
+    pub project_id: Option<i64>,
     pub event: Option<EventId>,
     /// Only settled deliveries that ended at this moment or later, and waiting ones that were written then or later.
     pub since: Option<Timestamp>,
@@ -70,7 +75,7 @@ pub enum Cancel {
     Done,
     /// A node has leased it.
     UnderWay,
-    /// There is no such delivery, or it has ended.
+    /// There is no such delivery, or it has ended and is no dead letter.
     NotWaiting,
 }
 
@@ -111,6 +116,8 @@ pub struct DeliveryLine {
     pub subject: String,
     /// The full path of the event's project or group, as it was then.
     pub project: Option<String>,
+    /// The number of the event's project, where it is known.
+    pub project_id: Option<i64>,
     pub integration: IntegrationId,
     pub target: String,
     pub destination: String,
@@ -160,7 +167,7 @@ pub struct Depth {
 /// Rows that are older than these moments may be removed.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
-    /// For settled deliveries with their attempts, and for events without deliveries.
+    /// For settled deliveries with their attempts, for events without deliveries, and for ended mutes.
     pub settled_before: Timestamp,
     /// For dead letters (failed and expired), which are kept longer.
     pub dead_letters_before: Timestamp,

@@ -273,6 +273,21 @@ pub struct Remembered {
     pub log: Option<LogLine>,
 }
 
+impl Dispatched {
+    /// The deliveries alone, of an event with more to be written. For an event that the store refuses: what is
+    /// remembered beside the deliveries must not hold them back.
+    pub fn deliveries_alone(&self) -> Option<Self> {
+        let has_more = !self.deliveries.is_empty() && !self.remembered.is_empty();
+        has_more.then(|| Self { remembered: Remembered::default(), ..self.clone() })
+    }
+}
+
+impl Remembered {
+    pub fn is_empty(&self) -> bool {
+        self.seen.is_none() && self.watches.is_empty() && self.log.is_none()
+    }
+}
+
 /// Where an event came from, and how a repeat of it is recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {

@@ -4,6 +4,7 @@
 //!
 //! - **One count of changes.** Each change gets the next revision, in the order of commits. A caller that has seen revision
 //!   *n* misses nothing if it asks for the changes after *n*. Rows are never deleted: an ended row is marked as ended.
+//!   Only mutes that ended long ago are swept, because nobody acts on an ended mute.
 //! - **No lost updates.** A change to an integration names the revision that it was made from. It is refused where another
 //!   change came first ([`Put::Outdated`]).
 //! - **Secrets are sealed.** The store encrypts them before it writes them and decrypts them when it reads them. They are
@@ -310,6 +311,12 @@ impl StoredToken {
     /// Whether the token is neither revoked nor expired.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none_or(|at| at > now) && self.expires_at.is_none_or(|at| at > now)
+    }
+
+    /// The token as the sender of a quarantined message. Token rows are never deleted, so this leads back to the
+    /// token's reach for as long as the message is kept.
+    pub fn as_sender(&self) -> String {
+        format!("token {}", self.id)
     }
 
     /// Whether it is an alert token of this project.

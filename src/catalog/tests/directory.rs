@@ -1,6 +1,7 @@
 //! Who is found by which name, and what is known of them.
 
 use super::*;
+use crate::catalog::ResolvedScope;
 use crate::integration::{IntegrationId, ProjectFacts};
 use crate::store::registry::{Corrected, Visibility};
 
@@ -134,4 +135,54 @@ fn a_path_belongs_to_one_project_even_before_the_store_reports_the_other() {
     assert!(snapshot.take_changes(changes), "who had it may follow other defaults now");
     assert_eq!(snapshot.directory().project(42).unwrap().path, None);
     assert_eq!(snapshot.directory().project_by_path("acme/web/rocket").unwrap().id, 43);
+}
+
+#[test]
+fn the_scopes_of_a_group_are_found_by_path_in_order_and_each_once() {
+    let mut snapshot = rows(vec![row(ScopeKey::Project(42), slack(&[]))]);
+    snapshot.take_changes(Changes {
+        revision: 2,
+        projects: vec![project(43, "acme-x/other"), project(44, "Acme/alone")],
+        ..Changes::default()
+    });
+    snapshot.set_files(
+        vec![
+            in_file(by_path("acme/web/rocket"), slack(&[])),
+            in_file(by_path("acme/web/of-file"), slack(&[])),
+            in_file(of_group("acme/tools"), slack(&[])),
+            in_file(by_id(99), slack(&[])),
+            in_file(Scope::Instance, slack(&[])),
+        ],
+        Vec::new(),
+    );
+    let titles = |scopes: &mut dyn Iterator<Item = ResolvedScope>| -> Vec<String> {
+        scopes.map(|scope| scope.path().map_or_else(|| scope.to_string(), str::to_owned)).collect()
+    };
+    let within_acme = ["acme", "Acme/alone", "acme/tools", "acme/web", "acme/web/of-file", "acme/web/rocket"];
+    assert_eq!(titles(&mut snapshot.scopes_within("ACME")), within_acme);
+    assert_eq!(titles(&mut snapshot.scopes_within("acme/web")), within_acme[3..]);
+    assert_eq!(titles(&mut snapshot.scopes_within("none")), [""; 0]);
+    let all = titles(&mut snapshot.all_scopes());
+    assert_eq!(all[0], ResolvedScope::Instance.to_string());
+    let (pathless, with_path) = all[1..].split_last().unwrap();
+    assert!(within_acme.iter().all(|path| with_path.contains(&(*path).to_owned())), "{all:?}");
+    assert_eq!(
+        (with_path.len(), with_path[1].as_str(), pathless.as_str()),
+        (7, "acme-x/other", "project 99")
+    );
+}
+
+#[test]
+fn the_adapters_of_a_scope_are_its_own_and_those_that_it_could_inherit() {
+    let of = |snapshot: &Snapshot, scope: &Scope| {
+        let scope = snapshot.directory().resolve(scope);
+        (snapshot.slugs_at(&scope).into_iter().collect::<Vec<_>>(), snapshot.has_own(&scope))
+    };
+    let at_group = |configuration| rows(vec![row(ScopeKey::Group(GroupKey(1)), configuration)]);
+    let rocket = by_path("acme/web/rocket");
+    assert_eq!(of(&at_group(inactive(slack(&[]))), &rocket), (vec!["slack"], false));
+    assert_eq!(of(&at_group(slack(&[])), &of_group("acme")), (vec!["slack"], true));
+    assert_eq!(of(&at_group(following()), &rocket), (vec![], false), "there is nothing to inherit");
+    assert_eq!(of(&rows(vec![row(ScopeKey::Project(42), following())]), &rocket), (vec!["slack"], true));
+    assert_eq!(of(&rows(vec![]), &rocket), (vec![], false));
 }

@@ -1,6 +1,7 @@
 //! Writes projects, rows and quarantined messages to the store. An item that the store refuses is found by halving the
 //! batch, and is set aside.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -159,12 +160,12 @@ impl Dispatcher {
             permits.push(of_event.collect::<Vec<_>>());
         }
         let write = |part: Range<usize>| {
-            let batch = &batch[part];
-            self.insist(source, stop, || {
-                // The lease begins at each call: while the store was unavailable, an earlier one may have lapsed.
-                let now = self.clock.now();
-                self.outbox.enqueue(leased_from(batch, &self.deliverer.lease(now)), now)
-            })
+            let part = Cow::Borrowed(&batch[part]);
+            async move {
+                let event = part[0].event.id.clone();
+                let write = |part| self.write_part(source, part, stop);
+                store_calls::write_deliveries_at_least(part, &event, |part| alone(part), write).await
+            }
         };
         let parts = halves::write(batch.len(), write).await;
         let mut entries = batch.into_iter().zip(permits).zip(received);
@@ -189,6 +190,20 @@ impl Dispatcher {
         Ok(refused)
     }
 
+    async fn write_part(
+        &self,
+        source: &'static str,
+        part: Cow<'_, [Dispatched]>,
+        stop: &CancellationToken,
+    ) -> Result<Vec<Vec<Option<Delivery>>>, NotWritten> {
+        self.insist(source, stop, || {
+            // The lease begins at each call: while the store was unavailable, an earlier one may have lapsed.
+            let now = self.clock.now();
+            self.outbox.enqueue(leased_from(&part, &self.deliverer.lease(now)), now)
+        })
+        .await
+    }
+
     /// Hands the rows of one event to the deliverer.
     fn hand_over(
         &self,
@@ -207,6 +222,14 @@ impl Dispatcher {
                 Some(delivery) => self.deliverer.note_written(delivery),
             }
         }
+    }
+}
+
+/// The deliveries of an event that is alone in a part.
+fn alone<'a>(part: &[Dispatched]) -> Option<Cow<'a, [Dispatched]>> {
+    match part {
+        [dispatched] => dispatched.deliveries_alone().map(|alone| Cow::Owned(vec![alone])),
+        _ => None,
     }
 }
 

@@ -312,6 +312,7 @@ fn line(target: &str, destination: &str) -> DeliveryLine {
         trigger: None,
         subject: String::new(),
         project: None,
+        project_id: None,
         integration: IntegrationId::new("42:slack"),
         target: target.to_owned(),
         destination: destination.to_owned(),

@@ -8,8 +8,8 @@ use super::*;
 use crate::event::{Event as ForgeEvent, EventId};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::store::{
-    Asked, AttemptRecord, Delivery, Dispatched, FirstAttempts, KeptDelivery, Known, LatestWaits, NewState,
-    Origin, Remembered, Result, Settled,
+    Asked, AttemptRecord, Delivery, Dispatched, FirstAttempts, HoldCause, KeptDelivery, Known, LatestWaits,
+    LogLine, NewState, Origin, Remembered, Result, Settled,
 };
 
 /// A store that records its calls, and fails on demand.
@@ -19,6 +19,10 @@ struct Told {
     /// The answers to the next calls that keep events. Later ones succeed.
     keeps: Mutex<Vec<StoreError>>,
     is_away: AtomicBool,
+    /// Set where a hold ends after the next read of holds or of due rows. The end makes a row due.
+    ends_hold: AtomicBool,
+    /// Set where each event is refused of which something is remembered beside its deliveries.
+    refuses_remembered: AtomicBool,
 }
 
 impl Told {
@@ -52,6 +56,11 @@ impl FirstAttempts for Told {
     async fn keep(&self, _: &NodeId, batch: Arc<[Kept]>) -> Result<()> {
         let answer = self.keeps.lock().unwrap().pop();
         answer.map_or(Ok(()), Err)?;
+        if self.refuses_remembered.load(Ordering::Relaxed)
+            && batch.iter().any(|kept| !kept.remembered.is_empty())
+        {
+            return Err(StoreError::Refused("the watch is too long".to_owned()));
+        }
         self.note(format!("keep{}", numbers(batch.iter().flat_map(|kept| &kept.deliveries).map(|it| it.id))))
     }
 }
@@ -71,8 +80,9 @@ impl Outbox for Told {
         Ok(Vec::new())
     }
 
-    async fn waiting(&self, _: Timestamp, _: usize) -> Result<Vec<(DestinationKey, Timestamp)>> {
-        Ok(Vec::new())
+    async fn waiting(&self, now: Timestamp, _: usize) -> Result<Vec<(DestinationKey, Timestamp)>> {
+        let is_held = self.ends_hold.swap(false, Ordering::Relaxed);
+        Ok(if is_held { Vec::new() } else { vec![("hook".into(), now)] })
     }
 
     async fn start(&self, _: Lease, rows: &[DeliveryId]) -> Result<Vec<DeliveryId>> {
@@ -101,8 +111,18 @@ impl Outbox for Told {
         unreachable!("the daemon does this")
     }
 
-    async fn holds(&self, _: Timestamp) -> Result<Vec<Hold>> {
-        Ok(Vec::new())
+    async fn holds(&self, now: Timestamp) -> Result<Vec<Hold>> {
+        let is_held = self.ends_hold.swap(false, Ordering::Relaxed);
+        let hold = Hold {
+            key: HoldKey::Destination("hook".into()),
+            cause: HoldCause::SwitchedOff,
+            reason: "answered 404".to_owned(),
+            since: now,
+            until: now,
+            strikes: 1,
+            made_under: None,
+        };
+        Ok(if is_held { vec![hold] } else { Vec::new() })
     }
 
     async fn end_holds(&self, _: &[HoldKey], _: Timestamp) -> Result<()> {
@@ -173,6 +193,10 @@ impl Written {
                 Event::Renewed { .. } => "renewed",
                 Event::NotClaimed(_) => "not claimed",
                 Event::Polled => "polled",
+                Event::Holds(holds) if holds.is_empty() => "no hold",
+                Event::Holds(_) => "a hold",
+                Event::Waiting(rows) if rows.is_empty() => "no row",
+                Event::Waiting(_) => "a row",
                 _ => "other",
             })
             .collect()
@@ -278,6 +302,32 @@ async fn events_that_a_broken_store_did_not_take_are_kept_in_the_order_in_which_
     assert_eq!(written.store.calls(), ["keep 1 2 3"]);
 }
 
+/// Otherwise messages that were sent would have no outcome, and would be sent again from quarantine.
+#[tokio::test(start_paused = true)]
+async fn what_is_remembered_beside_deliveries_does_not_hold_them_back_where_the_store_refuses_it() {
+    let refused = || StoreError::Refused("the watch is too long".to_owned());
+    let is_refused = |written: &mut Written| match written.events.try_recv() {
+        Ok(Event::Kept(kept)) => kept[0].refused.is_some(),
+        other => panic!("{other:?}"),
+    };
+    let log = Some(LogLine { source: "amqp", verdicts: None });
+    let event = |remembered| vec![Kept { remembered, ..kept(&[1]).remove(0) }];
+    for (remembered, refusals, expected) in [
+        (Remembered { log: log.clone(), ..Remembered::default() }, 0, false),
+        (Remembered { log, ..Remembered::default() }, 2, true),
+        (Remembered::default(), 0, false),
+        (Remembered::default(), 1, true),
+    ] {
+        let store = Told { refuses_remembered: true.into(), ..Told::default() };
+        store.keeps.lock().unwrap().extend((0..refusals).map(|_| refused()));
+        let mut written = Written::new(store);
+        written.writer.write([Command::Keep(event(remembered))]).await;
+        assert_eq!(is_refused(&mut written), expected);
+        let calls = if expected { vec![] } else { vec!["keep 1"] };
+        assert_eq!(written.store.calls(), calls);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_row_is_moved_before_anything_else_is_written_of_it() {
     let mut written = Written::new(Told::default());
@@ -289,10 +339,19 @@ async fn a_row_is_moved_before_anything_else_is_written_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_row_that_the_end_of_a_hold_makes_due_is_not_found_together_with_the_hold() {
+    let mut written = Written::new(Told { ends_hold: true.into(), ..Told::default() });
+    written.writer.write([Command::PollDue]).await;
+    assert_eq!(written.said(), ["no hold", "no row", "polled"], "the hold ended between the two reads");
+    written.writer.write([Command::PollDue]).await;
+    assert_eq!(written.said(), ["no hold", "a row", "polled"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_renewal_and_each_poll_is_answered_also_where_the_store_is_away() {
     let mut written = Written::new(Told::default());
     written.writer.write([Command::Renew(vec![DeliveryId(1)]), Command::PollDue]).await;
-    assert_eq!(written.said(), ["renewed", "other", "other", "polled"]);
+    assert_eq!(written.said(), ["renewed", "no hold", "a row", "polled"]);
     written.store.is_away.store(true, Ordering::Relaxed);
     written.writer.write([Command::Renew(vec![DeliveryId(1)])]).await;
     assert_eq!(written.said(), ["not renewed"]);

@@ -115,6 +115,33 @@ fn a_short_throttle_is_shown_and_is_no_problem_and_a_long_one_is() {
 }
 
 #[test]
+fn a_throttle_is_one_problem_for_all_that_wait_for_it() {
+    let snapshot = snapshot();
+    let key = HoldKey::Destination(destination(&snapshot));
+    let groups = || vec![waiting(&snapshot, SLACK, "#ops", 3), waiting(&snapshot, OTHER, "#ops", 2)];
+    let throttle = |key| hold(&snapshot, key, HoldCause::Throttled, at(60));
+    let found = standing(&snapshot, vec![throttle(key.clone())], groups());
+    assert_eq!((found.troubles.len(), found.problems()), (2, 1), "two projects with one webhook");
+
+    let integration = snapshot.integration(&IntegrationId::new(SLACK)).unwrap();
+    let pace = adapters::find("slack").unwrap().pace(&integration.settings, "#ops").unwrap();
+    let shared =
+        pace.buckets().find(|bucket| *bucket.key.0 != *destination(&snapshot)).expect("a shared limit");
+    let shared = HoldKey::Bucket(Arc::clone(&shared.key.0));
+    assert_eq!(shared.kind(), SHARED_LIMIT);
+    let found = standing(&snapshot, vec![throttle(key.clone()), throttle(shared)], groups());
+    assert_eq!(
+        (found.troubles.len(), found.problems()),
+        (4, 1),
+        "the limit and the webhook that ran into it"
+    );
+
+    let elsewhere = throttle(HoldKey::Destination("another service".into()));
+    let elsewhere = Hold { made_under: None, ..elsewhere };
+    assert_eq!(standing(&snapshot, vec![throttle(key), elsewhere], groups()).problems(), 2);
+}
+
+#[test]
 fn a_confirmation_that_is_waited_for_is_one_trouble_and_not_two() {
     let snapshot = snapshot();
     let integration = IntegrationId::new(SLACK);

@@ -117,14 +117,9 @@ fn log(health: &NewHealth, settled: &SettledWatch) {
 mod tests {
     use std::time::Duration;
 
-    use jiff::ToSpan as _;
-
     use super::*;
+    use crate::pipeline::status_poller::tests::{self, at};
     use crate::store::WatchKind;
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::UNIX_EPOCH + seconds.seconds()
-    }
 
     fn config() -> Config {
         let seconds = Duration::from_secs;
@@ -138,20 +133,13 @@ mod tests {
 
     fn watch(polls: u32) -> Watch {
         Watch {
-            number: 3,
             kind: WatchKind::Probe,
             integration: IntegrationId::new("acme/web:redmine"),
-            project_id: 7,
-            project: "acme/web".to_owned(),
             sha: String::new(),
             ref_name: String::new(),
             project_json: bytes::Bytes::new(),
-            since: at(0),
             polls,
-            seen: None,
-            note: String::new(),
-            checked_at: None,
-            ended_at: None,
+            ..tests::watch()
         }
     }
 

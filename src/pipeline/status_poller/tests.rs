@@ -7,7 +7,7 @@ use crate::call::BuildState;
 use crate::event::{Payload, RefType};
 use crate::integration::IntegrationId;
 
-fn at(seconds: i64) -> Timestamp {
+pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + seconds.seconds()
 }
 
@@ -21,7 +21,8 @@ fn config() -> Config {
     }
 }
 
-fn watch() -> Watch {
+/// The watch of a build that was not asked for yet.
+pub(super) fn watch() -> Watch {
     Watch {
         number: 3,
         kind: WatchKind::Build,

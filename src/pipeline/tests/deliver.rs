@@ -14,7 +14,7 @@ impl Pipeline {
         let holds = self.attempts.holds.snapshot();
         let planning = Planning { source: "test", holds: &holds, pauses: PAUSES, log: false, now: now() };
         let plan = plan(push(id, branch, 1), &*self.settings, planning);
-        let Plan::Deliver { dispatched, received_at, .. } = plan else { panic!("nobody wants it") };
+        let Plan::Deliver { dispatched, received_at, .. } = plan else { panic!("no integration wants it") };
         let permit = |_: &_| self.handle.memory_permit(1).unwrap();
         let permits = dispatched.deliveries.iter().map(permit).collect();
         let kept = |new| KeptDelivery { id: self.store.next_id(), new, fate: Fate::Open };

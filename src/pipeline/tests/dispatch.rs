@@ -83,7 +83,10 @@ async fn what_a_stop_keeps_from_being_written_is_not_acknowledged_and_is_worked_
     let (finished, _heard) = tokio::sync::mpsc::unbounded_channel();
     let receipt = Receipt { generation: 2, number: 1 };
     let id = EventId::new("e1").unwrap();
-    assert!(pipeline.events_in_hand.enter(&id, Ticket { receipt, finished }), "nobody works it");
+    assert!(
+        pipeline.events_in_hand.enter(&id, Ticket { receipt, finished }),
+        "the event is no longer in hand"
+    );
 }
 
 #[tokio::test]

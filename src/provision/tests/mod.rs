@@ -98,6 +98,7 @@ fn secrets(path: &Path) -> io::Result<String> {
         Some("/run/secrets/bell") => Ok("https://bells.example/from-a-file\n".to_owned()),
         Some("/etc/forgebell/bell-secret") => Ok("https://bells.example/beside\r\n".to_owned()),
         Some("/run/secrets/empty") => Ok("\n".to_owned()),
+        Some("/run/secrets/denied") => Err(io::Error::from(io::ErrorKind::PermissionDenied)),
         _ => Err(io::Error::from(io::ErrorKind::NotFound)),
     }
 }

@@ -39,6 +39,11 @@ fn a_missing_secrets_file_is_one_problem() {
         "4: big-bell of project acme/rocket: webhook_file: the file /run/secrets/none can't be read: \
          entity not found; name a file that the daemon is allowed to read\n"
     );
+    let denied = told("webhook_file = '/run/secrets/denied'");
+    assert!(
+        denied.contains("allowed to read; or run the command as the daemon's user: `sudo -u forgebell "),
+        "{denied}"
+    );
     assert!(told("webhook_file = '/run/secrets/empty'").contains("names an empty file"));
     assert!(told("webhook_file = 7").contains("is not a file's name"));
     let both = told("webhook = 'https://bells.example/s3cret'\nwebhook_file = '/run/secrets/bell'");

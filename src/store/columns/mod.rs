@@ -135,6 +135,7 @@ rows! {
         trigger: Option<String>,
         subject: String,
         project: Option<String>,
+        project_id: Option<i64>,
         integration: String,
         target: String,
         destination: String,
@@ -192,7 +193,7 @@ rows! {
 macro_rules! line_columns {
     () => {
         "d.id AS id, d.state AS state, e.id AS event_id, e.trigger AS trigger, e.subject AS subject,
-         e.project AS project,
+         e.project AS project, e.project_id AS project_id,
          d.integration AS integration, d.target AS target, d.destination AS destination, d.attempts AS attempts,
          d.due AS due, d.created_at AS created_at, d.settled_at AS settled_at,
          (SELECT note FROM attempts WHERE delivery = d.id ORDER BY n DESC LIMIT 1) AS last_note"
@@ -236,6 +237,7 @@ impl LineRow {
             trigger: self.trigger,
             subject: self.subject,
             project: self.project,
+            project_id: self.project_id.filter(|id| *id > 0),
             integration: IntegrationId::new(self.integration),
             target: self.target,
             destination: self.destination,

@@ -38,10 +38,14 @@ const NOTICE_CLOSING: &str = "SELECT set_config(name, '2s', false) FROM pg_setti
 /// A statement that takes this long is logged, with the sessions that it waits for.
 const SLOW: Duration = Duration::from_secs(5);
 
-/// The sessions that a session waits for. For sessions of other roles, only the process is known.
-const BLOCKERS: &str =
-    "SELECT pid, coalesce(usename::text, ''), coalesce(application_name, '') FROM pg_stat_activity
-     WHERE pid = ANY (pg_blocking_pids($1)) ORDER BY pid LIMIT 5";
+/// The sessions that a session waits for in the end: those that wait for no other session. A session between them, such
+/// as another node's, can do nothing about the wait. For sessions of other roles, only the process is known.
+const BLOCKERS: &str = "WITH RECURSIVE blocking (pid) AS (
+         SELECT unnest(pg_blocking_pids($1))
+         UNION
+         SELECT other FROM blocking CROSS JOIN LATERAL unnest(pg_blocking_pids(pid)) AS other)
+     SELECT pid, coalesce(usename::text, ''), coalesce(application_name, '') FROM pg_stat_activity
+     WHERE pid IN (SELECT pid FROM blocking) AND cardinality(pg_blocking_pids(pid)) = 0 ORDER BY pid LIMIT 5";
 
 /// Values of a statement, in order.
 pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];

@@ -613,7 +613,7 @@ BEGIN
 END
 $$;
 
--- Ends a waiting row that no node has leased: `done`. A leased one is `leased`, any other `ended`.
+-- Ends a waiting row that no node has leased, or a dead letter: `done`. A leased one is `leased`, any other `ended`.
 CREATE OR REPLACE FUNCTION cancel(
     the_id bigint, a_at bigint, a_who text, a_action text, a_object text, a_fields text
 ) RETURNS text LANGUAGE plpgsql AS $$
@@ -621,7 +621,7 @@ DECLARE
     d record;
 BEGIN
     PERFORM alone();
-    SELECT lane, state INTO d FROM deliveries WHERE id = the_id AND state <= 2;
+    SELECT lane, state INTO d FROM deliveries WHERE id = the_id AND (state <= 2 OR state IN (20, 21));
     IF NOT FOUND THEN
         RETURN 'ended';
     ELSIF d.state = 2 THEN
@@ -631,7 +631,10 @@ BEGIN
     INSERT INTO attempts (delivery, n, at, latency_ms, outcome, status, note)
     SELECT the_id, coalesce(max(n), 0) + 1, a_at, 0, 'cancelled', NULL, 'cancelled by ' || a_who
     FROM attempts WHERE delivery = the_id;
-    PERFORM leave(d.lane);
+    -- A dead letter has left its lane already.
+    IF d.state <= 1 THEN
+        PERFORM leave(d.lane);
+    END IF;
     PERFORM note(a_at, a_who, a_action, a_object, a_fields);
     RETURN 'done';
 END

@@ -8,7 +8,7 @@ use tokio_postgres::types::ToSql;
 use super::connection::Connection;
 use super::outbox::MOST_BYTES;
 use super::rows::{self, RowState, bytes, moment, ms, select_holds};
-use super::{alerts, event_log, health, merge_requests, watches};
+use super::{alerts, event_log, health, merge_requests, registry, watches};
 use crate::store::columns::{
     AttemptRow, DeadRow, LineRow, QUARANTINE_USE, QuarantineRow, QuarantineUseRow, TableRow as _, WaitingRow,
     dead_columns, key_of, line_columns, quarantine_columns, waiting_columns,
@@ -32,7 +32,7 @@ macro_rules! lines {
     };
 }
 
-/// The conditions of a list that do not choose an index; `$1` to `$7`.
+/// The conditions of a list that do not choose an index; `$1` to `$8`.
 macro_rules! listed {
     ($state:literal) => {
         lines!(
@@ -41,10 +41,12 @@ macro_rules! listed {
                 "WHERE d.id < $1 AND ",
                 $state,
                 " AND ($2::text IS NULL OR d.integration = $2)
-                  AND ($4::text IS NULL OR lower(e.project) = lower($4))
+                  AND ($4::text IS NULL OR lower(e.project) = lower($4)
+                       OR starts_with(lower(e.project), lower($4) || '/'))
                   AND ($5::text IS NULL OR e.id = $5)
                   AND ($6::bigint IS NULL OR coalesce(d.settled_at, d.created_at) >= $6)
                   AND ($7::bigint IS NULL OR coalesce(d.settled_at, d.created_at) < $7)
+                  AND ($8::bigint IS NULL OR coalesce(e.project_id, 0) <= 0 OR e.project_id = $8)
                 ORDER BY d.id DESC LIMIT $3"
             )
         )
@@ -52,7 +54,7 @@ macro_rules! listed {
 }
 
 const WAITING: &str = listed!("d.state <= 2");
-const SETTLED: &str = listed!("d.state = $8");
+const SETTLED: &str = listed!("d.state = $9");
 const ANY: &str = listed!("true");
 const ONE: &str = lines!(", e.raw AS raw", "WHERE d.id = $1");
 
@@ -64,7 +66,9 @@ pub(super) async fn list(connection: &Connection, filter: &DeliveryFilter) -> Re
     let event = filter.event.as_ref().map(crate::event::EventId::as_str);
     let (since, until) = (filter.since.map(ms), filter.until.map(ms));
     let state = filter.state.and_then(RowState::of).map(|state| state.0);
-    let common: [&(dyn ToSql + Sync); 7] = [&before, &integration, &limit, &project, &event, &since, &until];
+    let project_id = filter.project_id;
+    let common: [&(dyn ToSql + Sync); 8] =
+        [&before, &integration, &limit, &project, &event, &since, &until, &project_id];
     let found = match (filter.state, &state) {
         (_, Some(state)) => {
             let all: Vec<&(dyn ToSql + Sync)> = common.into_iter().chain([state as _]).collect();
@@ -175,6 +179,7 @@ pub(super) async fn sweep(connection: &Connection, retention: Retention, limit: 
     swept.more |= health::sweep(connection, before, most).await? == most;
     swept.more |= alerts::sweep(connection, before, most).await? == most;
     swept.more |= event_log::sweep(connection, before, most).await? == most;
+    swept.more |= registry::sweep_mutes(connection, before, most).await? == most;
     let before = ms(retention.merge_requests_before);
     swept.more |= merge_requests::sweep(connection, before, most).await? == most;
     let gone: i64 =

@@ -250,14 +250,19 @@ async fn what_other_nodes_work_is_not_found_waiting() {
     assert_eq!(store.waiting(at(1), 10).await.unwrap().len(), 1, "a command sees all");
 }
 
+/// A session of another program, and its process in the database.
+async fn session(url: &Secret) -> (tokio_postgres::Client, i32) {
+    let (client, connection) = tokio_postgres::connect(url.expose(), tokio_postgres::NoTls).await.unwrap();
+    #[expect(clippy::disallowed_methods, reason = "it ends with the connection that it belongs to")]
+    tokio::spawn(connection);
+    let process = client.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+    (client, process)
+}
+
 #[tokio::test]
 async fn a_statement_that_waits_for_a_lock_is_said_with_the_session_that_has_it() {
     let (store, url) = store().await;
-    let (mut locker, connection) =
-        tokio_postgres::connect(url.expose(), tokio_postgres::NoTls).await.unwrap();
-    #[expect(clippy::disallowed_methods, reason = "it ends with the connection that it belongs to")]
-    tokio::spawn(connection);
-    let process: i32 = locker.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+    let (mut locker, process) = session(&url).await;
     let lock = locker.transaction().await.unwrap();
     lock.batch_execute("LOCK TABLE forgebell.deliveries IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let asking = async {
@@ -268,6 +273,30 @@ async fn a_statement_that_waits_for_a_lock_is_said_with_the_session_that_has_it(
     let both = async { tokio::join!(write(&store, "e1", None, at(0)), asking).0 };
     tokio::time::timeout(Duration::from_secs(20), both).await.unwrap();
     store.ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn of_sessions_that_wait_for_each_other_the_last_one_is_said() {
+    let (store, url) = store().await;
+    let ((mut locker, process), (between, of_between)) = (session(&url).await, session(&url).await);
+    let lock = locker.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE forgebell.deliveries IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let waiting = between.batch_execute(
+        "BEGIN; LOCK TABLE forgebell.events IN ACCESS EXCLUSIVE MODE;
+         LOCK TABLE forgebell.deliveries IN ACCESS SHARE MODE; COMMIT",
+    );
+    let asking = async {
+        let waits = "SELECT 1 FROM pg_locks WHERE pid = $1 AND NOT granted";
+        while lock.query(waits, &[&of_between]).await.unwrap().is_empty() {}
+        let saying = async {
+            let why = store.ping().await.unwrap_err().to_string();
+            assert!(why.contains(&format!("waits for process {process}")), "{why}");
+            lock.rollback().await.unwrap();
+        };
+        tokio::join!(write(&store, "e1", None, at(0)), saying);
+    };
+    let both = async { tokio::join!(waiting, asking).0 };
+    tokio::time::timeout(Duration::from_secs(20), both).await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -51,6 +51,7 @@ pub(super) fn insert(connection: &Connection, event: i64, finished: &Finished<'_
 macro_rules! line_columns {
     () => {
         "h.id AS id, h.state AS state, e.id AS event_id, e.trigger AS trigger, e.subject AS subject, e.project AS project,
+         e.project_id AS project_id,
          h.integration AS integration, h.target AS target, h.destination AS destination, h.attempts AS attempts,
          h.settled_at AS due, e.received_at AS created_at, h.settled_at AS settled_at, h.note AS last_note"
     };
@@ -67,7 +68,9 @@ fn list_sql(filter: &DeliveryFilter) -> String {
          WHERE h.id < :before {event}
            AND (:state IS NULL OR h.state = :state)
            AND (:integration IS NULL OR h.integration = :integration)
-           AND (:project IS NULL OR e.project = :project COLLATE NOCASE)
+           AND (:project IS NULL OR e.project = :project COLLATE NOCASE
+                OR substr(e.project, 1, length(:project) + 1) = (:project || '/') COLLATE NOCASE)
+           AND (:project_id IS NULL OR ifnull(e.project_id, 0) <= 0 OR e.project_id = :project_id)
            AND (:since IS NULL OR h.settled_at >= :since)
            AND (:until IS NULL OR h.settled_at < :until)
          ORDER BY h.id DESC LIMIT :limit",
@@ -88,6 +91,7 @@ pub(super) fn list(connection: &Connection, filter: &DeliveryFilter) -> Result<V
             ":state": filter.state.and_then(RowState::of).map(|state| state.0),
             ":integration": filter.integration.as_ref().map(|integration| &integration.0),
             ":project": filter.project,
+            ":project_id": filter.project_id,
             ":event": filter.event.as_ref().map(EventId::as_str),
             ":since": filter.since.map(ms),
             ":until": filter.until.map(ms),

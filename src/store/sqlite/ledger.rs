@@ -21,7 +21,7 @@ use crate::store::overview::grouped;
 use crate::store::registry::AuditEntry;
 use crate::store::{
     Cancel, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, Lane, Overview, Resend,
-    Result, State, StoredAttempt,
+    Result, State, StoreError, StoredAttempt,
 };
 
 /// The list's query, by whether an integration is named and by the index that finds rows of the state.
@@ -51,7 +51,9 @@ fn list_sql(filter: &DeliveryFilter) -> String {
     format!(
         "SELECT {} FROM {from}
          WHERE d.id < :before {state} {integration} {event}
-           AND (:project IS NULL OR e.project = :project COLLATE NOCASE)
+           AND (:project IS NULL OR e.project = :project COLLATE NOCASE
+                OR substr(e.project, 1, length(:project) + 1) = (:project || '/') COLLATE NOCASE)
+           AND (:project_id IS NULL OR ifnull(e.project_id, 0) <= 0 OR e.project_id = :project_id)
            AND (:since IS NULL OR ifnull(d.settled_at, d.created_at) >= :since)
            AND (:until IS NULL OR ifnull(d.settled_at, d.created_at) < :until)
          ORDER BY d.id DESC LIMIT :limit",
@@ -76,6 +78,7 @@ fn list_rows(connection: &Connection, filter: &DeliveryFilter) -> Result<Vec<Del
             ":state": filter.state.and_then(RowState::of).map(|state| state.0),
             ":integration": filter.integration.as_ref().map(|integration| &integration.0),
             ":project": filter.project,
+            ":project_id": filter.project_id,
             ":event": filter.event.as_ref().map(crate::event::EventId::as_str),
             ":since": filter.since.map(ms),
             ":until": filter.until.map(ms),
@@ -167,14 +170,16 @@ pub(super) fn resend(
 }
 
 pub(super) fn cancel(connection: &Connection, id: DeliveryId, audit: &AuditEntry) -> Result<Cancel> {
+    let is_there = |sql| Ok::<_, StoreError>(find::<i64>(connection, sql, [id.0])?.is_some());
     let unleased = "SELECT lane FROM deliveries WHERE id = ?1 AND state <= 1";
-    let Some(lane) = find(connection, unleased, [id.0])? else {
-        let leased = "SELECT id FROM deliveries WHERE id = ?1 AND state = 2";
-        let is_leased = find::<i64>(connection, leased, [id.0])?.is_some();
+    let lane: Option<i64> = find(connection, unleased, [id.0])?;
+    if lane.is_none() && !is_there("SELECT id FROM deliveries WHERE id = ?1 AND state IN (20, 21)")? {
+        let is_leased = is_there("SELECT id FROM deliveries WHERE id = ?1 AND state = 2")?;
         return Ok(if is_leased { Cancel::UnderWay } else { Cancel::NotWaiting });
-    };
+    }
     lanes::cancel(connection, id.0, ms(audit.at), &format!("cancelled by {}", audit.who))?;
-    lanes::left(connection, Lane(lane))?;
+    // A dead letter has left its lane already.
+    lane.map(|lane| lanes::left(connection, Lane(lane))).transpose()?;
     registry::note(connection, audit)?;
     Ok(Cancel::Done)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, params};
 
 use super::rows::{self, RowState, change, ms, prepare};
-use super::{alerts, health, history, merge_requests, watches};
+use super::{alerts, health, history, merge_requests, registry, watches};
 use crate::store::{Result, Retention, State, Swept};
 
 pub(super) fn sweep(connection: &Connection, retention: Retention, limit: usize) -> Result<Swept> {
@@ -20,6 +20,7 @@ pub(super) fn sweep(connection: &Connection, retention: Retention, limit: usize)
     sweeping.discarded(ms(retention.settled_before))?;
     sweeping.watches(ms(retention.settled_before))?;
     sweeping.alerts(ms(retention.settled_before))?;
+    sweeping.mutes(ms(retention.settled_before))?;
     sweeping.merge_requests(ms(retention.merge_requests_before))?;
     sweeping.quarantined(ms(retention.quarantine_before))?;
     Ok(sweeping.swept)
@@ -119,6 +120,12 @@ impl Sweeping<'_> {
 
     fn alerts(&mut self, before: i64) -> Result<()> {
         let gone = alerts::sweep(self.connection, before, self.limit)?;
+        self.count(gone);
+        Ok(())
+    }
+
+    fn mutes(&mut self, before: i64) -> Result<()> {
+        let gone = registry::sweep_mutes(self.connection, before, self.limit)?;
         self.count(gone);
         Ok(())
     }

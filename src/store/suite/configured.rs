@@ -5,11 +5,11 @@ use futures_util::future::join_all;
 use super::Backend;
 use super::fixtures::{Case, at, audit, configuration, keys};
 use crate::settings::Value;
-use crate::store::Registry;
 use crate::store::registry::{
     Access, AuditLine, Changes, Configuration, Correction, GroupKey, Learned, MadeFrom, Mute, NewToken,
     ProjectCorrection, Put, Right, Rivals, ScopeKey, SeenProject, StoredIntegration, Visibility,
 };
+use crate::store::{Ledger as _, Registry, Retention};
 
 const PROJECT: ScopeKey = ScopeKey::Project(42);
 
@@ -267,6 +267,24 @@ pub(super) async fn a_mute_is_replaced_and_ended_by_a_moment_that_is_past<B: Bac
     let told: Vec<_> =
         mutes.iter().map(|mute| (&*mute.channel, mute.until, &*mute.by, mute.revision)).collect();
     assert_eq!(told, [("dev", at(90), "@ada", 2), ("ops", at(-1), "@bob", 3)]);
+}
+
+pub(super) async fn mutes_that_ended_long_ago_are_swept_and_others_stay<B: Backend>() {
+    let case = Case::<B>::new().await;
+    for (project, until) in [(41, 5), (42, 9), (43, 10), (44, 1000)] {
+        case.store.mute(Mute { project, ..mute(until) }, audit("mute", at(0))).await.unwrap();
+    }
+    let retention = Retention {
+        settled_before: at(10),
+        dead_letters_before: at(0),
+        quarantine_before: at(0),
+        merge_requests_before: at(0),
+    };
+    assert!(case.store.sweep(retention, 1).await.unwrap().more, "a sweep removes a bounded number");
+    assert!(case.store.sweep(retention, 10).await.is_ok_and(|swept| !swept.more));
+    let mutes = case.store.changes(0).await.unwrap().mutes;
+    let projects: Vec<_> = mutes.iter().map(|mute| mute.project).collect();
+    assert_eq!(projects, [43, 44]);
 }
 
 pub(super) async fn a_restart_keeps_everything<B: Backend>() {

@@ -306,6 +306,7 @@ macro_rules! promises {
                     the_list_is_filtered_by_state_and_integration,
                     the_list_is_filtered_by_project_event_and_time,
                     a_waiting_delivery_is_cancelled_and_the_next_of_its_lane_follows,
+                    a_cancelled_dead_letter_is_not_counted_any_more,
                     the_detail_tells_the_whole_story,
                     a_dead_letter_is_sent_again,
                     a_resent_letter_goes_before_the_later_ones_of_its_lane,
@@ -326,6 +327,7 @@ macro_rules! promises {
                     what_is_refused_leaves_no_line_in_the_audit_log,
                     the_audit_log_tells_who_changed_what_newest_first_in_pages,
                     a_mute_is_replaced_and_ended_by_a_moment_that_is_past,
+                    mutes_that_ended_long_ago_are_swept_and_others_stay,
                     a_restart_keeps_everything,
                 }
                 places::{

@@ -89,8 +89,18 @@ pub(super) async fn the_list_is_filtered_by_project_event_and_time<B: Backend>()
     let of = |project: &str| DeliveryFilter { project: Some(project.to_owned()), ..all() };
     assert_eq!(list(&case, of(&path.to_uppercase())).await, [waits, late, early]);
     assert_eq!(list(&case, of("acme/other")).await, []);
+    let (group, _) = path.rsplit_once('/').expect("the project is in a group");
+    assert_eq!(
+        list(&case, of(&group.to_uppercase())).await,
+        [waits, late, early],
+        "all that lies in the group"
+    );
+    assert_eq!(list(&case, of(&path[..path.len() - 1])).await, [], "part of a name is another name");
     let line = case.store.deliveries(of(&path)).await.unwrap().remove(0);
-    assert_eq!(line.project.as_deref(), Some(path.as_str()));
+    assert_eq!((line.project.as_deref(), line.project_id), (Some(path.as_str()), Some(7)));
+    let of_number = |number| DeliveryFilter { project_id: Some(number), ..of(&path) };
+    assert_eq!(list(&case, of_number(7)).await, [waits, late, early]);
+    assert_eq!(list(&case, of_number(8)).await, [], "another project has the path now");
 
     let by = |id: &str| DeliveryFilter { event: crate::event::EventId::new(id), ..all() };
     assert_eq!(list(&case, by("e2")).await, [late]);
@@ -122,6 +132,26 @@ pub(super) async fn a_waiting_delivery_is_cancelled_and_the_next_of_its_lane_fol
     assert_eq!(cancel(behind, 21).await.unwrap(), Cancel::UnderWay);
     case.end("a", behind, NewState::Delivered, at(22)).await;
     assert_eq!(case.store.delivery(behind).await.unwrap().unwrap().line.state, State::Delivered);
+}
+
+pub(super) async fn a_cancelled_dead_letter_is_not_counted_any_more<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let failed = ended(&case, "e1", delivery().lane(1), NewState::Failed, at(0)).await;
+    let expired = ended(&case, "e2", delivery().lane(2), NewState::Expired, at(0)).await;
+    let later = case.write("e3", delivery().lane(1), at(1)).await;
+    assert_eq!(case.store.overview().await.unwrap().dead_letters.len(), 2);
+    for (number, id) in [failed, expired].into_iter().enumerate() {
+        let audit = audit("delivery.cancel", at(10));
+        assert_eq!(case.store.cancel(id, audit).await.unwrap(), Cancel::Done, "dead letter {number}");
+        let detail = case.store.delivery(id).await.unwrap().unwrap();
+        assert_eq!((detail.line.state, detail.line.settled_at), (State::Cancelled, Some(at(10))));
+        let (_, record) = detail.attempts.last().expect("a record");
+        assert!(record.note.starts_with("cancelled by "), "{record:?}");
+    }
+    assert_eq!(case.store.overview().await.unwrap().dead_letters, []);
+    assert_eq!(case.claim("a", "hook", at(20)).await, [later], "its lane goes on as before");
+    let resend = case.store.resend(expired, audit("delivery.retry", at(30))).await.unwrap();
+    assert!(resend.is_done(), "it can still be sent again");
 }
 
 pub(super) async fn the_detail_tells_the_whole_story<B: Backend>() {

@@ -1,4 +1,4 @@
-//! Plans of events where a channel is muted.
+//! Plans of events: where a channel is muted, what is remembered of merge requests, and where a path is only guessed.
 
 use bytes::Bytes;
 
@@ -6,7 +6,9 @@ use super::*;
 use crate::catalog::Snapshot;
 use crate::pipeline::source::Receipt;
 use crate::settings::{Properties, Secret, Value};
-use crate::store::registry::{Changes, Configuration, ScopeKey, StoredIntegration};
+use crate::store::registry::{
+    Changes, Configuration, Corrected, Learned, ScopeKey, StoredIntegration, StoredProject,
+};
 
 const PAUSES: FirstPauses = FirstPauses { build: Duration::from_secs(5), probe: Duration::from_secs(10) };
 
@@ -45,11 +47,8 @@ fn planning(holds: &HoldSet, second: i64) -> Planning<'_> {
     Planning { source: "test", holds, pauses: PAUSES, log: true, now: at(second) }
 }
 
-/// The targets of a push at this moment.
-fn told(mutes: Vec<Mute>, second: i64) -> Vec<String> {
-    let body = r#"{"object_kind":"push","ref":"refs/heads/main",
-        "project":{"id":42,"path_with_namespace":"acme/rocket","default_branch":"main"}}"#;
-    let inbound = Inbound {
+fn inbound(body: &'static str) -> Inbound {
+    Inbound {
         id: None,
         occurred_at: at(0),
         received_at: at(0),
@@ -58,8 +57,14 @@ fn told(mutes: Vec<Mute>, second: i64) -> Vec<String> {
         origin: Origin::Broker { digest: None, redelivered: false },
         receipt: Receipt { generation: 0, number: 0 },
         again: false,
-    };
-    match plan(inbound, &catalog(mutes), planning(&HoldSet::default(), second)) {
+    }
+}
+
+/// The targets of a push at this moment.
+fn told(mutes: Vec<Mute>, second: i64) -> Vec<String> {
+    let body = r#"{"object_kind":"push","ref":"refs/heads/main",
+        "project":{"id":42,"path_with_namespace":"acme/rocket","default_branch":"main"}}"#;
+    match plan(inbound(body), &catalog(mutes), planning(&HoldSet::default(), second)) {
         Plan::Deliver { dispatched, .. } => {
             let deliveries = dispatched.deliveries.into_iter();
             deliveries.map(|new| format!("{} {}", new.integration, new.target)).collect()
@@ -82,9 +87,32 @@ fn a_mute_that_is_over_is_over() {
 }
 
 #[test]
-fn where_every_channel_is_muted_nobody_is_told() {
+fn where_every_channel_is_muted_nothing_is_sent() {
     let all = vec![mute(42, "slack", "ops"), mute(42, "slack", "dev"), mute(42, "mattermost", "#ops")];
     assert_eq!(told(all, 99), ["muted"]);
+}
+
+/// The address of a page does not say where the path of the forge ends and that of the project begins.
+#[test]
+fn a_vulnerability_is_of_the_known_project_if_the_forge_lies_below_a_path() {
+    let mut snapshot = Snapshot::default();
+    let project = StoredProject {
+        id: 42,
+        path: Some("acme/rocket".to_owned()),
+        learned: Learned::default(),
+        corrected: Corrected::default(),
+        revision: 1,
+        created_at: at(0),
+        updated_at: at(0),
+    };
+    snapshot.take_changes(Changes { revision: 1, projects: vec![project], ..Changes::default() });
+    let body = r#"{"object_kind":"vulnerability","object_attributes":{"project_id":42,
+        "url":"https://example.com/gitlab/acme/rocket/-/security/vulnerabilities/1"}}"#;
+    let Plan::Drop { event, .. } = plan(inbound(body), &snapshot, planning(&HoldSet::default(), 1)) else {
+        panic!("no integration wants it")
+    };
+    assert_eq!(event.project.as_ref().expect("a project").path_with_namespace, "acme/rocket");
+    assert_eq!(snapshot.directory().unknown_in(&event), None, "the project keeps its path");
 }
 
 /// What dispatch remembers of a merge request's event where project 42 has this integration.

@@ -313,6 +313,17 @@ impl Postgres {
     }
 }
 
+/// The outer condition is checked again where a mute was renewed meanwhile.
+const ENDED_MUTES: &str =
+    "WITH gone AS (DELETE FROM mutes WHERE until < $1 AND (project, slug, channel_key) IN
+         (SELECT project, slug, channel_key FROM mutes WHERE until < $1 LIMIT $2) RETURNING 1)
+     SELECT count(*) FROM gone";
+
+/// Removes mutes that ended before this moment. Returns their number.
+pub(super) async fn sweep_mutes(connection: &Connection, before: i64, limit: i64) -> Result<i64> {
+    Ok(connection.row(ENDED_MUTES, &[&before, &limit]).await?.get(0))
+}
+
 /// The projects, if all are stored as they were seen.
 async fn known_as_seen(connection: &Connection, seen: &[SeenProject]) -> Result<Option<Vec<StoredProject>>> {
     const KNOWN: &str =

@@ -18,7 +18,7 @@ use crate::store::registry::{
 };
 use crate::store::seal::Keyring;
 pub(super) use integrations::marks;
-pub(super) use people::note;
+pub(super) use people::{note, sweep_mutes};
 
 #[async_trait]
 impl Registry for Sqlite {

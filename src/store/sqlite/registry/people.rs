@@ -96,6 +96,18 @@ pub(super) fn mute(connection: &Connection, mute: &Mute, audit: &AuditEntry) -> 
     note(connection, audit)
 }
 
+const ENDED_MUTES: &str = "DELETE FROM mutes WHERE (project, slug, channel_key) IN
+     (SELECT project, slug, channel_key FROM mutes WHERE until < ?1 LIMIT ?2)";
+
+/// Removes mutes that ended before this moment. Returns their number.
+pub(in crate::store::sqlite) fn sweep_mutes(
+    connection: &Connection,
+    before: i64,
+    limit: usize,
+) -> Result<usize> {
+    Ok(change(connection, ENDED_MUTES, params![before, rows::limit(limit)])?)
+}
+
 /// Writes a line of the audit log, in the transaction of the change.
 pub(in crate::store::sqlite) fn note(connection: &Connection, audit: &AuditEntry) -> Result<()> {
     change(
