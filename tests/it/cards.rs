@@ -213,11 +213,11 @@ fn expected(message: &Message) -> (String, BTreeSet<String>) {
     let mut links = BTreeSet::new();
     let headline = match &message.title {
         Some(title) if message.self_contained_parts => {
-            links.extend(title.url.clone());
+            links.extend(title.url.as_deref().map(str::to_owned));
             for field in &message.fields {
                 add_links(&field.value, &mut links);
             }
-            title.text.clone()
+            title.text.to_string()
         }
         _ => {
             add_links(&message.summary, &mut links);
@@ -234,7 +234,7 @@ fn expected(message: &Message) -> (String, BTreeSet<String>) {
 
 fn add_links(text: &Text, links: &mut BTreeSet<String>) {
     links.extend(text.0.iter().filter_map(|span| match span {
-        Span::Link { url, .. } => Some(url.clone()),
+        Span::Link { url, .. } => Some(url.to_string()),
         _ => None,
     }));
 }

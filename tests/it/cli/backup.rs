@@ -225,7 +225,7 @@ async fn what_is_no_whole_store_is_refused_in_words_and_nothing_is_replaced() {
         assert_eq!(std::fs::read(desk.file("forgebell.db")).expect("the store"), before, "{file}");
         assert_eq!(files(&desk, "forgebell.db.restoring"), [""; 0], "{file}");
     }
-    // This closes the store. A copy of it is whole, which nobody can see from the file.
+    // This closes the store. A copy of it is whole, which the file does not show.
     desk.run(&["migrate"]).await.ends_with(0);
     std::fs::copy(desk.file("forgebell.db"), desk.file("stopped.db")).expect("a copy");
     let refused = desk.run(&["restore", &name("stopped.db")]).await.ends_with(1).err;

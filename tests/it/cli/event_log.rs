@@ -63,6 +63,66 @@ async fn an_integration_that_the_api_set_is_found_by_its_projects_path() {
 }
 
 #[tokio::test]
+async fn a_groups_name_finds_what_lies_in_it_and_its_default_what_inherits_it() {
+    let (_receiver, hook) = hook().await;
+    let default = slack(&hook, "branches_to_be_notified = \"all\"")
+        .replace("project = \"mike/diaspora\"", "group = \"acme\"");
+    let desk = Desk::with(&default, "rate_limits.enabled = false\n");
+    let _daemon = desk.serve().await;
+    desk.publish_as("inherited", push_of_rocket()).await;
+    hook.wait_for(1).await;
+    for command in ["deliveries", "events"] {
+        for of in
+            [["--integration", "groups/acme:slack"], ["--project", "Acme"], ["--project", "acme/rocket"]]
+        {
+            let words = [&[command, "list", "--json"][..], &of].concat();
+            eventually("it is found", PATIENCE, async || {
+                let list = desk.run(&words).await.ends_with(0).json();
+                (list.as_array()?.len() == 1).then_some(())
+            })
+            .await;
+        }
+        for (of, meant) in [
+            (["--project", "acmee"], "did you mean `acme`?"),
+            (["--project", "acme/rokcet"], "did you mean `acme/rocket`?"),
+            (["--integration", "groups/amce:slack"], "did you mean `groups/acme:slack`?"),
+        ] {
+            let unknown = desk.run(&[&[command, "list"][..], &of].concat()).await.ends_with(1).err;
+            assert!(unknown.contains(meant), "{command} {of:?}: {unknown}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_audit_log_of_an_unknown_integration_is_an_error_and_not_empty() {
+    let (_receiver, hook) = hook().await;
+    let desk = Desk::new(&slack(&hook, ""));
+    let _daemon = desk.serve().await;
+    let list = async |name: &str| desk.run(&["audit", "list", "--integration", name]).await;
+    let unknown = list("mike/diapsora:slack").await.ends_with(1).err;
+    assert!(unknown.contains("did you mean `mike/diaspora:slack`?"), "{unknown}");
+    list("mike/diaspora:slack").await.ends_with(0);
+}
+
+#[tokio::test]
+async fn dead_letters_that_are_not_needed_any_more_are_cancelled_and_no_problem_then() {
+    let (_receiver, hook) = hook().await;
+    let hook = hook.answer(Answer::status(400).body("invalid_blocks"));
+    let desk = Desk::new(&slack(&hook, ""));
+    let _daemon = desk.serve().await;
+    desk.publish_as("failing", payload(PUSH)).await;
+    eventually("it is a problem", PATIENCE, async || {
+        let status = desk.run(&["status", "--json"]).await.json();
+        (status["dead_letters"].as_array()?.len() == 1).then_some(())
+    })
+    .await;
+    desk.run(&["status"]).await.ends_with(3);
+    let ended = desk.run(&["deliveries", "cancel", "--state", "failed"]).await.ends_with(0).out;
+    assert!(ended.ends_with(": cancelled\n"), "{ended}");
+    assert_eq!(desk.run(&["status"]).await.ends_with(0).out.lines().last(), Some("ok"));
+}
+
+#[tokio::test]
 async fn every_event_has_a_line_in_the_daemons_log_and_in_the_event_log() {
     let (_receiver, hook) = hook().await;
     let desk = Desk::with("", "rate_limits.enabled = false\n");

@@ -171,7 +171,7 @@ async fn rekey_give_up_drops_secrets_of_a_lost_key_and_keeps_the_rest() {
     let done = desk.run(&["rekey", "--give-up"]).await.ends_with(0).out;
     assert_eq!(
         done,
-        "slack of project 42 is switched off, without its secrets: set them again\n\
+        "slack of project 42: its secrets are removed and it is switched off; set its secrets again to switch it on\n\
          no integration in the store has a secret\n"
     );
     let log = desk.run(&["audit", "list"]).await.ends_with(0).out;
