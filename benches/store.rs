@@ -1,8 +1,10 @@
 //! How much goes through the store, with full durability, and what it costs: `cargo bench --bench store`.
 //!
-//! Three ways, each in batches of several sizes. *claimed*: enqueue, claim, settle, one after another, as after an
-//! overflow or a retry. *leased*: enqueue with a lease, then settle: the ordinary way. *overlapped*: the same by a
-//! dispatcher and a deliverer at the same time, as in the daemon, so that both share commits.
+//! Five ways, each in batches of several sizes. *kept*: the event and the outcome of its first attempt are written at once:
+//! the ordinary way, with the event's JSON in the history. *forgotten*: the same without the JSON
+//! (`store.history = false`). *claimed*: enqueue, claim, settle, one after another, as after an overflow or a retry.
+//! *leased*: enqueue with a lease, then settle. *overlapped*: the same by a dispatcher and a deliverer at the same time,
+//! so that both share commits.
 //!
 //! Then what each call costs while rows wait: `-- backlog 1000000` measures that with so many rows.
 
@@ -16,8 +18,8 @@ use forgebell::integration::IntegrationId;
 use forgebell::store::seal::Keyring;
 use forgebell::store::sqlite::Sqlite;
 use forgebell::store::{
-    AttemptRecord, Claim, Delivery, Dispatched, Lane, Lease, Ledger, NewDelivery, NewState, NodeId, Origin,
-    Outbox, Remembered, Settled,
+    AttemptRecord, Claim, Delivery, DeliveryId, Dispatched, Fate, FirstAttempts, Kept, KeptDelivery, Lane,
+    Lease, Ledger, NewDelivery, NewState, NodeId, Origin, Outbox, Remembered, Settled,
 };
 use jiff::Timestamp;
 
@@ -56,6 +58,12 @@ fn main() -> Done {
     let wanted = |names: &[String], name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
     let is_backlog_alone = ways == ["backlog"];
     for batch in BATCHES.into_iter().filter(|batch| !is_backlog_alone && wanted(&sizes, &batch.to_string())) {
+        if wanted(&ways, "kept") {
+            runtime.block_on(measure("kept", batch, async |bench| kept(bench, true).await))?;
+        }
+        if wanted(&ways, "forgotten") {
+            runtime.block_on(measure("forgotten", batch, async |bench| kept(bench, false).await))?;
+        }
         if wanted(&ways, "claimed") {
             runtime.block_on(measure("claimed", batch, claimed))?;
         }
@@ -183,6 +191,17 @@ struct Bench {
     started: Instant,
 }
 
+async fn kept(bench: &Bench, history: bool) -> Done {
+    let mut written = 0;
+    while bench.has_time() {
+        let batch = (written..written + bench.batch).map(|n| bench.delivered(n, history)).collect();
+        bench.store.keep(&bench.node, batch).await?;
+        written += bench.batch;
+        bench.count(bench.batch)?;
+    }
+    Ok(())
+}
+
 async fn claimed(bench: &Bench) -> Done {
     let mut written = 0;
     while bench.has_time() {
@@ -268,26 +287,45 @@ impl Bench {
     }
 
     async fn settle(&self, deliveries: Vec<Delivery>) -> Done {
-        let count = u32::try_from(deliveries.len())?;
-        let settled = deliveries.into_iter().map(|delivery| Settled {
-            delivery: delivery.id,
-            state: NewState::Delivered,
-            attempts: 1,
-            record: AttemptRecord {
-                at: now(),
-                latency_ms: 42,
-                outcome: "delivered",
-                status: Some(200),
-                note: String::new(),
-            },
-            end: Vec::new(),
-            begin: Vec::new(),
-            watch: None,
-            at: now(),
-        });
+        let count = deliveries.len();
+        let settled = deliveries.into_iter().map(|delivery| settled(delivery.id));
         self.store.settle(&self.node, settled.collect()).await?;
-        self.settled.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
+        self.count(count)
+    }
+
+    /// An event whose delivery was successful at the first attempt.
+    fn delivered(&self, n: usize, history: bool) -> Kept {
+        let Dispatched { event, origin, deliveries, remembered } = dispatched(&self.template, n, None);
+        let attempted = deliveries.into_iter().map(|new| {
+            let id = self.store.next_id();
+            KeptDelivery { id, new, fate: Fate::Attempted(Box::new(settled(id))) }
+        });
+        let deliveries = attempted.collect();
+        Kept { event, origin, remembered, received_at: now(), history, deliveries }
+    }
+
+    fn count(&self, deliveries: usize) -> Done {
+        self.settled.fetch_add(u32::try_from(deliveries)?, std::sync::atomic::Ordering::Relaxed);
         Ok(())
+    }
+}
+
+fn settled(delivery: DeliveryId) -> Settled {
+    Settled {
+        delivery,
+        state: NewState::Delivered,
+        attempts: 1,
+        record: AttemptRecord {
+            at: now(),
+            latency_ms: 42,
+            outcome: "delivered",
+            status: Some(200),
+            note: String::new(),
+        },
+        end: Vec::new(),
+        begin: Vec::new(),
+        watch: None,
+        at: now(),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::broker::{Broker, Queue};
 use crate::contender::{Contender, Job, Running};
 use crate::events::{Event, EventNumber, Events, Mix};
 use crate::figures::{count, percentile, rate};
-use crate::peers;
+use crate::posting;
 use crate::sink::{Receipt, SILENT, SLOW, Sink, Taken};
 use crate::usage::Usage;
 
@@ -32,8 +32,8 @@ pub struct Bench {
     pub disk: PathBuf,
     /// A port without a listener.
     pub closed_port: u16,
-    /// A port for a contender that is told of events instead of reading them.
-    pub alerts_port: u16,
+    /// A port for a contender to which events are posted.
+    pub http_port: u16,
     /// The program.
     pub forgebell: PathBuf,
     /// More of its settings.
@@ -198,12 +198,12 @@ impl Bench {
     /// Fills a queue, and starts a contender at it. The sink says when all has come that can.
     pub async fn begin(&mut self, contender: Contender, load: Load, events: &[Event]) -> Result<Session> {
         let queue = self.broker.fresh_queue().await?;
-        if contender != Contender::Alertmanager {
+        if contender.reads_queue() {
             self.broker.fill(&queue, events).await?;
         }
         self.sink.expect(Self::deliverable(events, load.health), load.copies).await?;
         let running = self.start(contender, &queue, load)?;
-        let feeding = peers::feed(contender, self.alerts_port, events);
+        let feeding = posting::feed(contender, self.http_port, events);
         Ok(Session { running, queue, load, others: Vec::new(), feeding })
     }
 
@@ -245,7 +245,7 @@ impl Bench {
         Ok(Paced { p50: percentile(&took, 50), p99: percentile(&took, 99), cpu })
     }
 
-    fn start(&self, contender: Contender, queue: &Queue, load: Load) -> Result<Running> {
+    pub fn start(&self, contender: Contender, queue: &Queue, load: Load) -> Result<Running> {
         // Of one lane, only the first can be under way: the bare loop, which knows no lanes, posts one after the other.
         let is_in_turn = load.mix == Mix::OneLane && contender == Contender::Bare;
         let job = Job {
@@ -258,7 +258,7 @@ impl Bench {
             authority: self.sink.authority.clone(),
             forgebell: self.forgebell.clone(),
             settings: self.settings.clone(),
-            alerts_port: self.alerts_port,
+            http_port: self.http_port,
         };
         Running::start(contender, job, &self.disk)
     }

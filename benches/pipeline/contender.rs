@@ -26,6 +26,8 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 pub enum Contender {
     Bare,
     Forgebell,
+    /// Forgebell without a broker. The bench posts the events to it.
+    OverHttp,
     /// `benches/peers/consumer.mjs`.
     Node,
     /// `benches/peers/consumer.py`.
@@ -34,11 +36,19 @@ pub enum Contender {
     Alertmanager,
 }
 
+impl Contender {
+    /// Whether it reads the queue. The bench posts the events to the others.
+    pub const fn reads_queue(self) -> bool {
+        !matches!(self, Self::OverHttp | Self::Alertmanager)
+    }
+}
+
 impl fmt::Display for Contender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Bare => "bare loop",
             Self::Forgebell => "forgebell",
+            Self::OverHttp => "over http",
             Self::Node => "node",
             Self::Apprise => "apprise",
             Self::Alertmanager => "alertmanager",
@@ -62,8 +72,8 @@ pub struct Job {
     pub forgebell: PathBuf,
     /// More of its settings, `section.key=value`.
     pub settings: Vec<String>,
-    /// Where alerts are posted, where it is Alertmanager.
-    pub alerts_port: u16,
+    /// Where events are posted, if it reads no queue.
+    pub http_port: u16,
 }
 
 /// A running contender. It is killed when this is dropped, or when the bench ends in any way.
@@ -143,6 +153,7 @@ fn command(contender: Contender, job: &Job, folder: &Path) -> Result<Command> {
     match contender {
         Contender::Bare => bare(job),
         Contender::Forgebell => forgebell::command(job, folder),
+        Contender::OverHttp => forgebell::without_broker(job, folder),
         Contender::Node => peers::node(job, folder),
         Contender::Apprise => peers::apprise(job, folder),
         Contender::Alertmanager => peers::alertmanager(job, folder),

@@ -9,6 +9,9 @@ use anyhow::Result;
 
 use crate::contender::Job;
 
+/// What events over HTTP are accepted with.
+pub const TOKEN: &str = "a-token-for-the-bench-alone";
+
 /// Writes configuration and integrations into the folder; the store will lie there too.
 pub fn command(job: &Job, folder: &Path) -> Result<Command> {
     let config = folder.join("forgebell.toml");
@@ -18,6 +21,15 @@ pub fn command(job: &Job, folder: &Path) -> Result<Command> {
     let mut command = Command::new(&job.forgebell);
     command.arg("serve").arg("--config").arg(config);
     command.args(job.settings.iter().flat_map(|setting| ["-o", setting]));
+    Ok(command)
+}
+
+/// The same without a broker. Events are posted to [`Job::http_port`] with the token [`TOKEN`].
+pub fn without_broker(job: &Job, folder: &Path) -> Result<Command> {
+    let mut command = command(job, folder)?;
+    let listen = format!("http.listen=127.0.0.1:{}", job.http_port);
+    let token = format!("http.webhook_token={TOKEN}");
+    command.args(["-o", "amqp.enabled=false", "-o", &listen, "-o", &token]);
     Ok(command)
 }
 

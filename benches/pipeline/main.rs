@@ -9,7 +9,8 @@
 //!   executable, started again.
 //! * [`contender`]: a program as a process; [`forgebell`] and [`peers`]: which ones; [`usage`]: what they used.
 //! * [`bench`]: the measuring. [`report`]: the order of it, and what is printed. [`kill`]: what a crash costs. [`nodes`]: what
-//!   several nodes do. [`machine`]: what it ran on.
+//!   several nodes do. [`idle`]: what is used while nothing happens. [`posting`]: events over HTTP.
+//!   [`machine`]: what it ran on.
 
 #![expect(
     clippy::disallowed_methods,
@@ -23,10 +24,12 @@ mod contender;
 mod events;
 mod figures;
 mod forgebell;
+mod idle;
 mod kill;
 mod machine;
 mod nodes;
 mod peers;
+mod posting;
 mod report;
 mod served;
 mod sink;
@@ -113,6 +116,12 @@ struct Args {
     name: Option<String>,
 }
 
+impl Args {
+    fn is_quick(&self) -> bool {
+        self.quick || !self.bench
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Scenario {
     /// As fast as it goes.
@@ -123,6 +132,10 @@ enum Scenario {
     Steady,
     /// All events are of one lane, so that each waits for the one before.
     Lane,
+    /// Events over HTTP, beside the same from the broker.
+    Http,
+    /// Nothing happens.
+    Idle,
     /// One event goes to ten channels.
     Fanout,
     /// No integration wants the events.
@@ -141,10 +154,12 @@ enum Scenario {
     Peers,
 }
 
-const ALL: [Scenario; 11] = [
+const ALL: [Scenario; 13] = [
     Scenario::Throughput,
     Scenario::Latency,
     Scenario::Steady,
+    Scenario::Http,
+    Scenario::Idle,
     Scenario::Lane,
     Scenario::Fanout,
     Scenario::Unmatched,
@@ -173,7 +188,7 @@ fn main() -> Result<ExitCode> {
     if args.name.as_ref().is_some_and(|name| !"pipeline".contains(name.as_str())) {
         return Ok(ExitCode::SUCCESS);
     }
-    if args.quick || !args.bench {
+    if args.is_quick() {
         (args.events, args.rounds) = (args.events.min(QUICK), 1);
         (args.rate, args.kills) = (args.rate.min(100.0), args.kills.min(3));
     }
@@ -212,7 +227,7 @@ async fn measure(args: &Args) -> Result<()> {
         prefetch: args.prefetch,
         disk: disk.to_owned(),
         closed_port: free_port(),
-        alerts_port: free_port(),
+        http_port: free_port(),
         forgebell: args.forgebell.clone(),
         settings: args.set.clone(),
         bound: BOUND,
@@ -245,6 +260,8 @@ async fn run(scenario: Scenario, bench: &mut Bench, args: &Args) -> Result<()> {
             ("Events that nothing wants", report::unmatched(bench, events), aim)
         }
         Scenario::Latency => return report::latency(bench, events, args.rate, rounds).await,
+        Scenario::Http => return report::over_http(bench, events, rounds).await,
+        Scenario::Idle => return idle::idle(bench, rounds, args.is_quick()).await,
         Scenario::Steady => return report::steady(bench, events, rounds).await,
         Scenario::Slow => return report::slow(bench, fewer, rounds).await,
         Scenario::Dead => return report::dead(bench, events, args.rate, rounds).await,

@@ -4,16 +4,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use futures_util::StreamExt;
-use futures_util::stream;
+use anyhow::{Result, ensure};
 use serde_json::json;
 
 use crate::bench::{Bench, Drained, Load};
 use crate::contender::{Contender, Job};
-use crate::events::{Event, Mix, mark_of};
+use crate::events::Mix;
 use crate::figures::median;
 use crate::kill::{Dice, Harm, harmed};
 use crate::report::{row, verdict};
@@ -27,10 +24,6 @@ const ALL: [(Contender, usize); 5] = [
     (Contender::Apprise, 20),
     (Contender::Alertmanager, 1),
 ];
-/// Requests with alerts at once.
-const POSTING: usize = 16;
-/// How long Alertmanager may take to listen.
-const LISTENS_WITHIN: Duration = Duration::from_secs(30);
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers")
@@ -90,49 +83,10 @@ pub fn alertmanager(job: &Job, of_run: &Path) -> Result<Command> {
     command
         .arg(format!("--config.file={}", file.display()))
         .arg(format!("--storage.path={}", of_run.join("data").display()))
-        .arg(format!("--web.listen-address=127.0.0.1:{}", job.alerts_port))
+        .arg(format!("--web.listen-address=127.0.0.1:{}", job.http_port))
         .arg("--cluster.listen-address=")
         .env("NO_PROXY", "*");
     Ok(command)
-}
-
-/// Posts events as alerts, each until it is accepted.
-async fn post_alerts(port: u16, events: Vec<Event>) -> Result<()> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder().no_proxy().build()?;
-    let url = format!("http://127.0.0.1:{port}/api/v2/alerts");
-    let posted = stream::iter(events).map(|event| {
-        let alert = json!([{
-            "labels": {
-                "alertname": "bench", "event": mark_of(event.number), "project": event.lane.0.to_string(),
-            },
-            "annotations": { "summary": String::from_utf8_lossy(&event.body) },
-        }]);
-        let (client, url, body) = (client.clone(), url.clone(), alert.to_string());
-        async move {
-            let post = || client.post(&url).header("content-type", "application/json").body(body.clone());
-            let accepted = async {
-                loop {
-                    match post().send().await {
-                        Ok(answer) if answer.status().is_success() => return,
-                        _ => tokio::time::sleep(Duration::from_millis(20)).await,
-                    }
-                }
-            };
-            tokio::time::timeout(LISTENS_WITHIN, accepted).await.context("Alertmanager takes no alerts")
-        }
-    });
-    let each: Vec<Result<()>> = posted.buffer_unordered(POSTING).collect().await;
-    each.into_iter().collect()
-}
-
-/// Starts what a contender needs beside the queue: nothing, or a client that posts.
-pub fn feed(
-    contender: Contender,
-    port: u16,
-    events: &[Event],
-) -> Option<tokio::task::JoinHandle<Result<()>>> {
-    (contender == Contender::Alertmanager).then(|| tokio::spawn(post_alerts(port, events.to_vec())))
 }
 
 /// All contenders on the same kinds of events and the same sink, in turns; then what each loses when it is killed.

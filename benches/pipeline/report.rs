@@ -24,36 +24,50 @@ pub struct Aim {
     pub target: &'static str,
 }
 
+/// What is compared with what, in this order.
+#[derive(Clone, Copy, Debug)]
+pub struct Pair {
+    pub base: Contender,
+    pub ours: Contender,
+}
+
+const BESIDE_BARE: Pair = Pair { base: Contender::Bare, ours: Contender::Forgebell };
+const HTTP_BESIDE_BROKER: Pair = Pair { base: Contender::Forgebell, ours: Contender::OverHttp };
+
 /// The medians of both contenders, and of their ratios.
 pub struct Compared {
-    pub bare: Drained,
+    pub base: Drained,
     pub ours: Drained,
     pub ratio: f64,
 }
 
 /// Both in turn, with the queue full.
-pub async fn side_by_side(bench: &mut Bench, title: &str, load: Load, rounds: usize) -> Result<Compared> {
+async fn side_by_side(
+    bench: &mut Bench,
+    title: &str,
+    load: Load,
+    rounds: usize,
+    pair: Pair,
+) -> Result<Compared> {
     println!("\n{title}\n\n  round  contender     events/s  CPU s/10,000  peak MB  connections");
-    let (mut bare, mut ours) = (Vec::new(), Vec::new());
+    let (mut base, mut ours) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
-        for contender in turns(round) {
+        for contender in turns(round, pair) {
             let drained = bench.drain(contender, load).await?;
             row(&format!("{round}"), contender, &drained);
-            match contender {
-                Contender::Bare => bare.push(drained),
-                _ => ours.push(drained),
-            }
+            if contender == pair.base { base.push(drained) } else { ours.push(drained) }
         }
     }
     println!("  ------");
-    let (of_bare, of_ours) = (middle(&bare), middle(&ours));
-    row("all", Contender::Bare, &of_bare);
-    row("all", Contender::Forgebell, &of_ours);
+    let (of_base, of_ours) = (middle(&base), middle(&ours));
+    row("all", pair.base, &of_base);
+    row("all", pair.ours, &of_ours);
     let ratios: Vec<_> =
-        bare.iter().zip(&ours).map(|(bare, ours)| ours.per_second / bare.per_second).collect();
+        base.iter().zip(&ours).map(|(base, ours)| ours.per_second / base.per_second).collect();
     let each: Vec<_> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
-    println!("\n  forgebell / bare loop: {:.2} (median of {})", median(ratios.clone()), each.join(", "));
-    Ok(Compared { bare: of_bare, ours: of_ours, ratio: median(ratios) })
+    let Pair { base, ours } = pair;
+    println!("\n  {ours} / {base}: {:.2} (median of {})", median(ratios.clone()), each.join(", "));
+    Ok(Compared { base: of_base, ours: of_ours, ratio: median(ratios) })
 }
 
 pub fn row(round: &str, contender: Contender, drained: &Drained) {
@@ -74,18 +88,13 @@ fn middle(drained: &[Drained]) -> Drained {
 }
 
 /// The contenders take turns at being first, since the first run changes the state of the machine.
-fn turns(round: usize) -> [Contender; 2] {
-    if round % 2 == 1 {
-        [Contender::Bare, Contender::Forgebell]
-    } else {
-        [Contender::Forgebell, Contender::Bare]
-    }
+fn turns(round: usize, Pair { base, ours }: Pair) -> [Contender; 2] {
+    if round % 2 == 1 { [base, ours] } else { [ours, base] }
 }
 
 /// Both in turn, with the queue full, and what the aim is.
 pub async fn throughput(bench: &mut Bench, title: &str, load: Load, rounds: usize, aim: Aim) -> Result<()> {
-    let compared = side_by_side(bench, title, load, rounds).await?;
-    let Compared { ours, bare, ratio } = compared;
+    let Compared { base: bare, ours, ratio } = side_by_side(bench, title, load, rounds, BESIDE_BARE).await?;
     let more = format!(
         "cpu={:.2} cpu_ratio={:.2} peak={:.1} connections={}",
         ours.cpu,
@@ -101,9 +110,19 @@ pub async fn throughput(bench: &mut Bench, title: &str, load: Load, rounds: usiz
 pub async fn slow(bench: &mut Bench, events: usize, rounds: usize) -> Result<()> {
     let load = Load { health: Health::AllSlow, in_flight: 1024, ..bench.load(events) };
     let title = "Each answer takes 300 ms, so that every delivery becomes a row first";
-    let Compared { ours, bare, .. } = side_by_side(bench, title, load, rounds).await?;
+    let Compared { base: bare, ours, .. } = side_by_side(bench, title, load, rounds, BESIDE_BARE).await?;
     let more = format!("cpu={:.2} peak={:.1} events_per_second={:.0}", ours.cpu, ours.peak, ours.per_second);
     verdict("slow", ours.cpu / bare.cpu, "as-before", &more);
+    Ok(())
+}
+
+/// Events over HTTP into the inbox, beside the same events from a broker.
+pub async fn over_http(bench: &mut Bench, events: usize, rounds: usize) -> Result<()> {
+    let (load, title) = (bench.load(events), "Events over HTTP, beside events from a broker");
+    let Compared { base: broker, ours, ratio } =
+        side_by_side(bench, title, load, rounds, HTTP_BESIDE_BROKER).await?;
+    let more = format!("cpu={:.2} peak={:.1} by_rate={ratio:.2}", ours.cpu, ours.peak);
+    verdict("http", ours.cpu / broker.cpu, "1.50", &more);
     Ok(())
 }
 
@@ -129,7 +148,7 @@ async fn paced(bench: &mut Bench, events: usize, rate: f64, rounds: usize) -> Re
     let load = bench.load(steadily(events, rate));
     let (mut bare, mut ours) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
-        for contender in turns(round) {
+        for contender in turns(round, BESIDE_BARE) {
             let paced = bench.pace(contender, load, rate, Health::AllWell).await?;
             print_paced(&contender.to_string(), paced);
             if contender == Contender::Bare { bare.push(paced) } else { ours.push(paced) }

@@ -12,6 +12,8 @@ pub struct Usage {
     pub cpu: Duration,
     /// The most memory that it ever had, in kilobytes.
     pub peak_kb: usize,
+    /// The memory that it has now, in kilobytes.
+    pub resident_kb: usize,
 }
 
 impl Usage {
@@ -21,7 +23,8 @@ impl Usage {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).with_context(gone)?;
         Ok(Self {
             cpu: cpu(&stat).context("unreadable /proc/PID/stat")?,
-            peak_kb: peak_kb(&status).context("unreadable /proc/PID/status")?,
+            peak_kb: kilobytes(&status, "VmHWM:").context("unreadable /proc/PID/status")?,
+            resident_kb: kilobytes(&status, "VmRSS:").context("unreadable /proc/PID/status")?,
         })
     }
 }
@@ -35,7 +38,7 @@ fn cpu(stat: &str) -> Option<Duration> {
     Some(Duration::from_millis(10 * (ticks()? + ticks()?)))
 }
 
-fn peak_kb(status: &str) -> Option<usize> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+fn kilobytes(status: &str, name: &str) -> Option<usize> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().trim_end_matches(" kB").parse().ok()
 }
