@@ -7,8 +7,9 @@
 //! Within a lane, rows are written in event order: if an event is kept with open rows, the earlier events of these
 //! lanes are spilled too.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
+use foldhash::HashMap;
 use jiff::Timestamp;
 
 use crate::event::EventId;

@@ -11,9 +11,10 @@
 //! behind these rows. They come again with a claim, which knows the order of all rows.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashSet};
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -197,13 +198,13 @@ impl Scheduler {
         Self {
             bounds,
             holds,
-            destinations: HashMap::new(),
+            destinations: HashMap::default(),
             lanes: Lanes::default(),
-            held: HashSet::new(),
+            held: HashSet::default(),
             ready: VecDeque::new(),
             timers: BinaryHeap::new(),
             claims: VecDeque::new(),
-            claiming: HashSet::new(),
+            claiming: HashSet::default(),
             queued: 0,
             in_flight: 0,
             awaited: Vec::new(),

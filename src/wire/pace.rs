@@ -6,12 +6,12 @@
 //! buckets start empty: after a restart ([`Pace::used_up_before`]), and when this node takes over a share from another
 //! ([`Pace::used_up`]).
 
-use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use foldhash::HashMap;
 use governor::RateLimiter;
 use governor::clock::{Clock, Reference};
 use governor::middleware::NoOpMiddleware;
@@ -87,9 +87,9 @@ impl<C: Clock + Clone> Pace<C> {
     pub fn with_clock(config: Config, clock: C) -> Self {
         let limiters = Limiters {
             config,
-            by_key: HashMap::new(),
+            by_key: HashMap::default(),
             used_up: None,
-            shares_used_up: HashMap::new(),
+            shares_used_up: HashMap::default(),
             sweep_at: SWEEP_AT_LEAST,
         };
         Self { clock, limiters: Mutex::new(limiters) }

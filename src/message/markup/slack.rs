@@ -50,11 +50,11 @@ pub(super) const fn look_alike(c: char) -> Option<char> {
 }
 
 fn address(address: &str, out: &mut String) {
-    for c in address.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            other => out.push(other),
-        }
+    let mut pieces = address.split('&');
+    out.extend(pieces.next());
+    for piece in pieces {
+        out.push_str("&amp;");
+        out.push_str(piece);
     }
 }
 

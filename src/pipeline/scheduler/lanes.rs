@@ -1,9 +1,10 @@
 //! The lanes of the jobs in memory, over all destinations. After a change of an integration's settings, rows of one
 //! lane may have two destinations, and their order must still be kept.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use jiff::Timestamp;
 
 use super::{After, Job, SHORT_REST, Scheduler, permits, permits_of};
