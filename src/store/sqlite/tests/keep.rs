@@ -175,8 +175,12 @@ async fn the_list_has_rows_and_history_in_the_order_of_their_ids() {
     assert_eq!(ids(DeliveryFilter { state: Some(State::Delivered), ..all.clone() }).await, [last, first]);
     assert_eq!(ids(DeliveryFilter { state: Some(State::Waiting), ..all.clone() }).await, [open]);
     assert_eq!(ids(DeliveryFilter { event: Some(event("e1", 0).id), ..all.clone() }).await, [first]);
-    let other = IntegrationId::new("teams");
-    assert_eq!(ids(DeliveryFilter { integration: Some(other), ..all }).await, []);
+    let of = |names: &[&str]| DeliveryFilter {
+        integrations: names.iter().map(|name| IntegrationId::new(*name)).collect(),
+        ..all.clone()
+    };
+    assert_eq!(ids(of(&["teams"])).await, []);
+    assert_eq!(ids(of(&["teams", "slack"])).await, [last, open, first]);
 }
 
 #[tokio::test]
