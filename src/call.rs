@@ -462,6 +462,9 @@ pub enum Failure {
     /// read). The delivery is tried again on schedule, not before `wait`. The failure does not count against the
     /// service.
     Deferred { wait: Option<Duration>, why: String },
+    /// The service was not asked, because as many requests of this node are with it as it takes at once. The delivery is
+    /// tried again soon, and neither the attempt nor a failure of the service counts.
+    NoPlace(String),
     /// The operator must change something before the service accepts anything (a relay that refuses the daemon's
     /// login). The whole destination waits, and the attempt does not count.
     OperatorError(String),
@@ -484,7 +487,7 @@ impl Failure {
             Self::Throttled { .. } => "throttled",
             Self::Quota { .. } => "quota",
             Self::TemporarilyRejected { .. } => "temporarily_rejected",
-            Self::Deferred { .. } => "deferred",
+            Self::Deferred { .. } | Self::NoPlace(_) => "deferred",
             Self::OperatorError(_) => "operator_error",
             Self::Unavailable { .. } => "unavailable",
         }
@@ -495,6 +498,7 @@ impl Failure {
             Self::Rejected(why)
             | Self::Misconfigured(why)
             | Self::LoginRefused(why)
+            | Self::NoPlace(why)
             | Self::OperatorError(why)
             | Self::Gone { why, .. }
             | Self::Throttled { why, .. }
@@ -510,6 +514,7 @@ impl Failure {
             Self::Rejected(why)
             | Self::Misconfigured(why)
             | Self::LoginRefused(why)
+            | Self::NoPlace(why)
             | Self::OperatorError(why)
             | Self::Gone { why, .. }
             | Self::Throttled { why, .. }

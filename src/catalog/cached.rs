@@ -114,6 +114,11 @@ impl CachedCatalog {
         self.changed();
     }
 
+    /// Forgets the mutes that ended before this moment.
+    pub fn forget_mutes(&self, before: Timestamp) {
+        self.write(|state| state.forget_mutes(before));
+    }
+
     pub(super) fn registry(&self) -> &dyn Registry {
         &*self.registry
     }

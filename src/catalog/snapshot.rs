@@ -205,6 +205,14 @@ impl Snapshot {
         matters
     }
 
+    /// Forgets the mutes that ended before this moment. The store forgets them too, and reports no change.
+    pub(super) fn forget_mutes(&mut self, before: Timestamp) {
+        self.mutes.retain(|_, mutes| {
+            mutes.retain(|mute| mute.until >= before);
+            !mutes.is_empty()
+        });
+    }
+
     /// Up to so many integrations of files that are to be noted in the store. Each is returned once.
     pub(super) fn take_unnoted(&mut self, at_most: usize) -> Vec<Unnoted> {
         self.unnoted.split_off(self.unnoted.len().saturating_sub(at_most))

@@ -6,12 +6,14 @@ use std::process::ExitCode;
 use anyhow::bail;
 use bytes::Bytes;
 use jiff::Timestamp;
+use tokio::sync::OnceCell;
 
 use super::options::Options;
 use super::table::{Table, age, cut, local, printable};
 use super::{command_audit, say, say_json, state};
 use crate::api;
 use crate::api::resources::{self, QuarantinedDetail};
+use crate::catalog::CachedCatalog;
 use crate::daemon;
 use crate::event::{Event, EventId};
 use crate::pipeline::quarantine::{self, Retried, audit_entry};
@@ -97,7 +99,9 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
             Ok(ExitCode::SUCCESS)
         }
         Command::Retry(args) => {
-            each(&args.numbers, args.json, async |number| retry(&*store, options, number, now).await).await
+            let catalog = OnceCell::new();
+            let step = async |number| retry(&*store, options, &catalog, number, now).await;
+            each(&args.numbers, args.json, step).await
         }
         Command::Drop(args) => {
             each(&args.numbers, args.json, async |number| {
@@ -145,13 +149,15 @@ pub(super) async fn each(
 async fn retry<S: Inbox + Quarantine + ?Sized>(
     store: &S,
     options: &Options,
+    catalog: &OnceCell<CachedCatalog>,
     number: i64,
     now: Timestamp,
 ) -> anyhow::Result<Result<String, String>> {
-    // Only a message of a restricted token needs the configuration.
+    // Only a message of a restricted token needs the catalogue, and with it the key. The files don't matter: they say
+    // nothing of tokens, and the daemon notes their projects in the store.
     let admit = |sender: String, event: Event| async move {
-        let catalog = state::catalog(&options.config_for(&["store", "secrets"])?).await?;
-        anyhow::Ok(api::event_of_sender(&catalog, &sender, event))
+        let open = || async { state::stored_catalog(&options.config_for(&["store", "secrets"])?).await };
+        anyhow::Ok(api::event_of_sender(catalog.get_or_try_init(open).await?, &sender, event))
     };
     Ok(match quarantine::retry(store, store, number, command_audit::COMMAND_LINE, now, admit).await? {
         Retried::NotThere => Err(NOT_THERE.to_owned()),
@@ -197,7 +203,69 @@ fn page(item: &Quarantined, raw: &Bytes, now: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::event::{Trigger, sample};
+    use crate::store::NewQuarantined;
+    use crate::store::registry::{
+        Access, AuditEntry, Learned, NewToken, Registry as _, Right, ScopeKey, SeenProject,
+    };
+    use crate::store::seal::Keyring;
+    use crate::store::sqlite::Sqlite;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[tokio::test]
+    async fn a_message_of_a_restricted_token_is_retried_also_where_a_provisioning_file_cannot_be_read() {
+        let now = Timestamp::from_second(1_770_000_000).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("forgebell.db");
+        let store = Sqlite::open(&path, Keyring::none()).unwrap();
+        let event = sample(Trigger::Push);
+        let project = event.project.as_ref().unwrap();
+        let seen = |id: i64, path: &str| SeenProject {
+            id,
+            path: Some(path.to_owned()),
+            learned: Learned::default(),
+        };
+        let projects = vec![seen(project.id, &project.path_with_namespace), seen(7, "acme/other")];
+        store.upsert_seen_projects(projects, now).await.unwrap();
+        for (at, reach) in [project.id, 7].into_iter().enumerate() {
+            let token = NewToken {
+                name: format!("ci-{reach}"),
+                hash: [u8::try_from(at).unwrap(); 32],
+                access: Access { reach: ScopeKey::Project(reach), right: Right::Ingest },
+                expires_at: None,
+            };
+            let audit = AuditEntry::whole(now, "command line", "token.create", "token".to_owned());
+            let sender = store.create_token(token, audit).await.unwrap().as_sender();
+            let message = NewQuarantined {
+                source: "http",
+                sender: Some(sender),
+                id: Some(event.id.clone()),
+                reason: "not understood then".to_owned(),
+                received_at: now,
+                raw: event.raw.clone(),
+            };
+            store.quarantine(vec![message]).await.unwrap();
+        }
+        let (store_path, files) = (format!("store.path={}", path.display()), "provision.files=none.toml");
+        let Line { options } = Line::parse_from(["forgebell", "-o", &store_path, "-o", files]);
+        let catalog = OnceCell::new();
+        let numbers = store.list_quarantined(None, 10).await.unwrap().into_iter().map(|item| item.number);
+        let mut retried = Vec::new();
+        for number in numbers {
+            retried.push(retry(&store, &options, &catalog, number, now).await.unwrap());
+        }
+        let [Err(refused), Ok(understood)] = retried.as_slice() else { panic!("{retried:?}") };
+        assert!(refused.contains("does not reach the event's project"), "{refused}");
+        assert!(understood.contains("an event of kind push"), "{understood}");
+    }
 
     fn item(id: Option<&str>) -> Quarantined {
         Quarantined {

@@ -91,12 +91,16 @@ pub(super) fn make_key(config: &Settings) {
     }
 }
 
+/// The catalog of the store alone. Only the store says who holds which token, and what lies where.
+pub(super) async fn stored_catalog(config: &Settings) -> anyhow::Result<CachedCatalog> {
+    let store = open_with(&config.store, Keyring::new(&config.secrets)).await?;
+    CachedCatalog::open(store as Arc<dyn Registry>).await.context("cannot read the integrations")
+}
+
 /// The catalog as the daemon has it, from the store and the files.
 pub(super) async fn catalog(config: &Settings) -> anyhow::Result<CachedCatalog> {
     let Provisioned { integrations, facts, .. } = provisioned(config)?;
-    let store = open_with(&config.store, Keyring::new(&config.secrets)).await?;
-    let catalog =
-        CachedCatalog::open(store as Arc<dyn Registry>).await.context("cannot read the integrations")?;
+    let catalog = stored_catalog(config).await?;
     // The daemon records the projects that files name; a command only reads.
     catalog.set_files_in_memory(integrations, facts);
     Ok(catalog)

@@ -12,7 +12,7 @@ use crate::catalog::CachedCatalog;
 use crate::metrics;
 use crate::pipeline::holds::Holds;
 use crate::pipeline::{Clock, standing, store_calls};
-use crate::store::{HoldCause, Ledger, StoreError};
+use crate::store::{HoldCause, Ledger, Retention, StoreError};
 
 /// How often the gauges are updated.
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
@@ -45,7 +45,10 @@ pub(super) async fn maintenance(
                 }
                 off.look(&held.measure(clock.now()));
             }
-            _ = sweep.tick() => remove_old_rows(&*ledger, &config, clock.now(), &stop).await,
+            _ = sweep.tick() => {
+                let retention = config.retention(clock.now());
+                remove_what_is_old(&*ledger, &held.catalog, retention, &stop).await;
+            }
         }
     }
 }
@@ -114,15 +117,22 @@ impl StoreWatch {
     }
 }
 
-/// Removes all rows that are too old, in steps.
-async fn remove_old_rows(
+/// Removes all rows that are too old, and ended mutes from memory too. Each node has them there, whichever node removed
+/// them from the store.
+async fn remove_what_is_old(
     ledger: &dyn Ledger,
-    config: &crate::store::Config,
-    now: Timestamp,
+    catalog: &CachedCatalog,
+    retention: Retention,
     stop: &CancellationToken,
 ) {
+    remove_old_rows(ledger, retention, stop).await;
+    catalog.forget_mutes(retention.settled_before);
+}
+
+/// Removes all rows that are too old, in steps.
+async fn remove_old_rows(ledger: &dyn Ledger, retention: Retention, stop: &CancellationToken) {
     while !stop.is_cancelled() {
-        match ledger.sweep(config.retention(now), SWEEP_STEP).await {
+        match ledger.sweep(retention, SWEEP_STEP).await {
             Ok(swept) => {
                 if swept.deliveries + swept.events + swept.quarantined > 0 {
                     info!(
@@ -154,5 +164,47 @@ fn depth_of(depth: &crate::store::Depth, now: Timestamp) -> metrics::Depth {
         dead_letters: depth.dead_letters,
         held: depth.held,
         quarantine: depth.quarantined,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Actor;
+    use crate::store::registry::{Mute, Registry};
+    use crate::store::seal::Keyring;
+    use crate::store::sqlite::Sqlite;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_770_000_000 + second).expect("a moment")
+    }
+
+    #[tokio::test]
+    async fn mutes_that_ended_long_ago_leave_the_store_and_memory() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Sqlite::open(&folder.path().join("forgebell.db"), Keyring::none()).expect("it opens");
+        let store = Arc::new(store);
+        let open = || CachedCatalog::open(Arc::clone(&store) as Arc<dyn Registry>);
+        let catalog = open().await.expect("it is read");
+        for (project, until) in [(42, 100), (42, 900), (43, 100)] {
+            let (slug, channel, by) = ("slack".to_owned(), format!("ops-{until}"), "@ada".to_owned());
+            let mute = Mute { project, slug, channel, until: at(until), by, revision: 0 };
+            catalog.mute(mute, &Actor("test".to_owned()), at(0)).await.expect("it is muted");
+        }
+        let left = |catalog: &CachedCatalog| {
+            [42, 43].map(|project| catalog.read(|state| state.mutes(project, Timestamp::MIN).count()))
+        };
+        assert_eq!(left(&catalog), [2, 1]);
+
+        let before = at(500);
+        let retention = Retention {
+            settled_before: before,
+            dead_letters_before: before,
+            quarantine_before: before,
+            merge_requests_before: before,
+        };
+        remove_what_is_old(&*store, &catalog, retention, &CancellationToken::new()).await;
+        assert_eq!(left(&catalog), [1, 0], "in memory");
+        assert_eq!(left(&open().await.expect("it is read")), [1, 0], "in the store");
     }
 }

@@ -398,6 +398,7 @@ fn failure_of(error: SendError) -> Failure {
     match error {
         SendError::Refused(why) => Failure::Misconfigured(why),
         SendError::OperatorError(why) => Failure::OperatorError(why),
+        SendError::NoPlace(why) => Failure::NoPlace(why),
         SendError::NotSent(why) => Failure::Unavailable { maybe_taken: false, wait: None, why },
         SendError::NoAnswer(why) => Failure::Unavailable { maybe_taken: true, wait: None, why },
     }
@@ -473,6 +474,14 @@ mod tests {
         assert_eq!(ran(steps(3), &[200, 404]).await.0, "skipped: no such issue");
         assert_eq!(ran(steps(3), &[200, 500]).await, ("rejected: no".to_owned(), Some(500)));
         assert_eq!(ran(steps(3), &[200]).await.0, "unavailable: nothing listens");
+    }
+
+    #[test]
+    fn only_a_service_that_was_called_and_did_not_answer_is_unavailable() {
+        let why = || "it said so".to_owned();
+        let is_outage = |error| matches!(failure_of(error), Failure::Unavailable { .. });
+        assert!(is_outage(SendError::NotSent(why())) && is_outage(SendError::NoAnswer(why())));
+        assert_eq!(failure_of(SendError::NoPlace(why())), Failure::NoPlace(why()));
     }
 
     #[tokio::test]

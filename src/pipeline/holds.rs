@@ -518,6 +518,21 @@ impl Holds {
         })
     }
 
+    /// Switches a delivery's address on again where its hold is not among the store's holds any more. Nothing else is taken
+    /// over: [`Self::sync`] may have applied newer holds of the store meanwhile.
+    pub(super) fn forget_ended_address(&self, delivery: &Delivery, stored: &[Hold]) {
+        let key = address_of(&delivery.integration, &delivery.destination);
+        if stored.iter().any(|hold| hold.key == key) {
+            return;
+        }
+        self.write(|memory| {
+            let is_off = memory.set.by_key.get(&key).is_some_and(|hold| hold.cause == HoldCause::SwitchedOff);
+            if is_off && !memory.unwritten.contains_key(&key) {
+                Arc::make_mut(&mut memory.set).by_key.remove(&key);
+            }
+        });
+    }
+
     /// Ends holds in memory and in the store, after a success disproved them or a person asked for a retry. The future
     /// `written` completes when all outcomes are written that were decided before it was first polled.
     ///

@@ -611,4 +611,4 @@ fn kept_event(kept: &Kept, refused: Option<&str>) -> KeptEvent {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

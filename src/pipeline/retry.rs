@@ -54,6 +54,9 @@ const TEMPORARILY_REJECTED_MAX: Duration = Duration::from_secs(3600);
 const OPERATOR_ERROR: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(15 * 60));
 /// The wait after the store failed to say which integrations are configured. Other deliveries are attempted meanwhile.
 const STORE_UNAVAILABLE: Duration = Duration::from_secs(5);
+/// The wait after all places for requests to a service were taken, with jitter: between half of it and all of it. The
+/// attempt waited for a place before.
+const NO_PLACE: Duration = Duration::from_secs(4);
 /// The wait for an integration in files that only another node has read so far.
 const UNKNOWN_INTEGRATION: Duration = Duration::from_secs(20);
 /// The first wait after being throttled by a service that names none, and the longest.
@@ -317,6 +320,7 @@ fn decide_failure(failure: &Failure, of: Context, policy: &Policy) -> Decision {
                 effect: Effect::HoldDestination { until, cause: HoldCause::Quota, shared: false },
             }
         }
+        Failure::NoPlace(_) => waits(of.now, NO_PLACE.mul_f64(0.5 + of.jitter * 0.5)),
         // The outcome says nothing about the destination.
         Failure::Deferred { wait, .. } => {
             let delay = again(of, policy, *wait).min(TEMPORARILY_REJECTED_MAX);

@@ -34,6 +34,8 @@ pub(super) struct Job {
     pub(super) concurrency: usize,
     /// Whether the catalogue is known to be as new as the row. Then the catalogue decides about the row's integration.
     pub(super) catalog_is_fresh: bool,
+    /// Whether the holds are known to be as new as the row. Then they decide whether the row's address is switched off.
+    pub(super) holds_are_fresh: bool,
     /// Its place in memory, free again when the job is dropped.
     pub(super) _permit: Option<OwnedSemaphorePermit>,
 }

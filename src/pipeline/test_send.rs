@@ -23,8 +23,8 @@ use crate::wire::{SendError, Transport};
 
 /// The project of the last event that an integration was notified of, as that event describes it.
 pub async fn last_project(ledger: &dyn Ledger, integration: &IntegrationId) -> Option<Project> {
-    let filter =
-        DeliveryFilter { integration: Some(integration.clone()), limit: 1, ..DeliveryFilter::default() };
+    let integrations = vec![integration.clone()];
+    let filter = DeliveryFilter { integrations, limit: 1, ..DeliveryFilter::default() };
     let last = ledger.deliveries(filter).await.ok()?.into_iter().next()?;
     let detail = ledger.delivery(last.id).await.ok()??;
     let event = Event::decode(last.event, last.created_at, detail.raw?).ok()?;

@@ -36,7 +36,8 @@ pub trait Ledger: Send + Sync {
 #[derive(Clone, Debug, Default)]
 pub struct DeliveryFilter {
     pub state: Option<State>,
-    pub integration: Option<IntegrationId>,
+    /// Only deliveries of these integrations. Empty: of all.
+    pub integrations: Vec<IntegrationId>,
     /// Only deliveries of events of the project with this full path, or of the group and all that lies in it, as
     /// [`EventsOf::Within`](super::EventsOf::Within). Paths are compared without regard to case.
     pub project: Option<String>,

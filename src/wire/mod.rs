@@ -46,6 +46,10 @@ pub enum SendError {
     /// integration's settings can't change that.
     #[error("{0}")]
     OperatorError(String),
+    /// As many requests of this node are with the service as it takes at once. Nothing was sent, and the service may be
+    /// well.
+    #[error("{0}")]
+    NoPlace(String),
     /// There was no connection, so certainly nothing was received.
     #[error("{0}")]
     NotSent(String),

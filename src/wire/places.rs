@@ -19,6 +19,9 @@ pub(super) struct Places {
 impl Places {
     /// Waits for a place, in order of arrival, and for at most half of the time that the request may take: the other half
     /// is for the request. `None` where the service takes any number of requests.
+    ///
+    /// # Errors
+    /// All places were taken for so long.
     pub(super) async fn enter(
         &self,
         request: &HttpRequest,
@@ -29,7 +32,7 @@ impl Places {
         let place = tokio::time::timeout(most, self.of(&origin, at_once).acquire_owned()).await;
         let Ok(place) = place else {
             let waited = SignedDuration::try_from(most).unwrap_or(SignedDuration::MAX);
-            return Err(SendError::NotSent(format!(
+            return Err(SendError::NoPlace(format!(
                 "could not send to {origin}: its places for requests ({at_once}) were taken for {waited:#}"
             )));
         };

@@ -73,6 +73,16 @@ impl World {
         .await;
     }
 
+    /// Waits until a node has delivered a message for each project since its start, or all are told.
+    async fn until_delivers(&self, n: usize) {
+        eventually("the node delivers", Duration::from_secs(60), async || {
+            let (_, metrics) = self.node(n).get("/metrics").await?;
+            let is_over = || taken(&self.service.received()).count() >= EVENTS;
+            (delivered(&metrics) >= PROJECTS || is_over()).then_some(())
+        })
+        .await;
+    }
+
     fn node(&self, n: usize) -> &Process {
         self.nodes[n].as_ref().expect("it runs")
     }
@@ -119,6 +129,13 @@ fn taken<'a>(received: &'a [std::sync::Arc<Received>]) -> impl Iterator<Item = &
     received.iter().map(|received| &**received).filter(|received| received.answered == Some(200))
 }
 
+/// How many messages a node has delivered since its start, by its metrics.
+fn delivered(metrics: &str) -> usize {
+    let lines = metrics.lines().filter(|line| line.starts_with("forgebell_deliveries_total{"));
+    let delivered = lines.filter(|line| line.contains("\"delivered\""));
+    delivered.filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok()).sum()
+}
+
 /// The longest time after `since` in which a destination that had more to tell heard nothing.
 fn longest_silence(service: &Receiver, since: Instant) -> Duration {
     let mut last: HashMap<String, Instant> = HashMap::new();
@@ -159,7 +176,7 @@ async fn a_node_that_is_killed_and_comes_back_goes_on() {
     for _ in 0..3 {
         world.kill(0).await;
         world.start(0).await;
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        world.until_delivers(0).await;
     }
     let silence = world.settle("killed three times and restarted", since, 3 * PROJECTS).await;
     assert!(silence < SILENCE, "{silence:?}");

@@ -123,7 +123,8 @@ struct Open {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::{OperatorSettings, ProjectLinks, contract::LazyMessage};
+    use crate::adapters::OperatorSettings;
+    use crate::adapters::tests::note;
     use crate::call::{Request, Response};
     use crate::event::{Trigger, sample};
     use crate::settings::Secret;
@@ -137,19 +138,7 @@ mod tests {
         operator.forge.api_url = "https://forge.example.com/api/v4".to_owned();
         operator.forge.token = Secret::new("t0ken");
         let event = sample(Trigger::Push);
-        let note = Notification {
-            id: "1",
-            event: &event,
-            target: "",
-            now: jiff::Timestamp::UNIX_EPOCH,
-            operator: &operator,
-            links: ProjectLinks::none(),
-            open_request: known,
-            may_have_been_sent: false,
-            is_test: false,
-            extent: crate::integration::Extent::default(),
-            message: LazyMessage::default(),
-        };
+        let note = Notification { operator: &operator, open_request: known, ..note(&event, "") };
         let hook = HttpRequest::new(Method::Post, "https://drone.example.com/hook".parse().expect("a URL"));
         let mut call = unless_open(&note, Call::http(hook, |_| Answer::Done(Sent)));
         let mut asked = Vec::new();

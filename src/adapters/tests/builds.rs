@@ -6,8 +6,8 @@ use super::{
     ADAPTERS, cases, contract, header, http_call, operator, raw_cases, settings, supported,
     targets_of_changed, tellers,
 };
+use crate::adapters::Entry;
 use crate::adapters::contract::Targets;
-use crate::adapters::{Entry, ProjectLinks};
 use crate::call::Request;
 use crate::event::Trigger;
 
@@ -223,22 +223,10 @@ fn gitlabs_own_header_is_a_setting_where_gitlab_names_no_event() {
 
 #[test]
 fn an_event_that_is_larger_than_gitlab_sends_is_refused_with_its_size() {
-    use super::{Notification, events};
+    use super::{events, note};
     let case = events::tell_changed("push.json", |push| push["x"] = "x".repeat(25 * 1024 * 1024).into());
     let entry = super::entry("jenkins");
-    let note = Notification {
-        id: "1",
-        event: &case.event,
-        target: "",
-        now: jiff::Timestamp::UNIX_EPOCH,
-        operator: operator(),
-        links: ProjectLinks::none(),
-        open_request: None,
-        may_have_been_sent: false,
-        is_test: false,
-        extent: crate::integration::Extent::default(),
-        message: super::LazyMessage::default(),
-    };
+    let note = note(&case.event, "");
     let Err(failure) = entry.call(&settings(entry), &note) else { panic!("a call") };
     assert!(failure.to_string().starts_with("rejected: the event has 2621"), "{failure}");
     assert!(failure.to_string().ends_with("; at most 26214400 are sent"), "{failure}");

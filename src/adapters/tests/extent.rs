@@ -6,19 +6,7 @@ use crate::integration::{Detail, Extent};
 use crate::message::compose;
 
 fn sent(entry: &'static Entry, case: &Case, extent: Extent) -> String {
-    let note = Notification {
-        id: "01912d68783e7a0384675661c1243ad4",
-        event: &case.event,
-        target: contract(entry).target,
-        now: Timestamp::UNIX_EPOCH,
-        operator: operator(),
-        links: crate::adapters::ProjectLinks::none(),
-        open_request: None,
-        may_have_been_sent: false,
-        is_test: false,
-        extent,
-        message: LazyMessage::default(),
-    };
+    let note = Notification { extent, ..note(&case.event, contract(entry).target) };
     let call = entry.call(&settings(entry), &note).expect("a call");
     let mut found = Vec::new();
     let body = body(&call);

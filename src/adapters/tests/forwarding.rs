@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Contract, body, operator};
-use crate::adapters::contract::{
-    About, Adapter, CommonSettings, Deliver, Delivery, LazyMessage, Notification, Preview,
-};
-use crate::adapters::{Entry, ProjectLinks};
+use super::{Contract, body, note};
+use crate::adapters::Entry;
+use crate::adapters::contract::{About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview};
 use crate::call::{Bucket, Call, Failure, HttpRequest, Pace, Sent, by_status};
 use crate::event::{Event, EventId, Trigger, Triggers};
 use crate::integration::Family;
@@ -72,19 +70,7 @@ fn kinds_without_a_message_reach_an_adapter_that_wants_them() {
         assert_eq!(event.trigger, Some(trigger));
         let targets = FORWARDER.targets(&settings, &event, &[]);
         assert_eq!((targets.send.len(), targets.left_out.len()), (1, 0));
-        let note = Notification {
-            id: "1",
-            event: &event,
-            target: &targets.send[0].name,
-            now: Timestamp::UNIX_EPOCH,
-            operator: operator(),
-            links: ProjectLinks::none(),
-            open_request: None,
-            may_have_been_sent: false,
-            is_test: false,
-            extent: crate::integration::Extent::default(),
-            message: LazyMessage::default(),
-        };
+        let note = note(&event, &targets.send[0].name);
         let call = FORWARDER.call(&settings, &note).expect("a call");
         assert_eq!(body(&call), serde_json::from_str::<serde_json::Value>(raw).expect("JSON"));
         assert_eq!(note.without_message(), None, "no message was asked for");

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::events::{Case, tell_changed};
-use super::{answer, body, buckets as buckets_of, call_with, consequence, entry, http, kind, settings_of};
-use crate::adapters::contract::{LazyMessage, Notification};
-use crate::adapters::{OperatorSettings, ProjectLinks};
+use super::{
+    answer, body, buckets as buckets_of, call_with, consequence, entry, http, kind, note, settings_of,
+};
 use crate::call::{Answer, Failure, HttpRequest, HttpResponse, Response, Sent};
 use crate::settings::{FieldError, Properties, Value};
 
@@ -119,19 +119,7 @@ fn a_rooms_limit_holds_the_room_and_a_tokens_limit_holds_all_of_its_rooms() {
 fn without_a_room_nothing_is_sent_and_a_warning_says_so() {
     let (entry, settings) = (entry(SLUG), settings_of(SLUG, &with(&[("room", " ")])));
     assert_eq!(entry.warnings(&settings), [FieldError::new("room", "is not set: nothing can be sent")]);
-    let note = Notification {
-        id: "01912d68783e7a0384675661c1243ad4",
-        event: &kind("push").event,
-        target: "",
-        now: Timestamp::UNIX_EPOCH,
-        operator: &OperatorSettings::default(),
-        links: ProjectLinks::none(),
-        open_request: None,
-        may_have_been_sent: false,
-        is_test: false,
-        extent: crate::integration::Extent::default(),
-        message: LazyMessage::default(),
-    };
+    let note = note(&kind("push").event, "");
     let Err(failure) = entry.call(&settings, &note) else { panic!("there is a call") };
     assert!(matches!(&failure, Failure::Misconfigured(why) if why.contains("set `room`")), "{failure}");
     assert!(entry.warnings(&settings_of(SLUG, &with(&[]))).is_empty());

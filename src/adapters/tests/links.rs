@@ -1,13 +1,11 @@
 //! References in messages lead to the project's tracker, at every service.
 
-use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Before, Case, answers_of_chain, body, contract, http_response, operator, settings, settings_of, strings,
+    Before, Case, answers_of_chain, body, contract, http_response, note, settings, settings_of, strings,
     target, tellers,
 };
-use crate::adapters::contract::LazyMessage;
 use crate::adapters::{Entry, Notification, ProjectLinks, find};
 use crate::call::{Answer, Call, Response, Sent};
 
@@ -16,19 +14,7 @@ const ISSUES: &str = "https://redmine.example.com/issues/";
 
 fn call(entry: &Entry, case: &Case, links: &ProjectLinks) -> Option<Call<Sent>> {
     let target = target(entry, case)?;
-    let note = Notification {
-        id: "01912d68783e7a0384675661c1243ad4",
-        event: &case.event,
-        target: &target,
-        now: Timestamp::UNIX_EPOCH,
-        operator: operator(),
-        links,
-        open_request: None,
-        may_have_been_sent: false,
-        is_test: false,
-        extent: crate::integration::Extent::default(),
-        message: LazyMessage::default(),
-    };
+    let note = Notification { links, ..note(&case.event, &target) };
     entry.call(&settings(entry), &note).ok()
 }
 

@@ -109,6 +109,23 @@ fn operator_of_forge() -> &'static OperatorSettings {
     &OPERATOR
 }
 
+/// The first attempt to notify this target of an event, with everything else as usual.
+pub fn note<'a>(event: &'a Event, target: &'a str) -> Notification<'a> {
+    Notification {
+        id: "01912d68783e7a0384675661c1243ad4",
+        event,
+        target,
+        now: Timestamp::UNIX_EPOCH,
+        operator: operator(),
+        links: ProjectLinks::none(),
+        open_request: None,
+        may_have_been_sent: false,
+        is_test: false,
+        extent: crate::integration::Extent::default(),
+        message: LazyMessage::default(),
+    }
+}
+
 pub fn call_with(entry: &Entry, settings: &Parsed, case: &Case, target: &str) -> Call<Sent> {
     let needs_forge = entry.deliver.as_ref().is_some_and(|deliver| deliver.contract.needs_forge);
     call_by(entry, settings, case, target, if needs_forge { operator_of_forge() } else { operator() })
@@ -140,17 +157,10 @@ fn call_after(
     before: Before,
 ) -> Call<Sent> {
     let note = Notification {
-        id: "01912d68783e7a0384675661c1243ad4",
-        event: &case.event,
-        target,
-        now: Timestamp::UNIX_EPOCH,
         operator,
-        links: ProjectLinks::none(),
-        open_request: None,
         may_have_been_sent: before == Before::Attempt,
-        is_test: false,
-        extent: crate::integration::Extent::default(),
         message: case.message.clone().map_or_else(LazyMessage::default, LazyMessage::composed),
+        ..note(&case.event, target)
     };
     let call = entry.call(settings, &note);
     call.unwrap_or_else(|failure| panic!("{} of {}: {failure}", entry.about.slug, case.name))

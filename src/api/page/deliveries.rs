@@ -37,7 +37,7 @@ pub(super) async fn list(viewer: Viewer) -> Result<Response, Refused> {
     let before =
         viewer.query.text("before").ok().flatten().and_then(|text| text.parse().ok()).map(DeliveryId);
     let filter = DeliveryFilter { before, limit: PER_PAGE, ..filter };
-    let (project, integration) = (filter.project.clone(), filter.integration.clone());
+    let (project, integration) = (filter.project.clone(), filter.integrations.first().cloned());
     let listed = reached::deliveries(&viewer.caller, filter).await?;
     let integration = integration.as_ref().map(|id| &*id.0);
     let unknown = || reached::unknown_name(&viewer.caller, project.as_deref(), integration);
@@ -65,7 +65,7 @@ fn filter(query: &Params, now: Timestamp) -> Result<DeliveryFilter, ApiError> {
     Ok(DeliveryFilter {
         since: since(query, now).or(given.since),
         project: text("project"),
-        integration: text("integration").map(IntegrationId::new),
+        integrations: text("integration").map(IntegrationId::new).into_iter().collect(),
         ..given
     })
 }
@@ -277,8 +277,8 @@ mod tests {
     fn empty_fields_of_the_form_filter_nothing() {
         let filter = filter(&query("state=&project=&integration=&event=&time="), NOW).unwrap();
         assert_eq!(
-            (filter.state, filter.project, filter.integration, filter.since),
-            (None, None, None, None)
+            (filter.state, filter.project, filter.integrations, filter.since),
+            (None, None, vec![], None)
         );
     }
 
@@ -288,7 +288,7 @@ mod tests {
             filter(&query("state=failed&project=acme%2Frocket&integration=42:slack&event=e1&time=day"), NOW);
         let found = found.unwrap();
         assert_eq!((found.state, found.project.as_deref()), (Some(State::Failed), Some("acme/rocket")));
-        assert_eq!(found.integration, Some(IntegrationId::new("42:slack")));
+        assert_eq!(found.integrations, [IntegrationId::new("42:slack")]);
         assert_eq!(found.event.map(|id| id.as_str().to_owned()).as_deref(), Some("e1"));
         assert_eq!(found.since, Some(NOW - SignedDuration::from_hours(24)));
         assert!(filter(&query("state=lost"), NOW).is_err());

@@ -221,7 +221,7 @@ async fn page(about: &About, status: StatusCode, outcome: Outcome) -> Result<Res
     let id = about.id();
     let project_id = viewer.caller.state.catalog.read(|snapshot| owner_of(snapshot, &id));
     let filter =
-        DeliveryFilter { integration: Some(id), project_id, limit: RECENT, ..DeliveryFilter::default() };
+        DeliveryFilter { integrations: vec![id], project_id, limit: RECENT, ..DeliveryFilter::default() };
     let recent = viewer.caller.state.ledger.deliveries(filter).await?;
     let state = integration.as_ref().map(|integration| state_of(integration, known.is_wanted));
     let content = html! {

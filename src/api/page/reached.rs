@@ -34,26 +34,22 @@ pub(super) struct Listed {
 /// The newest deliveries of a filter that the caller reaches.
 pub(super) async fn deliveries(caller: &Caller, filter: DeliveryFilter) -> Result<Listed, ApiError> {
     let ledger = &caller.state.ledger;
-    let integrations = match &filter.integration {
-        Some(id) => {
-            let is_reached =
-                |snapshot: &Snapshot, id: &IntegrationId| caller.reaches_integration(snapshot, id);
-            caller.state.catalog.read(|snapshot| {
-                let ids = snapshot.ids_of(id).into_iter();
-                Some(ids.filter(|id| is_reached(snapshot, id)).collect::<Vec<_>>())
-            })
-        }
-        None if caller.reach() == ScopeKey::Instance => {
-            let limit = filter.limit;
-            return Ok(cut(ledger.deliveries(filter).await?, limit));
-        }
-        None => caller.state.catalog.read(|snapshot| integrations(caller, snapshot)),
+    let integrations = if !filter.integrations.is_empty() {
+        caller.state.catalog.read(|snapshot| {
+            let ids = filter.integrations.iter().flat_map(|id| snapshot.ids_of(id));
+            Some(ids.filter(|id| caller.reaches_integration(snapshot, id)).collect::<Vec<_>>())
+        })
+    } else if caller.reach() == ScopeKey::Instance {
+        let limit = filter.limit;
+        return Ok(cut(ledger.deliveries(filter).await?, limit));
+    } else {
+        caller.state.catalog.read(|snapshot| integrations(caller, snapshot))
     };
     let Some(integrations) = integrations else { return scan(caller, filter).await };
     let mut lines = Vec::new();
     for id in integrations {
         let project_id = caller.state.catalog.read(|snapshot| owner_of(snapshot, &id));
-        let filter = DeliveryFilter { integration: Some(id), project_id, ..filter.clone() };
+        let filter = DeliveryFilter { integrations: vec![id], project_id, ..filter.clone() };
         lines.extend(ledger.deliveries(filter).await?);
     }
     lines.sort_by_key(|line| std::cmp::Reverse(line.id.0));

@@ -109,7 +109,7 @@ pub(super) async fn list(mut request: IntegrationRequest<Read>) -> Result<Page<D
     let before = page.before.map(DeliveryId);
     let project_id = request.authorized.state.catalog.read(|snapshot| owner_of(snapshot, &integration));
     let filter = DeliveryFilter {
-        integration: Some(integration),
+        integrations: vec![integration],
         project_id,
         before,
         limit: page.limit,

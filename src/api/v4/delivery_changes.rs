@@ -166,7 +166,7 @@ async fn selected(
     let project_id =
         request.authorized.state.catalog.read(|snapshot| deliveries::owner_of(snapshot, &integration));
     let filter = DeliveryFilter {
-        integration: Some(integration),
+        integrations: vec![integration],
         project_id,
         before: page.before.map(DeliveryId),
         limit: page.limit,

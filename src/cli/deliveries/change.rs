@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 
-use super::filter::{FilterArgs, check_names, found, ids_of};
+use super::filter::{FilterArgs, check_names, ids_of};
 use super::state_of;
 use crate::api::resources::Step;
 use crate::cli::{command_audit, say, say_json};
@@ -17,6 +17,25 @@ use crate::store::{
 
 /// Rows per query when all rows are needed.
 const PAGE: usize = 500;
+/// The options that select deliveries, in place of their ids.
+const SELECTING: [&str; 6] = ["all", "integration", "project", "since", "until", "state"];
+
+/// The deliveries that a change is about, as far as both changes name them alike.
+#[derive(Debug, Default, clap::Args)]
+pub(in crate::cli) struct Selected {
+    /// The deliveries' ids
+    #[arg(
+        value_name = "NUMBER",
+        required_unless_present_any = SELECTING,
+        conflicts_with_all = SELECTING
+    )]
+    ids: Vec<i64>,
+    #[command(flatten)]
+    of: FilterArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -29,24 +48,14 @@ const PAGE: usize = 500;
     forgebell deliveries retry --state expired --project acme"
 )]
 pub(in crate::cli) struct RetryArgs {
-    /// The deliveries' ids
-    #[arg(
-        value_name = "NUMBER",
-        required_unless_present_any = ["all_failed", "integration", "project", "since", "until", "state"],
-        conflicts_with_all = ["all_failed", "integration", "project", "since", "until", "state"]
-    )]
-    ids: Vec<i64>,
     /// All that failed, as far as the other options permit
-    #[arg(long)]
-    all_failed: bool,
+    #[arg(id = "all", long = "all-failed")]
+    all: bool,
     /// Those in this state, instead of those that failed
-    #[arg(long, value_parser = ended_states(), conflicts_with = "all_failed")]
+    #[arg(long, value_parser = ended_states(), conflicts_with = "all")]
     state: Option<String>,
     #[command(flatten)]
-    of: FilterArgs,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    selected: Selected,
 }
 
 #[derive(Debug, clap::Args)]
@@ -60,24 +69,14 @@ pub(in crate::cli) struct RetryArgs {
     forgebell deliveries cancel --state failed"
 )]
 pub(in crate::cli) struct CancelArgs {
-    /// The deliveries' ids
-    #[arg(
-        value_name = "NUMBER",
-        required_unless_present_any = ["all_waiting", "integration", "project", "since", "until", "state"],
-        conflicts_with_all = ["all_waiting", "integration", "project", "since", "until", "state"]
-    )]
-    ids: Vec<i64>,
     /// All that wait, as far as the other options permit
-    #[arg(long)]
-    all_waiting: bool,
+    #[arg(id = "all", long = "all-waiting")]
+    all: bool,
     /// Dead letters in this state, instead of those that wait. They are not counted any more then
-    #[arg(long, value_parser = dead_states(), conflicts_with = "all_waiting")]
+    #[arg(long, value_parser = dead_states(), conflicts_with = "all")]
     state: Option<String>,
     #[command(flatten)]
-    of: FilterArgs,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    selected: Selected,
 }
 
 fn ended_states() -> PossibleValuesParser {
@@ -104,14 +103,11 @@ pub(super) async fn retry(
     args: RetryArgs,
     now: Timestamp,
 ) -> anyhow::Result<ExitCode> {
-    let all = args.all_failed || args.state.is_some() || args.of.is_set();
-    let ids = if all {
-        let state = args.state.as_deref().map_or(Some(State::Failed), state_of);
-        every(store, config, args.of.filter(state), now).await?
-    } else {
-        args.ids.iter().copied().map(DeliveryId).collect()
-    };
-    let mut steps = Steps { json: args.json, results: Vec::new() };
+    let RetryArgs { all, state, selected } = args;
+    let all = all || state.is_some();
+    let state = state.as_deref().map_or(Some(State::Failed), state_of);
+    let ids = selected.ids(store, config, all, state, now).await?;
+    let mut steps = Steps { json: selected.json, results: Vec::new() };
     for id in &ids {
         let note = command_audit::entry("delivery.retry", format!("delivery {id}"), &[], now);
         let resend = store.resend(*id, note).await?;
@@ -138,13 +134,11 @@ pub(super) async fn cancel(
     args: CancelArgs,
     now: Timestamp,
 ) -> anyhow::Result<ExitCode> {
-    let ids = if args.all_waiting || args.state.is_some() || args.of.is_set() {
-        let state = args.state.as_deref().map_or(Some(State::Waiting), state_of);
-        every(store, config, args.of.filter(state), now).await?
-    } else {
-        args.ids.iter().copied().map(DeliveryId).collect()
-    };
-    let mut steps = Steps { json: args.json, results: Vec::new() };
+    let CancelArgs { all, state, selected } = args;
+    let all = all || state.is_some();
+    let state = state.as_deref().map_or(Some(State::Waiting), state_of);
+    let ids = selected.ids(store, config, all, state, now).await?;
+    let mut steps = Steps { json: selected.json, results: Vec::new() };
     for id in &ids {
         let note = command_audit::entry("delivery.cancel", format!("delivery {id}"), &[], now);
         let (done, result) = match store.cancel(*id, note).await? {
@@ -160,30 +154,38 @@ pub(super) async fn cancel(
     steps.end("there is no such delivery to cancel")
 }
 
-/// All deliveries that pass a filter. They are collected before the first change, so that a delivery that fails again
-/// is not sent twice.
-async fn every(
-    store: &dyn Store,
-    config: &Config,
-    filter: DeliveryFilter,
-    now: Timestamp,
-) -> anyhow::Result<Vec<DeliveryId>> {
-    let names = ids_of(config, filter.integration.as_ref(), now).await;
-    let mut ids: Vec<DeliveryId> = Vec::new();
-    loop {
-        let before = ids.last().copied();
-        let of_page = DeliveryFilter { before, limit: PAGE, ..filter.clone() };
-        let page = found(store, &of_page, &names).await?;
-        ids.extend(page.iter().map(|line| line.id));
-        if page.len() < PAGE {
-            break;
+impl Selected {
+    /// The named ids or, with `all` or a filter, all deliveries in this state that pass the filter. They are collected
+    /// before the first change, so that a delivery that fails again is not sent twice.
+    async fn ids(
+        &self,
+        store: &dyn Store,
+        config: &Config,
+        all: bool,
+        state: Option<State>,
+        now: Timestamp,
+    ) -> anyhow::Result<Vec<DeliveryId>> {
+        if !(all || self.of.is_set()) {
+            return Ok(self.ids.iter().copied().map(DeliveryId).collect());
         }
+        let named = self.of.integration.as_ref();
+        let filter = self.of.filter(state, ids_of(config, named, now).await);
+        let mut ids: Vec<DeliveryId> = Vec::new();
+        loop {
+            let before = ids.last().copied();
+            let of_page = DeliveryFilter { before, limit: PAGE, ..filter.clone() };
+            let page = store.deliveries(of_page).await?;
+            ids.extend(page.iter().map(|line| line.id));
+            if page.len() < PAGE {
+                break;
+            }
+        }
+        if ids.is_empty() {
+            check_names(store, config, &filter, named, now).await?;
+        }
+        ids.reverse(); // oldest first, as their events came
+        Ok(ids)
     }
-    if ids.is_empty() {
-        check_names(store, config, &filter, now).await?;
-    }
-    ids.reverse(); // oldest first, as their events came
-    Ok(ids)
 }
 
 /// The results for one delivery after another.
@@ -216,6 +218,8 @@ impl Steps {
 mod tests {
     use std::sync::Arc;
 
+    use clap::Parser as _;
+
     use super::*;
     use crate::config::Sources;
     use crate::event::{Trigger, sample};
@@ -229,6 +233,30 @@ mod tests {
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_770_000_000 + second).unwrap()
+    }
+
+    #[derive(clap::Parser)]
+    struct Line<A: clap::Args> {
+        #[command(flatten)]
+        args: A,
+    }
+
+    #[test]
+    fn deliveries_are_selected_by_their_ids_or_by_options_and_not_by_both() {
+        fn is_valid<A: clap::Args>(line: &str) -> bool {
+            Line::<A>::try_parse_from(["x"].into_iter().chain(line.split_whitespace())).is_ok()
+        }
+        for valid in ["17", "17 18 --json", "--state failed --project acme", "--since 2h"] {
+            assert!(is_valid::<RetryArgs>(valid) && is_valid::<CancelArgs>(valid), "{valid}");
+        }
+        for wrong in ["", "--json", "17 --state failed", "17 --project acme", "17 --until 2h"] {
+            assert!(!is_valid::<RetryArgs>(wrong) && !is_valid::<CancelArgs>(wrong), "{wrong}");
+        }
+        assert!(is_valid::<RetryArgs>("--all-failed") && is_valid::<CancelArgs>("--all-waiting"));
+        for more in ["17", "--state failed"] {
+            assert!(!is_valid::<RetryArgs>(&format!("--all-failed {more}")), "{more}");
+            assert!(!is_valid::<CancelArgs>(&format!("--all-waiting {more}")), "{more}");
+        }
     }
 
     #[tokio::test]
@@ -284,14 +312,15 @@ mod tests {
         store.settle(&NodeId("test".into()), vec![settled]).await.unwrap();
         assert_eq!(store.holds(at(1)).await.unwrap().len(), 4);
 
-        let of = FilterArgs { since: Some(at(0)), ..FilterArgs::default() };
-        let args = RetryArgs { ids: Vec::new(), all_failed: false, state: None, of, json: false };
+        let since = |since| {
+            let of = FilterArgs { since: Some(since), ..FilterArgs::default() };
+            let selected = Selected { of, ..Selected::default() };
+            RetryArgs { all: false, state: None, selected }
+        };
         let config = Config::load(Sources::for_tests(&[])).unwrap();
-        let later = FilterArgs { since: Some(at(1)), ..FilterArgs::default() };
-        let none = RetryArgs { of: later, ids: Vec::new(), all_failed: false, state: None, json: false };
-        retry(&store, &config, none, at(1)).await.unwrap();
+        retry(&store, &config, since(at(1)), at(1)).await.unwrap();
         assert_eq!(store.delivery(id).await.unwrap().unwrap().line.state, State::Failed, "it ended earlier");
-        retry(&store, &config, args, at(1)).await.unwrap();
+        retry(&store, &config, since(at(0)), at(1)).await.unwrap();
         assert_eq!(store.delivery(id).await.unwrap().unwrap().line.state, State::Waiting);
         let left = store.holds(at(1)).await.unwrap();
         let left: Vec<_> = left.iter().map(|hold| (hold.key.kind(), hold.cause)).collect();

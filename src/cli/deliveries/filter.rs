@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::event::EventId;
 use crate::integration::{IntegrationId, Scope};
 use crate::provision::did_you_mean;
-use crate::store::{DeliveryFilter, DeliveryLine, EventFilter, EventsOf, Ledger, State, Store};
+use crate::store::{DeliveryFilter, EventFilter, EventsOf, State, Store};
 
 /// The most integrations that a list finds by the name of the default whose settings they inherit.
 const MOST_HEIRS: usize = 20;
@@ -45,10 +45,11 @@ impl FilterArgs {
         integration.is_some() || project.is_some() || since.is_some() || until.is_some()
     }
 
-    pub(super) fn filter(&self, state: Option<State>) -> DeliveryFilter {
+    /// `ids` are those of the named integration: see [`ids_of`].
+    pub(super) fn filter(&self, state: Option<State>, ids: Vec<IntegrationId>) -> DeliveryFilter {
         DeliveryFilter {
             state,
-            integration: self.integration.clone(),
+            integrations: ids,
             project: self.project.clone(),
             since: self.since,
             until: self.until,
@@ -134,26 +135,6 @@ pub(in crate::cli) fn event_id(text: &str) -> Result<EventId, String> {
     EventId::new(text).ok_or_else(|| "an event's id is 1 to 200 printable characters".to_owned())
 }
 
-/// The deliveries that pass a filter, newest first. If the filter names an integration, the deliveries under each of
-/// the integration's ids are found.
-pub(super) async fn found(
-    ledger: &dyn Ledger,
-    filter: &DeliveryFilter,
-    ids: &[IntegrationId],
-) -> anyhow::Result<Vec<DeliveryLine>> {
-    if ids.is_empty() {
-        return Ok(ledger.deliveries(filter.clone()).await?);
-    }
-    let mut lines = Vec::new();
-    for id in ids {
-        let of_id = DeliveryFilter { integration: Some(id.clone()), ..filter.clone() };
-        lines.extend(ledger.deliveries(of_id).await?);
-    }
-    lines.sort_by_key(|line| std::cmp::Reverse(line.id.0));
-    lines.truncate(filter.limit);
-    Ok(lines)
-}
-
 /// The ids under which the named integration's deliveries may be stored; none where no integration is named.
 pub(in crate::cli) async fn ids_of(
     config: &Config,
@@ -220,11 +201,13 @@ fn heirs(snapshot: &Snapshot, id: &IntegrationId) -> Vec<IntegrationId> {
         .collect()
 }
 
-/// Refuses unknown names in the filter. It is called if nothing was found.
+/// Refuses unknown names in the filter, and an unknown integration that a person named. It is called if nothing was
+/// found.
 pub(super) async fn check_names(
     store: &dyn Store,
     config: &Config,
     filter: &DeliveryFilter,
+    named: Option<&IntegrationId>,
     now: Timestamp,
 ) -> anyhow::Result<()> {
     let has_any = |filter: DeliveryFilter| async {
@@ -238,9 +221,9 @@ pub(super) async fn check_names(
             "no delivery is of an event with the id `{event}`: it may have been wanted by no integration (`forgebell explain`)"
         );
     }
-    if let Some(id) = &filter.integration {
+    if let Some(id) = named {
         let (snapshot, _) = state::view(config, now).await?;
-        if found(store, &one, &snapshot.ids_of(id)).await?.is_empty() {
+        if !has_any(DeliveryFilter { integrations: snapshot.ids_of(id), ..one.clone() }).await? {
             known_integration(&snapshot, id)?;
         }
     }

@@ -16,7 +16,7 @@ use super::options::Options;
 use super::table::{Table, age, cut, local, printable, wrapped};
 use super::{complain, say, say_json, state};
 use change::{CancelArgs, RetryArgs, cancel, retry};
-use filter::{FilterArgs, check_names, found};
+use filter::{FilterArgs, check_names};
 pub(super) use filter::{
     check_project, event_id, ids_of, integration_name, known_integration, moment, past_moment,
 };
@@ -114,16 +114,16 @@ async fn list(
     args: ListArgs,
     now: Timestamp,
 ) -> anyhow::Result<ExitCode> {
+    let named = args.of.integration.as_ref();
     let filter = DeliveryFilter {
         event: args.event,
         before: args.before.map(DeliveryId),
         limit: args.limit,
-        ..args.of.filter(args.state.as_deref().and_then(state_of))
+        ..args.of.filter(args.state.as_deref().and_then(state_of), ids_of(config, named, now).await)
     };
-    let ids = ids_of(config, filter.integration.as_ref(), now).await;
-    let lines = found(store, &filter, &ids).await?;
+    let lines = store.deliveries(filter.clone()).await?;
     if lines.is_empty() {
-        check_names(store, config, &filter, now).await?;
+        check_names(store, config, &filter, named, now).await?;
     }
     if args.json {
         say_json(&lines.iter().map(resources::Delivery::from).collect::<Vec<_>>())?;

@@ -44,6 +44,7 @@ impl Deliverer {
                 event: JobEvent::Decoded(Arc::clone(&event)),
                 entered,
                 catalog_is_fresh: true,
+                holds_are_fresh: false,
                 _permit: Some(permit),
             };
             let back = self.scheduler.enqueue(job, now);

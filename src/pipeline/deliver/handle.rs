@@ -193,7 +193,17 @@ impl DelivererHandle {
         let event = JobEvent::Decoded(event);
         // Dispatch used this node's catalogue. If the catalogue differs by now, the difference is a newer setting.
         let catalog_is_fresh = true;
-        let job = Job { concurrency: 1, delivery, event, entered, catalog_is_fresh, _permit: permit };
+        // A hold that this node still has may have ended, and the row would wait for hours then.
+        let holds_are_fresh = false;
+        let job = Job {
+            concurrency: 1,
+            delivery,
+            event,
+            entered,
+            catalog_is_fresh,
+            holds_are_fresh,
+            _permit: permit,
+        };
         // After the deliverer has stopped, an error is ignored: the row's lease lapses, or is released at the next
         // start.
         let _ = self.inputs.send(Input::Job(Box::new(job)));

@@ -47,7 +47,7 @@ pub use handle::DelivererHandle;
 pub(super) use handle::Fresh;
 use handle::{Backlogged, Input};
 use one_at_a_time::OneAtATime;
-use revalidate::{CatalogRefresh, Revalidations};
+use revalidate::{Revalidated, Revalidations};
 use unknown_integrations::UnknownIntegrations;
 
 /// The most unwritten outcomes, in addition to the attempts under way. After a crash, at most these attempts are
@@ -85,7 +85,7 @@ pub struct Deps {
 /// Something that ended.
 enum Completed {
     Attempt(Box<Finished>),
-    CatalogRefresh(Box<CatalogRefresh>),
+    Revalidated(Box<Revalidated>),
     /// The attempt was not made, because another node has the row by now.
     Lost(Box<Job>),
 }
@@ -109,7 +109,7 @@ pub struct Deliverer {
     events: mpsc::UnboundedReceiver<Event>,
     /// The writer's task. It returns whether everything was written.
     writing: JoinHandle<bool>,
-    /// The attempts and the readings of the catalogue that are under way.
+    /// The attempts and the readings of the store that are under way.
     under_way: FuturesUnordered<BoxFuture<'static, Completed>>,
     /// Events whose deliveries are attempted before they are rows.
     in_hand: InHand,
@@ -290,7 +290,7 @@ impl Deliverer {
             tokio::select! {
                 Some(completed) = self.under_way.next() => match completed {
                     Completed::Attempt(finished) => self.settle(*finished),
-                    Completed::CatalogRefresh(refresh) => self.put_back(&refresh.job.delivery, self.now()),
+                    Completed::Revalidated(row) => self.put_back(&row.job.delivery, self.now()),
                     Completed::Lost(job) => self.put_back(&job.delivery, self.now()),
                 },
                 () = &mut timeout => {
@@ -488,6 +488,7 @@ impl Deliverer {
             entered: delivery.fresh_since,
             event: JobEvent::Stored(event),
             catalog_is_fresh: false,
+            holds_are_fresh: false,
             delivery,
             _permit: None,
         });
@@ -575,6 +576,10 @@ impl Deliverer {
                 Err(Report { outcome: Outcome::Cancelled(_), .. }) if !job.catalog_is_fresh => {
                     self.revalidate(job);
                 }
+                // Another node, or a person's command, may have ended the hold and made the row due.
+                Err(Report { outcome: Outcome::SwitchedOff(_), .. }) if !job.holds_are_fresh => {
+                    self.revalidate(job);
+                }
                 Err(report) => {
                     let report = self.leave_to_other_nodes(&job.delivery, report, now);
                     let integration = self.deps.attempts.catalog.integration(&job.delivery.integration);
@@ -588,7 +593,7 @@ impl Deliverer {
     fn on_completed(&mut self, completed: Completed) {
         match completed {
             Completed::Attempt(finished) => self.settle(*finished),
-            Completed::CatalogRefresh(refresh) => self.on_catalog_refreshed(*refresh),
+            Completed::Revalidated(row) => self.on_revalidated(*row),
             Completed::Lost(job) => self.put_back(&job.delivery, self.now()),
         }
     }

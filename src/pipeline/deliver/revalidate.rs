@@ -1,8 +1,9 @@
-//! Rows that contradict this node's catalogue: their integration is missing, not active, or has another address.
-//! Another node may have newer settings or know a new project, which reach this node a moment later. So the catalogue
-//! is read again before such a row is cancelled or sent to another address.
+//! Rows that contradict what this node knows: their integration is missing, not active, has another address, or is
+//! switched off. Another node may have newer settings, know a new project or have ended a hold, which reaches this node
+//! a moment later. So the catalogue and the holds are read again before such a row is cancelled, sent to another address
+//! or put off for hours.
 //!
-//! Meanwhile the row counts as in flight in the scheduler. Where the catalogue can't be read, the row waits.
+//! Meanwhile the row counts as in flight in the scheduler. Where the store can't be read, the row waits.
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
@@ -14,45 +15,50 @@ use super::{Completed, Deliverer, Finished};
 use crate::pipeline::attempt::Report;
 use crate::pipeline::retry::Outcome;
 use crate::pipeline::scheduler::{After, Job};
-use crate::store::{Delivery, DeliveryId};
+use crate::store::{Delivery, DeliveryId, Hold};
 
-/// The rows for which the catalogue is being read, and whose leases this node still has.
+/// The rows for which the store is being read, and whose leases this node still has.
 pub(super) type Revalidations = HashSet<DeliveryId>;
 
-/// The result of reading the catalogue for a row.
-pub(super) struct CatalogRefresh {
+/// The result of reading the catalogue and the holds for a row.
+pub(super) struct Revalidated {
     pub(super) job: Job,
-    outcome: Result<(), String>,
+    /// All holds that have not ended.
+    holds: Result<Vec<Hold>, String>,
 }
 
 impl Deliverer {
-    /// Reads the catalogue for a row.
+    /// Reads the catalogue and the holds for a row.
     pub(super) fn revalidate(&mut self, job: Job) {
         self.revalidations.insert(job.delivery.id);
-        let catalog = self.deps.attempts.catalog.clone();
-        let refresh = async move {
-            let read = AssertUnwindSafe(catalog.refresh()).catch_unwind().await;
-            let outcome = match read {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(error)) => Err(format!("cannot read the integrations: {error}")),
-                Err(_) => Err("a bug of ours: reading the integrations ended in a panic".to_owned()),
-            };
-            Completed::CatalogRefresh(Box::new(CatalogRefresh { job, outcome }))
+        let (catalog, outbox) = (self.deps.attempts.catalog.clone(), self.deps.outbox.clone());
+        let now = self.now();
+        let read = async move {
+            catalog.refresh().await.map_err(|error| format!("cannot read the integrations: {error}"))?;
+            outbox.holds(now).await.map_err(|error| format!("cannot read what is held: {error}"))
         };
-        self.under_way.push(refresh.boxed());
+        let revalidated = async move {
+            let holds = AssertUnwindSafe(read).catch_unwind().await.unwrap_or_else(|_| {
+                Err("a bug of ours: reading the integrations and the holds ended in a panic".to_owned())
+            });
+            Completed::Revalidated(Box::new(Revalidated { job, holds }))
+        };
+        self.under_way.push(revalidated.boxed());
     }
 
-    /// Goes on with the row: the catalogue is up to date now, or the row has to wait.
-    pub(super) fn on_catalog_refreshed(&mut self, refresh: CatalogRefresh) {
-        let CatalogRefresh { mut job, outcome } = refresh;
+    /// Goes on with the row: what this node knows of it is up to date now, or the row has to wait.
+    pub(super) fn on_revalidated(&mut self, revalidated: Revalidated) {
+        let Revalidated { mut job, holds } = revalidated;
         let now = self.now();
         if !self.revalidations.remove(&job.delivery.id) {
             // The reading took longer than the lease: another node has the row.
             return self.put_back(&job.delivery, now);
         }
-        match outcome {
-            Ok(()) => {
+        match holds {
+            Ok(holds) => {
+                self.deps.attempts.holds.forget_ended_address(&job.delivery, &holds);
                 job.catalog_is_fresh = true;
+                job.holds_are_fresh = true;
                 self.scheduler.defer(job, now, now);
             }
             Err(why) => {

@@ -395,6 +395,29 @@ fn what_is_not_written_yet_counts_more_than_what_the_store_has() {
 }
 
 #[test]
+fn an_address_whose_hold_ended_in_the_store_is_switched_on_and_nothing_else_changes() {
+    let until = now() + 1.minute();
+    let off = || Hold { cause: HoldCause::SwitchedOff, ..hold(address(), until) };
+    let is_known = |holds: &Holds| holds.snapshot().by_key.contains_key(&address());
+
+    let holds = Holds::new([off(), hold(route("#ops"), until)]);
+    holds.forget_ended_address(&delivery("#ops"), &[off()]);
+    assert!(is_known(&holds), "the store still has it");
+    holds.forget_ended_address(&delivery("#ops"), &[]);
+    assert!(!is_known(&holds));
+    assert_eq!(holds.route_until(&delivery("#ops"), now()), Some(until));
+
+    let unwritten = Holds::default();
+    unwritten.apply(&HoldChange { end: Vec::new(), begin: vec![off()] }, now());
+    unwritten.forget_ended_address(&delivery("#ops"), &[]);
+    assert!(is_known(&unwritten), "the store does not have it yet");
+
+    let gone = Holds::new([Hold { cause: HoldCause::Gone, ..off() }]);
+    gone.forget_ended_address(&delivery("#ops"), &[]);
+    assert!(is_known(&gone), "its confirmations still count");
+}
+
+#[test]
 fn strikes_outlive_their_hold_for_a_day() {
     let until = now() + 1.minute();
     let holds = Holds::new([hold(destination(), until)]);

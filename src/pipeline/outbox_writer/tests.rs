@@ -14,9 +14,9 @@ use crate::store::{
 
 /// A store that records its calls, and fails on demand.
 #[derive(Default)]
-struct Told {
+pub(in crate::pipeline) struct Told {
     calls: Mutex<Vec<String>>,
-    /// The answers to the next calls that keep events. Later ones succeed.
+    /// The answers to the next calls that write events. Later ones succeed.
     keeps: Mutex<Vec<StoreError>>,
     is_away: AtomicBool,
     /// Set where a hold ends after the next read of holds or of due rows. The end makes a row due.
@@ -26,6 +26,12 @@ struct Told {
 }
 
 impl Told {
+    /// A store that refuses what is remembered beside deliveries, and so many of the next calls entirely.
+    pub(in crate::pipeline) fn refusing(calls: usize) -> Self {
+        let refused = StoreError::Refused("the watch is too long".to_owned());
+        Self { refuses_remembered: true.into(), keeps: Mutex::new(vec![refused; calls]), ..Self::default() }
+    }
+
     fn note(&self, call: String) -> Result<()> {
         if self.is_away.load(Ordering::Relaxed) {
             return Err(StoreError::Unavailable("the disk is full".to_owned()));
@@ -34,8 +40,18 @@ impl Told {
         Ok(())
     }
 
-    fn calls(&self) -> Vec<String> {
+    pub(in crate::pipeline) fn calls(&self) -> Vec<String> {
         std::mem::take(&mut *self.calls.lock().unwrap())
+    }
+
+    /// Whether these events are written, with what is remembered of each.
+    fn writes<'a>(&self, mut remembered: impl Iterator<Item = &'a Remembered>) -> Result<()> {
+        let answer = self.keeps.lock().unwrap().pop();
+        answer.map_or(Ok(()), Err)?;
+        if self.refuses_remembered.load(Ordering::Relaxed) && remembered.any(|it| !it.is_empty()) {
+            return Err(StoreError::Refused("the watch is too long".to_owned()));
+        }
+        Ok(())
     }
 }
 
@@ -54,13 +70,7 @@ impl FirstAttempts for Told {
     }
 
     async fn keep(&self, _: &NodeId, batch: Arc<[Kept]>) -> Result<()> {
-        let answer = self.keeps.lock().unwrap().pop();
-        answer.map_or(Ok(()), Err)?;
-        if self.refuses_remembered.load(Ordering::Relaxed)
-            && batch.iter().any(|kept| !kept.remembered.is_empty())
-        {
-            return Err(StoreError::Refused("the watch is too long".to_owned()));
-        }
+        self.writes(batch.iter().map(|kept| &kept.remembered))?;
         self.note(format!("keep{}", numbers(batch.iter().flat_map(|kept| &kept.deliveries).map(|it| it.id))))
     }
 }
@@ -71,8 +81,12 @@ impl Outbox for Told {
         Some(self)
     }
 
-    async fn enqueue(&self, _: Vec<Dispatched>, _: Timestamp) -> Result<Vec<Vec<Option<Delivery>>>> {
-        unreachable!("the writer dispatches nothing")
+    /// Answers as if all rows existed before.
+    async fn enqueue(&self, batch: Vec<Dispatched>, _: Timestamp) -> Result<Vec<Vec<Option<Delivery>>>> {
+        self.writes(batch.iter().map(|dispatched| &dispatched.remembered))?;
+        let events: Vec<_> = batch.iter().map(|dispatched| dispatched.event.id.as_str()).collect();
+        self.note(format!("enqueue {}", events.join(" ")))?;
+        Ok(batch.into_iter().map(|dispatched| vec![None; dispatched.deliveries.len()]).collect())
     }
 
     async fn claim(&self, _: Claim) -> Result<Vec<Claimed>> {
@@ -305,7 +319,6 @@ async fn events_that_a_broken_store_did_not_take_are_kept_in_the_order_in_which_
 /// Otherwise messages that were sent would have no outcome, and would be sent again from quarantine.
 #[tokio::test(start_paused = true)]
 async fn what_is_remembered_beside_deliveries_does_not_hold_them_back_where_the_store_refuses_it() {
-    let refused = || StoreError::Refused("the watch is too long".to_owned());
     let is_refused = |written: &mut Written| match written.events.try_recv() {
         Ok(Event::Kept(kept)) => kept[0].refused.is_some(),
         other => panic!("{other:?}"),
@@ -318,9 +331,7 @@ async fn what_is_remembered_beside_deliveries_does_not_hold_them_back_where_the_
         (Remembered::default(), 0, false),
         (Remembered::default(), 1, true),
     ] {
-        let store = Told { refuses_remembered: true.into(), ..Told::default() };
-        store.keeps.lock().unwrap().extend((0..refusals).map(|_| refused()));
-        let mut written = Written::new(store);
+        let mut written = Written::new(Told::refusing(refusals));
         written.writer.write([Command::Keep(event(remembered))]).await;
         assert_eq!(is_refused(&mut written), expected);
         let calls = if expected { vec![] } else { vec!["keep 1"] };

@@ -141,6 +141,17 @@ fn what_failed_elsewhere_comes_again_and_says_nothing_of_the_destination() {
 }
 
 #[test]
+fn what_found_no_place_comes_again_in_seconds_and_counts_against_nobody() {
+    let no_place = Outcome::Failed(Failure::NoPlace("its places for requests (2) were taken".into()));
+    for jitter in [0.0, 1.0] {
+        let of = Context { attempts: 8, strikes: 2, jitter, ..context() };
+        let decision = decide(&no_place, of, &policy());
+        assert_eq!(waits(&decision), of.now + if jitter > 0.0 { 4.seconds() } else { 2.seconds() });
+        assert_eq!((decision.counts, decision.effect), (false, Effect::None));
+    }
+}
+
+#[test]
 fn what_is_skipped_is_over_and_the_destination_answered() {
     let decision = decide(&Outcome::Skipped("no such issue".into()), context(), &policy());
     assert_eq!((decision.state, decision.effect), (NewState::Skipped, Effect::Recovered));

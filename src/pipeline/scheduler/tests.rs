@@ -62,6 +62,7 @@ fn job(id: i64, destination: &str, lane: i64) -> Job {
         event: JobEvent::Stored(Arc::new(stored)),
         entered: start(),
         catalog_is_fresh: false,
+        holds_are_fresh: false,
         concurrency: 1,
         _permit: None,
     }

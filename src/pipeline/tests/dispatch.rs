@@ -4,7 +4,9 @@ use super::*;
 use crate::pipeline::bounded_quarantine::{BoundedQuarantine, Bounds};
 use crate::pipeline::dispatch::{Dispatcher, WhatIsKept};
 use crate::pipeline::events_in_hand::Ticket;
+use crate::pipeline::outbox_writer::tests::Told;
 use crate::pipeline::source::Source;
+use crate::store::Quarantine as _;
 
 /// Brings one batch.
 struct Batch {
@@ -115,4 +117,38 @@ async fn where_the_prefetch_shrank_the_oldest_events_become_rows_before_it_is_us
     until("a row", async || !pipeline.lines().await.is_empty()).await;
     let written: Vec<_> = pipeline.lines().await.into_iter().map(|line| line.event).collect();
     assert_eq!(written, [EventId::new("e1").unwrap()], "the others are in hand");
+}
+
+/// Dispatches redelivered events to a store that refuses what is remembered beside deliveries, and the next calls
+/// entirely. Returns what it wrote, and the ids of the events in quarantine.
+async fn dispatched(ids: &[&str], event_log: bool, refusals: usize) -> (Vec<String>, Vec<String>) {
+    let pipeline = Pipeline::new("").start();
+    let store = Arc::new(Told::refusing(refusals));
+    let kept = WhatIsKept { history: true, event_log };
+    let dispatcher = Dispatcher { outbox: Arc::clone(&store) as _, kept, ..pipeline.dispatcher() };
+    let acknowledged = Arc::<Mutex<Vec<Receipt>>>::default();
+    let events = ids.iter().zip(1..).map(|(id, number)| redelivered(push(id, id, number))).collect();
+    let last = Receipt { generation: 1, number: u64::try_from(ids.len()).unwrap() };
+    let source = Batch { events, acknowledged: Arc::clone(&acknowledged), prefetch: None, stop: None };
+    pipeline.tasks.spawn(dispatcher.run(source, pipeline.stop.clone()));
+    until("the batch", async || acknowledged.lock().unwrap().contains(&last)).await;
+    let aside = pipeline.store.list_quarantined(None, 10).await.unwrap();
+    let aside = aside.into_iter().filter_map(|item| item.id).map(|id| id.as_str().to_owned()).collect();
+    (store.calls(), aside)
+}
+
+/// Otherwise nobody would be told of the event.
+#[tokio::test]
+async fn where_the_store_refuses_what_is_remembered_of_an_event_its_deliveries_are_written_alone() {
+    let each_alone = dispatched(&["e1", "e2"], true, 0).await;
+    assert_eq!(each_alone, (vec!["enqueue e1".to_owned(), "enqueue e2".to_owned()], vec![]));
+    let together = dispatched(&["e1", "e2"], false, 0).await;
+    assert_eq!(together, (vec!["enqueue e1 e2".to_owned()], vec![]), "nothing is remembered");
+}
+
+#[tokio::test]
+async fn an_event_whose_deliveries_alone_are_refused_too_goes_to_quarantine() {
+    assert_eq!(dispatched(&["e1"], true, 2).await, (vec![], vec!["e1".to_owned()]));
+    let once = dispatched(&["e1"], false, 1).await;
+    assert_eq!(once, (vec![], vec!["e1".to_owned()]), "the same deliveries are not offered twice");
 }

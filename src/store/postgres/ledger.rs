@@ -40,7 +40,7 @@ macro_rules! listed {
             concat!(
                 "WHERE d.id < $1 AND ",
                 $state,
-                " AND ($2::text IS NULL OR d.integration = $2)
+                " AND ($2::text[] IS NULL OR d.integration = ANY ($2))
                   AND ($4::text IS NULL OR lower(e.project) = lower($4)
                        OR starts_with(lower(e.project), lower($4) || '/'))
                   AND ($5::text IS NULL OR e.id = $5)
@@ -60,7 +60,8 @@ const ONE: &str = lines!(", e.raw AS raw", "WHERE d.id = $1");
 
 pub(super) async fn list(connection: &Connection, filter: &DeliveryFilter) -> Result<Vec<DeliveryLine>> {
     let before = filter.before.map_or(i64::MAX, |before| before.0);
-    let integration = filter.integration.as_ref().map(|integration| rows::text(&integration.0));
+    let named = || filter.integrations.iter().map(|id| rows::text(&id.0).into_owned()).collect();
+    let integrations: Option<Vec<String>> = (!filter.integrations.is_empty()).then(named);
     let limit = rows::limit(filter.limit);
     let project = filter.project.as_deref().map(rows::text);
     let event = filter.event.as_ref().map(crate::event::EventId::as_str);
@@ -68,7 +69,7 @@ pub(super) async fn list(connection: &Connection, filter: &DeliveryFilter) -> Re
     let state = filter.state.and_then(RowState::of).map(|state| state.0);
     let project_id = filter.project_id;
     let common: [&(dyn ToSql + Sync); 8] =
-        [&before, &integration, &limit, &project, &event, &since, &until, &project_id];
+        [&before, &integrations, &limit, &project, &event, &since, &until, &project_id];
     let found = match (filter.state, &state) {
         (_, Some(state)) => {
             let all: Vec<&(dyn ToSql + Sync)> = common.into_iter().chain([state as _]).collect();

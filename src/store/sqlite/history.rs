@@ -67,7 +67,7 @@ fn list_sql(filter: &DeliveryFilter) -> String {
         "SELECT {} FROM {from}
          WHERE h.id < :before {event}
            AND (:state IS NULL OR h.state = :state)
-           AND (:integration IS NULL OR h.integration = :integration)
+           AND (:integrations IS NULL OR h.integration IN (SELECT value FROM json_each(:integrations)))
            AND (:project IS NULL OR e.project = :project COLLATE NOCASE
                 OR substr(e.project, 1, length(:project) + 1) = (:project || '/') COLLATE NOCASE)
            AND (:project_id IS NULL OR ifnull(e.project_id, 0) <= 0 OR e.project_id = :project_id)
@@ -89,7 +89,7 @@ pub(super) fn list(connection: &Connection, filter: &DeliveryFilter) -> Result<V
         named_params! {
             ":before": filter.before.map_or(i64::MAX, |before| before.0),
             ":state": filter.state.and_then(RowState::of).map(|state| state.0),
-            ":integration": filter.integration.as_ref().map(|integration| &integration.0),
+            ":integrations": rows::named(&filter.integrations),
             ":project": filter.project,
             ":project_id": filter.project_id,
             ":event": filter.event.as_ref().map(EventId::as_str),

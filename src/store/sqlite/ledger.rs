@@ -24,7 +24,7 @@ use crate::store::{
     Result, State, StoreError, StoredAttempt,
 };
 
-/// The list's query, by whether an integration is named and by the index that finds rows of the state.
+/// The list's query, by whether integrations are named and by the index that finds rows of the state.
 fn list_sql(filter: &DeliveryFilter) -> String {
     let state = match filter.state {
         // Waiting rows are found through the indexes of waiting rows, which are few.
@@ -38,10 +38,10 @@ fn list_sql(filter: &DeliveryFilter) -> String {
         Some(State::Failed | State::Expired | State::Cancelled) => "AND d.state >= 20 AND d.state = :state",
         None => "AND (:state IS NULL)",
     };
-    let integration = if filter.integration.is_some() {
-        "AND d.integration = :integration"
+    let integration = if filter.integrations.is_empty() {
+        "AND (:integrations IS NULL)"
     } else {
-        "AND (:integration IS NULL)"
+        "AND d.integration IN (SELECT value FROM json_each(:integrations))"
     };
     // An event's deliveries are found through the event, which is one row.
     let (from, event) = match filter.event {
@@ -76,7 +76,7 @@ fn list_rows(connection: &Connection, filter: &DeliveryFilter) -> Result<Vec<Del
         named_params! {
             ":before": filter.before.map_or(i64::MAX, |before| before.0),
             ":state": filter.state.and_then(RowState::of).map(|state| state.0),
-            ":integration": filter.integration.as_ref().map(|integration| &integration.0),
+            ":integrations": rows::named(&filter.integrations),
             ":project": filter.project,
             ":project_id": filter.project_id,
             ":event": filter.event.as_ref().map(crate::event::EventId::as_str),

@@ -191,6 +191,12 @@ pub(super) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     Ok(row.get::<_, i64>(column)?.unsigned_abs())
 }
 
+/// Integrations as a JSON array, for a condition on them; `None` for all integrations.
+pub(super) fn named(integrations: &[IntegrationId]) -> Option<String> {
+    let names: Vec<&str> = integrations.iter().map(|id| &*id.0).collect();
+    (!names.is_empty()).then(|| serde_json::Value::from(names).to_string())
+}
+
 /// Prepares a statement. All statements are prepared here, so that tests can check their plans: see `tests/plan.rs`.
 pub(super) fn prepare<'c>(connection: &'c Connection, sql: &str) -> rusqlite::Result<CachedStatement<'c>> {
     #[cfg(test)]

@@ -22,7 +22,7 @@ pub(super) mod private_postgres;
 mod sealed;
 mod tokens;
 mod upgrade;
-mod watches;
+pub(super) mod watches;
 
 use super::postgres::Postgres;
 use super::seal::Keyring;

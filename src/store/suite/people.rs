@@ -73,7 +73,10 @@ pub(super) async fn the_list_is_filtered_by_state_and_integration<B: Backend>() 
     assert_eq!(list(&case, state(State::Expired)).await, [expired]);
     assert_eq!(list(&case, state(State::Cancelled)).await, [cancelled]);
 
-    let jira = DeliveryFilter { integration: Some(IntegrationId::new("jira")), ..all() };
+    let of = |names: &[&str]| names.iter().map(|name| IntegrationId::new(*name)).collect();
+    let any = DeliveryFilter { integrations: of(&["jira", "none", "slack"]), limit: 3, ..all() };
+    assert_eq!(list(&case, any).await, [behind, leased, retried], "newest first, whatever their integration");
+    let jira = DeliveryFilter { integrations: of(&["jira"]), ..all() };
     assert_eq!(list(&case, jira.clone()).await, [behind, retried, cancelled, expired]);
     let both = DeliveryFilter { state: Some(State::Waiting), ..jira };
     assert_eq!(list(&case, both.clone()).await, [behind, retried]);

@@ -189,7 +189,7 @@ pub(super) async fn watches_that_ended_are_swept_with_what_was_delivered<B: Back
 }
 
 /// The question whether an integration's service can be reached, due at this moment.
-fn probe(slug: &str, due: Timestamp) -> NewWatch {
+pub(in crate::store) fn probe(slug: &str, due: Timestamp) -> NewWatch {
     NewWatch {
         kind: WatchKind::Probe,
         integration: IntegrationId::new(format!("acme/web:{slug}")),

@@ -208,7 +208,7 @@ async fn a_service_that_limits_connections_gets_no_more_requests_at_once_than_it
 }
 
 #[tokio::test]
-async fn a_request_that_gets_no_place_in_time_was_certainly_not_sent() {
+async fn a_request_that_gets_no_place_in_time_is_not_sent_and_says_nothing_of_the_service() {
     let (origin, connections) = receiver(|stream| async move {
         let _open = stream;
         std::future::pending::<()>().await;
@@ -228,7 +228,7 @@ async fn a_request_that_gets_no_place_in_time_was_certainly_not_sent() {
     let error = wire.send(&Request::Http(second)).await.unwrap_err();
 
     let expected = format!("could not send to {origin}: its places for requests (1) were taken for 100ms");
-    assert_eq!(error, SendError::NotSent(expected));
+    assert_eq!(error, SendError::NoPlace(expected));
     assert_eq!(connections.load(Ordering::SeqCst), 1);
     held.abort();
 }

@@ -1,11 +1,10 @@
 //! What an embed says, within Discord's limits.
 
-use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
-use super::{Case, body, cases, entry, hostile, kind, plain, sent, tell_changed};
+use super::{Case, body, cases, entry, hostile, kind, note, plain, sent, tell_changed};
+use crate::adapters::Notification;
 use crate::adapters::contract::LazyMessage;
-use crate::adapters::{Notification, OperatorSettings, ProjectLinks};
 use crate::message::{Body, Field, Message, Person, ProjectInfo, Text, Title, Tone};
 
 #[test]
@@ -122,19 +121,8 @@ fn huge(sign: &str) -> Message {
 }
 
 fn sent_message(message: &Message) -> Json {
-    let note = Notification {
-        id: "1",
-        event: &kind("push").event,
-        target: "",
-        now: Timestamp::UNIX_EPOCH,
-        operator: &OperatorSettings::default(),
-        links: ProjectLinks::none(),
-        open_request: None,
-        may_have_been_sent: false,
-        is_test: false,
-        extent: crate::integration::Extent::default(),
-        message: LazyMessage::composed(message.clone()),
-    };
+    let note =
+        Notification { message: LazyMessage::composed(message.clone()), ..note(&kind("push").event, "") };
     body(&entry("discord").call(&plain(), &note).expect("a call"))
 }
 

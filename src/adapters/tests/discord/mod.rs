@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::events::{Case, tell_changed};
 use super::{
-    answer, body, buckets, call_with, cases, consequence, entry, failure, hostile, http, kind, outcome,
+    answer, body, buckets, call_with, cases, consequence, entry, failure, hostile, http, kind, note, outcome,
     sample, settings_of, target_names,
 };
 use crate::call::{Answer, Sent};

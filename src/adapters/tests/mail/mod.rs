@@ -7,13 +7,11 @@ mod hostile;
 mod recipients;
 mod relay;
 
-use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::events::{Case, changed, tell, tell_changed};
-use super::{buckets, entry, operator, settings_of, target_names};
-use crate::adapters::contract::LazyMessage;
-use crate::adapters::{Notification, OperatorSettings, ProjectLinks};
+use super::{buckets, entry, note, operator, settings_of, target_names};
+use crate::adapters::{Notification, OperatorSettings};
 use crate::call::{Call, Mail, Request, Sent};
 use crate::settings::Parsed;
 
@@ -33,19 +31,7 @@ fn settings(slug: &str, more: &[(&str, &str)]) -> Parsed {
 }
 
 fn call_in(slug: &str, settings: &Parsed, case: &Case, operator: &OperatorSettings) -> Call<Sent> {
-    let note = Notification {
-        id: "01912d68783e7a0384675661c1243ad4",
-        event: &case.event,
-        target: "ada@example.com",
-        now: Timestamp::UNIX_EPOCH,
-        operator,
-        links: ProjectLinks::none(),
-        open_request: None,
-        may_have_been_sent: false,
-        is_test: false,
-        extent: crate::integration::Extent::default(),
-        message: LazyMessage::default(),
-    };
+    let note = Notification { operator, ..note(&case.event, "ada@example.com") };
     entry(slug).call(settings, &note).unwrap_or_else(|failure| panic!("{slug}: {failure}"))
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::adapters::tests::{
-    Before, Played, errors, own_event, play_own, play_to, settings_with, targets_of_own,
+    Before, Played, errors, note, own_event, play_own, play_to, settings_with, targets_of_own,
 };
 
 const REQUIRED: [(&str, &str); 3] =
@@ -121,19 +121,7 @@ fn a_failure_of_the_forge_is_not_the_servers() {
     let mut operator = OperatorSettings::default();
     operator.forge.api_url = "https://forge.example/api/v4/".to_owned();
     operator.forge.token = Secret::new("t");
-    let note = Notification {
-        id: "1",
-        event: &event,
-        target: "",
-        now: jiff::Timestamp::UNIX_EPOCH,
-        operator: &operator,
-        links: crate::adapters::ProjectLinks::none(),
-        open_request: None,
-        may_have_been_sent: false,
-        is_test: false,
-        extent: crate::integration::Extent::default(),
-        message: crate::adapters::contract::LazyMessage::default(),
-    };
+    let note = Notification { operator: &operator, ..note(&event, "") };
     let call = entry.call(&settings, &note).expect("a call");
     assert_eq!(call.receiver, crate::call::Receiver::Other);
     assert_eq!(entry.unmet(&settings, &operator), None);

@@ -4,12 +4,12 @@ mod meanwhile;
 
 use serde_json::{Value as Json, json};
 
-use crate::adapters::contract::{LazyMessage, Notification, Targets};
+use crate::adapters::contract::{Notification, Targets};
+use crate::adapters::find;
 use crate::adapters::tests::{
-    Contract, Expected, OwnEvent, call_with, changed, changed_push, header, http_response, settings_with,
-    tell, usual_status,
+    Contract, Expected, OwnEvent, call_with, changed, changed_push, header, http_response, note,
+    settings_with, tell, usual_status,
 };
-use crate::adapters::{ProjectLinks, find};
 use crate::call::{Answer, Failure, HttpRequest, HttpResponse, Method, Request, Response, Sent};
 use crate::event::{Event, EventId};
 
@@ -258,19 +258,7 @@ fn attempt(
 ) -> Option<Answer<Sent>> {
     let (entry, settings) = (find("jira").expect("the adapter"), settings(more));
     let target = entry.targets(&settings, event, &[]).send.remove(0).name;
-    let note = Notification {
-        id: "1",
-        event,
-        target: &target,
-        now: event.occurred_at,
-        operator: &crate::adapters::OperatorSettings::default(),
-        may_have_been_sent: true,
-        is_test: false,
-        extent: crate::integration::Extent::default(),
-        links: ProjectLinks::none(),
-        open_request: None,
-        message: LazyMessage::default(),
-    };
+    let note = Notification { now: event.occurred_at, may_have_been_sent: true, ..note(event, &target) };
     let mut call = entry.call(&settings, &note).unwrap_or_else(|failure| panic!("{failure}"));
     for made in 0.. {
         let Request::Http(request) = &call.request else { panic!("no HTTP") };
@@ -432,19 +420,7 @@ fn a_refused_transition_is_a_remark_and_no_failure() {
     let entry = find("jira").expect("the adapter");
     let settings = settings(&[("jira_issue_transition_id", "11")]);
     let target = entry.targets(&settings, &event, &[]).send.remove(0).name;
-    let note = Notification {
-        id: "1",
-        event: &event,
-        target: &target,
-        now: event.occurred_at,
-        operator: &crate::adapters::OperatorSettings::default(),
-        may_have_been_sent: false,
-        is_test: false,
-        extent: crate::integration::Extent::default(),
-        links: ProjectLinks::none(),
-        open_request: None,
-        message: LazyMessage::default(),
-    };
+    let note = Notification { now: event.occurred_at, ..note(&event, &target) };
     let mut call = entry.call(&settings, &note).unwrap_or_else(|failure| panic!("{failure}"));
     for (status, body) in answers {
         let response = HttpResponse { status, headers: Vec::new(), body: body.into(), at: event.occurred_at };

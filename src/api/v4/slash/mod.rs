@@ -238,14 +238,14 @@ async fn failures(handler: &CommandHandler<'_>, scope: &ResolvedScope) -> crate:
     for entry in ADAPTERS.iter().filter(|entry| entry.can_deliver()) {
         for state in [DeliveryState::Failed, DeliveryState::Expired, DeliveryState::Waiting] {
             let slug = entry.about.slug;
-            let (integration, project_id) = handler.catalog.read(|snapshot| {
+            let (integrations, project_id) = handler.catalog.read(|snapshot| {
                 let id = snapshot.id_at(scope, slug);
                 let project_id = owner_of(snapshot, &id);
-                (Some(id), project_id)
+                (vec![id], project_id)
             });
             let filter = DeliveryFilter {
                 state: Some(state),
-                integration,
+                integrations,
                 project_id,
                 limit: answer::FAILURES,
                 ..DeliveryFilter::default()

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{event, now};
@@ -10,10 +9,11 @@ use crate::integration::IntegrationId;
 use crate::store::registry::AuditEntry;
 use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
+use crate::store::suite::watches::probe;
 use crate::store::{
     Asked, AttemptRecord, Claim, DeliveryFilter, DeliveryId, EventLog, Fate, FirstAttempts, Inbox, Kept,
-    KeptDelivery, Known, Lane, Lease, Ledger, LogLine, LoggedEvent, NewDelivery, NewState, NewWatch, NodeId,
-    Origin, Outbox, Portion, Remembered, RepeatOf, Resend, Retention, Settled, State, WatchKind, Watches,
+    KeptDelivery, Known, Lane, Lease, Ledger, LogLine, LoggedEvent, NewDelivery, NewState, NodeId, Origin,
+    Outbox, Portion, Remembered, RepeatOf, Resend, Retention, Settled, State, WatchKind, Watches,
 };
 
 const BROKER: Origin = Origin::Broker { digest: None, redelivered: false };
@@ -150,18 +150,7 @@ async fn the_watches_of_an_event_are_written_with_what_became_of_it() {
     let store = store(&folder);
     let id = store.next_id();
     let told = kept("e1", BROKER, vec![(id, to("", 1), attempted(id, NewState::Delivered))]);
-    let watch = NewWatch {
-        kind: WatchKind::Probe,
-        integration: IntegrationId::new("acme/web:redmine"),
-        project_id: 7,
-        project: "acme/web".to_owned(),
-        sha: String::new(),
-        ref_name: String::new(),
-        project_json: Bytes::new(),
-        since: now(),
-        due: after(5),
-    };
-    let remembered = Remembered { watches: vec![watch], ..told.remembered.clone() };
+    let remembered = Remembered { watches: vec![probe("redmine", after(5))], ..told.remembered.clone() };
     keep(&store, Kept { remembered, ..told }).await;
     let claimed = store.claim_watches(after(5), after(60), 10).await.unwrap();
     assert_eq!(claimed.watches.len(), 1);
@@ -186,8 +175,12 @@ async fn the_list_has_rows_and_history_in_the_order_of_their_ids() {
     assert_eq!(ids(DeliveryFilter { state: Some(State::Delivered), ..all.clone() }).await, [last, first]);
     assert_eq!(ids(DeliveryFilter { state: Some(State::Waiting), ..all.clone() }).await, [open]);
     assert_eq!(ids(DeliveryFilter { event: Some(event("e1", 0).id), ..all.clone() }).await, [first]);
-    let other = IntegrationId::new("teams");
-    assert_eq!(ids(DeliveryFilter { integration: Some(other), ..all }).await, []);
+    let of = |names: &[&str]| DeliveryFilter {
+        integrations: names.iter().map(|name| IntegrationId::new(*name)).collect(),
+        ..all.clone()
+    };
+    assert_eq!(ids(of(&["teams"])).await, []);
+    assert_eq!(ids(of(&["teams", "slack"])).await, [last, open, first]);
 }
 
 #[tokio::test]
