@@ -42,6 +42,7 @@ use super::resources::EventReceived;
 use super::v4::{self, Credential, Need, Params};
 use super::webhook_signature::{BadSignature, SignedHeaders, SigningKeys};
 use super::{ApiError, Config, State};
+use crate::catalog::Catalog as _;
 use crate::digest::Digest;
 use crate::event::{Event, EventId, Undecodable};
 use crate::metrics;
@@ -98,7 +99,7 @@ async fn take(state: &Arc<State>, request: Request) -> Result<Accepted, ApiError
     };
     let _turn = turn(state, body.len()).await?;
     let event_id = id.clone().unwrap_or_else(|| fresh_id(now));
-    match Event::decode(event_id, now, body.clone()) {
+    match state.catalog.decode(event_id, now, body.clone()) {
         Ok(event) => {
             let event = v4::trusted_event(&state.catalog, reach, event).ok_or(ApiError::EventNotReached)?;
             accept(state, sender, &event, now).await

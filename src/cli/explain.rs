@@ -74,7 +74,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     for path in &args.files {
         let file = path.display().to_string();
         let raw = read(path)?;
-        let (result, text) = match Event::decode(fresh_id(), now, raw) {
+        let (result, text) = match snapshot.decode(fresh_id(), now, raw) {
             Ok(event) => {
                 let mut verdicts = verdicts(&event, &snapshot, &holds, now);
                 if let Some(store) = &store {
