@@ -45,6 +45,7 @@ use super::{ApiError, Config, State};
 use crate::catalog::Catalog as _;
 use crate::digest::Digest;
 use crate::event::{Event, EventId, Undecodable};
+use crate::integration::rules::why_untriggered;
 use crate::metrics;
 use crate::settings::Secret;
 use crate::store::registry::ScopeKey;
@@ -122,7 +123,7 @@ async fn accept(
     event: &Event,
     now: jiff::Timestamp,
 ) -> Result<Accepted, ApiError> {
-    let answer = |result: &str| accepted(Some(&event.id), result);
+    let answer = |result: String| accepted(Some(&event.id), result);
     // An event that no integration takes is stored too, so that dispatch counts and logs it.
     let new = match committed(refusal_as_answer(state.inbox.push(event, now))).await? {
         Ok(new) => new,
@@ -131,11 +132,11 @@ async fn accept(
     if new {
         state.arrived.notify_one();
     }
-    Ok(answer(match (event.trigger, new) {
-        (None, _) => "dropped: no integration takes events of this kind",
-        (Some(_), true) => "accepted",
-        (Some(_), false) => "known: it came before",
-    }))
+    Ok(match (event.trigger, new) {
+        (None, _) => answer(format!("dropped: {}", why_untriggered(event))),
+        (Some(_), true) => answer("accepted".to_owned()),
+        (Some(_), false) => answer("known: it came before".to_owned()),
+    })
 }
 
 /// Keeps a body that is not an event, and refuses it with the reason. An event of an unknown kind is answered with 202
