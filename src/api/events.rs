@@ -42,8 +42,10 @@ use super::resources::EventReceived;
 use super::v4::{self, Credential, Need, Params};
 use super::webhook_signature::{BadSignature, SignedHeaders, SigningKeys};
 use super::{ApiError, Config, State};
+use crate::catalog::Catalog as _;
 use crate::digest::Digest;
 use crate::event::{Event, EventId, Undecodable};
+use crate::integration::rules::why_untriggered;
 use crate::metrics;
 use crate::settings::Secret;
 use crate::store::registry::ScopeKey;
@@ -98,7 +100,7 @@ async fn take(state: &Arc<State>, request: Request) -> Result<Accepted, ApiError
     };
     let _turn = turn(state, body.len()).await?;
     let event_id = id.clone().unwrap_or_else(|| fresh_id(now));
-    match Event::decode(event_id, now, body.clone()) {
+    match state.catalog.decode(event_id, now, body.clone()) {
         Ok(event) => {
             let event = v4::trusted_event(&state.catalog, reach, event).ok_or(ApiError::EventNotReached)?;
             accept(state, sender, &event, now).await
@@ -121,7 +123,7 @@ async fn accept(
     event: &Event,
     now: jiff::Timestamp,
 ) -> Result<Accepted, ApiError> {
-    let answer = |result: &str| accepted(Some(&event.id), result);
+    let answer = |result: String| accepted(Some(&event.id), result);
     // An event that no integration takes is stored too, so that dispatch counts and logs it.
     let new = match committed(refusal_as_answer(state.inbox.push(event, now))).await? {
         Ok(new) => new,
@@ -130,11 +132,11 @@ async fn accept(
     if new {
         state.arrived.notify_one();
     }
-    Ok(answer(match (event.trigger, new) {
-        (None, _) => "dropped: no integration takes events of this kind",
-        (Some(_), true) => "accepted",
-        (Some(_), false) => "known: it came before",
-    }))
+    Ok(match (event.trigger, new) {
+        (None, _) => answer(format!("dropped: {}", why_untriggered(event))),
+        (Some(_), true) => answer("accepted".to_owned()),
+        (Some(_), false) => answer("known: it came before".to_owned()),
+    })
 }
 
 /// Keeps a body that is not an event, and refuses it with the reason. An event of an unknown kind is answered with 202

@@ -68,6 +68,11 @@ impl CachedCatalog {
         *self.url_policy.write().unwrap_or_else(PoisonError::into_inner) = url_policy;
     }
 
+    /// Sets the forge's address for people.
+    pub fn set_forge(&self, url: &str) {
+        self.write(|state| state.set_forge(url));
+    }
+
     /// Reads the present snapshot. Writers wait meanwhile, so `look` must be short.
     pub fn read<T>(&self, look: impl FnOnce(&Snapshot) -> T) -> T {
         look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
@@ -214,8 +219,8 @@ impl Catalog for CachedCatalog {
         self.read(|state| state.links(event))
     }
 
-    fn project_path(&self, id: i64) -> Option<String> {
-        self.read(|state| state.project_path(id))
+    fn located(&self, event: Event) -> Event {
+        self.read(|state| state.located(event))
     }
 
     fn facts(&self, event: &Event) -> ProjectFacts {
@@ -241,8 +246,12 @@ impl Catalog for CachedCatalog {
     }
 
     async fn learn(&self, events: &[Arc<Event>], now: Timestamp) -> Result<()> {
+        let is_guessed = |event: &&Arc<Event>| event.guessed_project().is_some();
+        // A path that an event names counts before one that is only a guess.
+        let ordered =
+            events.iter().filter(is_guessed).chain(events.iter().filter(|event| !is_guessed(event)));
         let news = self.read(|state| {
-            let news = events.iter().filter_map(|event| state.directory().unknown_in(event));
+            let news = ordered.filter_map(|event| state.directory().unknown_in(event));
             news.collect::<Vec<_>>()
         });
         let mut latest: Vec<SeenProject> = Vec::new();

@@ -284,10 +284,13 @@ impl Directory {
         })
     }
 
-    /// The new facts on its project in an event.
+    /// The new facts on its project in an event. A guessed path makes a project known, and does not replace a known
+    /// path.
     pub fn unknown_in(&self, event: &Event) -> Option<SeenProject> {
         let project = event.project.as_ref().filter(|project| project.id > 0)?;
-        let path = Some(&project.path_with_namespace).filter(|path| is_storable(path)).map(String::from);
+        let known = self.project(project.id);
+        let is_worse = project.has_guessed_path && known.is_some_and(|known| known.path.is_some());
+        let path = Some(&project.path_with_namespace).filter(|path| !is_worse && is_storable(path));
         let learned = Learned {
             default_branch: project
                 .default_branch
@@ -296,8 +299,8 @@ impl Directory {
                 .map(String::from),
             visibility: visibility(project.visibility_level.as_ref()),
         };
-        let seen = SeenProject { id: project.id, path, learned };
-        let Some(known) = self.project(project.id) else { return Some(seen) };
+        let seen = SeenProject { id: project.id, path: path.map(String::from), learned };
+        let Some(known) = known else { return Some(seen) };
         let is_new = |shown: bool, same: bool| shown && !same;
         let news = is_new(seen.path.is_some(), seen.path == known.path)
             || is_new(

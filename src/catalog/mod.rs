@@ -8,7 +8,8 @@
 //! [`CachedCatalog`] keeps a snapshot in step with the store and the files; the pipeline reads it through [`Catalog`].
 //! `change` computes a new configuration from an old one and a request, `url_policy` finds addresses in it that would
 //! never be called (both pure), and `update` writes it. `file_notes` keeps the times of the files' integrations.
-//! `trackers` refuses a second issue tracker of a project. `paths` finds what lies below a path.
+//! `trackers` refuses a second issue tracker of a project. `paths` finds what lies below a path. `forge` finds the path
+//! of a project of which an event names only the address of a page.
 //!
 //! Absent here: HTTP, TOML and SQL.
 
@@ -18,6 +19,7 @@ mod configured;
 mod directory;
 mod file_notes;
 mod fingerprint;
+mod forge;
 mod paths;
 mod resolved;
 mod snapshot;
@@ -30,10 +32,11 @@ mod url_policy;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::adapters::{Entry, ProjectLinks, common_settings};
-use crate::event::Event;
+use crate::event::{Event, EventId, Undecodable};
 use crate::integration::{Fingerprint, Integration, IntegrationId, ProjectFacts};
 use crate::settings::FieldError;
 use crate::store::registry::Mute;
@@ -57,10 +60,18 @@ pub trait Catalog: Send + Sync {
     fn integration(&self, id: &IntegrationId) -> Option<Arc<Integration>>;
     /// The tracker and the wiki that the event's project has elsewhere.
     fn links(&self, event: &Event) -> ProjectLinks;
-    /// The known full path of a project.
-    fn project_path(&self, _id: i64) -> Option<String> {
-        None
+    /// The event with the path of its project as the forge has it, where the payload names only the address of a page.
+    fn located(&self, event: Event) -> Event;
+
+    /// The event in a webhook's body. All events that come from elsewhere are decoded here, so that each is of the
+    /// right project, wherever the forge lies.
+    ///
+    /// # Errors
+    /// [`Undecodable`] names what is wrong.
+    fn decode(&self, id: EventId, occurred_at: Timestamp, raw: Bytes) -> Result<Event, Undecodable> {
+        Event::decode(id, occurred_at, raw).map(|event| self.located(event))
     }
+
     /// The known facts on the event's project beyond the event.
     fn facts(&self, event: &Event) -> ProjectFacts;
     /// The mute of this channel for the event's project, if there is one now.

@@ -9,6 +9,7 @@ use super::Catalog;
 use super::configured::{Configured, ConfiguredAt, integration_id};
 use super::directory::{Directory, ResolvedScope};
 use super::file_notes::{FileNotes, Unnoted};
+use super::forge::Forge;
 use super::paths::{merged, within};
 use crate::adapters::{self, Entry, ProjectLinks};
 use crate::event::Event;
@@ -24,6 +25,7 @@ pub struct Snapshot {
     files: Files,
     rows: HashMap<ScopeKey, BySlug>,
     directory: Directory,
+    pub(super) forge: Forge,
     /// Whether any integration may lead to a tracker or a wiki.
     has_links: bool,
     /// By project.
@@ -568,8 +570,11 @@ impl Catalog for Snapshot {
         ResolvedScope::of_event(event).map(|scope| self.links_at(&scope)).unwrap_or_default()
     }
 
-    fn project_path(&self, id: i64) -> Option<String> {
-        self.directory.project(id)?.path.clone()
+    fn located(&self, event: Event) -> Event {
+        match event.guessed_project().and_then(|project| self.path_of_guessed(project)) {
+            Some(path) => event.with_path(&path),
+            None => event,
+        }
     }
 
     fn facts(&self, event: &Event) -> ProjectFacts {

@@ -37,8 +37,8 @@ pub(super) enum Answer {
     Accepted,
     /// The daemon knows the event already.
     Repeated,
-    /// No integration can take an event of this kind, with any settings.
-    Dropped,
+    /// No integration takes such an event with any settings, for this reason.
+    Dropped(String),
     /// The event was refused, for this reason.
     Refused(String),
 }
@@ -87,8 +87,10 @@ fn read(status: u16, text: &str) -> Answer {
     match status {
         200..=299 => match json["result"].as_str().unwrap_or_default() {
             result if result.starts_with("known") => Answer::Repeated,
-            result if result.starts_with("dropped") => Answer::Dropped,
-            _ => Answer::Accepted,
+            result => match result.strip_prefix("dropped: ") {
+                Some(why) => Answer::Dropped(cut(&printable(why), 200)),
+                None => Answer::Accepted,
+            },
         },
         status => {
             let why = ["message", "error"].iter().find_map(|key| json[key].as_str()).unwrap_or(text);
@@ -125,8 +127,8 @@ mod tests {
         assert_eq!(read(202, r#"{"id":"1","result":"accepted"}"#), Answer::Accepted);
         assert_eq!(read(202, r#"{"id":"1","result":"known: it came before"}"#), Answer::Repeated);
         assert_eq!(
-            read(202, r#"{"id":"1","result":"dropped: no integration takes events of this kind"}"#),
-            Answer::Dropped
+            read(202, r#"{"id":"1","result":"dropped: no integration takes `emoji` events"}"#),
+            Answer::Dropped("no integration takes `emoji` events".to_owned())
         );
         assert_eq!(read(401, r#"{"error":"wrong token"}"#), Answer::Refused("401: wrong token".to_owned()));
         assert_eq!(read(502, "<html>\u{1b}"), Answer::Refused("502: <html>".to_owned()));

@@ -24,6 +24,7 @@ use crate::catalog::{Catalog as _, Snapshot};
 use crate::daemon;
 use crate::event::{Event, EventId};
 use crate::integration::Integration;
+use crate::integration::rules::why_untriggered;
 use crate::message::{MOST_REFERENCES, compose_with};
 use crate::pipeline::dispatch::{Verdict, verdicts};
 use crate::pipeline::explain::heed;
@@ -74,7 +75,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     for path in &args.files {
         let file = path.display().to_string();
         let raw = read(path)?;
-        let (result, text) = match Event::decode(fresh_id(), now, raw) {
+        let (result, text) = match snapshot.decode(fresh_id(), now, raw) {
             Ok(event) => {
                 let mut verdicts = verdicts(&event, &snapshot, &holds, now);
                 if let Some(store) = &store {
@@ -152,7 +153,7 @@ pub(super) fn title(event: &Event) -> String {
 fn text(event: &Event, verdicts: &[(Arc<Integration>, Verdict)], snapshot: &Snapshot) -> String {
     let mut text = format!("{}\n", title(event));
     if event.trigger.is_none() {
-        text.push_str("  no integration takes such events: there is no flag for them\n");
+        let _ = writeln!(text, "  nothing is sent: {}", printable(&why_untriggered(event).to_string()));
         return text;
     }
     if verdicts.is_empty() {
@@ -294,6 +295,21 @@ mod tests {
         }
         assert!(!words.contains("secretsecret"), "{words}");
         assert_eq!(json["verdicts"].as_array().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn an_event_that_no_integration_takes_is_explained() {
+        let words = |body: Json| {
+            let event = Event::decode(fresh_id(), Timestamp::UNIX_EPOCH, body.to_string().into()).unwrap();
+            explained(&event, &snapshot(PROVISIONING)).0
+        };
+        let mut push: Json = serde_json::from_slice(&sample(Trigger::Push).raw).unwrap();
+        push["ref"] = "refs/merge-requests/1/head".into();
+        let why = "nothing is sent: the ref `refs/merge-requests/1/head` is neither a branch nor a tag";
+        assert!(words(push.clone()).contains(why), "{}", words(push));
+        let emoji = serde_json::json!({ "object_kind": "emoji", "object_attributes": {} });
+        let why = "nothing is sent: no integration takes `emoji` events";
+        assert!(words(emoji.clone()).contains(why), "{}", words(emoji));
     }
 
     #[test]

@@ -173,7 +173,7 @@ async fn test(config: &Config, args: &TestArgs, now: Timestamp) -> anyhow::Resul
     }
     let scope = args.id.resolved(&snapshot);
     let last = match &store {
-        Some(store) => last_project(&**store, &integration.id).await,
+        Some(store) => last_project(&snapshot, &**store, &integration.id).await,
         None => None,
     };
     let project = project(&scope, config, last);

@@ -202,9 +202,7 @@ fn words(message: &Message, answer: &Answer) -> String {
     match answer {
         Answer::Accepted => format!("accepted as {id}: {title}"),
         Answer::Repeated => format!("was here before as {id}: {title}"),
-        Answer::Dropped => {
-            format!("accepted and dropped, because no integration takes events of this kind: {title}")
-        }
+        Answer::Dropped(why) => format!("accepted and dropped, because {why}: {title}"),
         Answer::Refused(why) => format!("refused: {why}"),
     }
 }
@@ -213,7 +211,7 @@ fn as_json(file: &str, message: &Message, answer: &Answer) -> Json {
     let (word, why) = match answer {
         Answer::Accepted => ("accepted", None),
         Answer::Repeated => ("repeated", None),
-        Answer::Dropped => ("dropped", None),
+        Answer::Dropped(why) => ("dropped", Some(why)),
         Answer::Refused(why) => ("refused", Some(why)),
     };
     json!({ "file": file, "id": message.id.as_str(), "kind": message.kind, "answer": word, "why": why })
@@ -237,6 +235,9 @@ mod tests {
             "file": "a.json", "id": "m-1", "kind": "tag_push", "answer": "refused", "why": "401: wrong token"
         });
         assert_eq!(output, expected);
+        let why = "the ref `refs/pull/1/head` is neither a branch nor a tag";
+        let said = words(&message, &Answer::Dropped(why.to_owned()));
+        assert!(said.starts_with(&format!("accepted and dropped, because {why}: ")), "{said}");
         let broken = Message::new(id("m-2").unwrap(), Bytes::from_static(b"{"), Timestamp::UNIX_EPOCH);
         assert_eq!((broken.kind, broken.routing_key.as_str()), ("unknown", "unknown"));
     }

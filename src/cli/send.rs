@@ -24,6 +24,7 @@ use crate::adapters::{self, Entry};
 use crate::api::resources::AttemptOutcome;
 use crate::call::{HttpRequest, Mail, Mailbox, Request};
 use crate::catalog::{Catalog as _, Snapshot};
+use crate::config::Config;
 use crate::daemon;
 use crate::event::{Event, Trigger, sample};
 use crate::integration::{Integration, rules};
@@ -87,7 +88,7 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
 pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCode> {
     let config = options.config_for(&["store", "secrets", "wire", "smtp", "forge", "google"])?;
     let entry = adapters::find(&args.slug).context("there is no such adapter")?;
-    let event = event(&args)?;
+    let event = event(&args, &config)?;
     let (integration, secrets) =
         one_off(entry, &args.settings, &event, |path| std::fs::read_to_string(path))?;
     let facts = Snapshot::default().facts(&event);
@@ -154,14 +155,14 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     Ok(code)
 }
 
-fn event(args: &Args) -> anyhow::Result<Event> {
+fn event(args: &Args, config: &Config) -> anyhow::Result<Event> {
     if let Some(trigger) =
         args.sample.as_deref().and_then(|kind| Trigger::ALL.into_iter().find(|t| t.name() == kind))
     {
         return Ok(sample(trigger));
     }
     let file = args.file.as_deref().context("name a file, or --sample")?;
-    Event::decode(fresh_id(), daemon::now(), read(file)?)
+    state::decode(config, fresh_id(), read(file)?)
         .with_context(|| format!("{} is no event that we know", file.display()))
 }
 

@@ -5,13 +5,14 @@ use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::adapters::ProjectLinks;
 use crate::catalog::{CachedCatalog, Catalog as _, Snapshot};
 use crate::config::Config as Settings;
 use crate::daemon;
-use crate::event::Event;
+use crate::event::{Event, EventId, Undecodable};
 use crate::pipeline::holds::HoldSet;
 use crate::provision::{self, Provisioned};
 use crate::store::postgres::Postgres;
@@ -103,7 +104,15 @@ pub(super) async fn catalog(config: &Settings) -> anyhow::Result<CachedCatalog> 
     let catalog = stored_catalog(config).await?;
     // The daemon records the projects that files name; a command only reads.
     catalog.set_files_in_memory(integrations, facts);
+    catalog.set_forge(&config.operator.forge.url);
     Ok(catalog)
+}
+
+/// The event in a webhook's body, for commands that do not read the store.
+pub(super) fn decode(config: &Settings, id: EventId, raw: Bytes) -> Result<Event, Undecodable> {
+    let mut snapshot = Snapshot::default();
+    snapshot.set_forge(&config.operator.forge.url);
+    snapshot.decode(id, daemon::now(), raw)
 }
 
 /// The tracker and the wiki of an event's project, as the daemon has them. An error is not fatal, because the message
@@ -141,6 +150,16 @@ pub(super) async fn view_despite_mistakes(
 }
 
 async fn view_with(
+    provisioned: Provisioned,
+    config: &Settings,
+    now: Timestamp,
+) -> anyhow::Result<(Snapshot, HoldSet)> {
+    let (mut snapshot, holds) = integrations_and_holds(provisioned, config, now).await?;
+    snapshot.set_forge(&config.operator.forge.url);
+    Ok((snapshot, holds))
+}
+
+async fn integrations_and_holds(
     provisioned: Provisioned,
     config: &Settings,
     now: Timestamp,

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::state;
+use crate::catalog::Catalog as _;
 use crate::config::Config;
-use crate::event::Event;
 use crate::pipeline::dispatch::verdicts;
 use crate::pipeline::explain::heed;
 use crate::pipeline::then_and_now::{ThenAndNow, compare};
@@ -42,11 +42,11 @@ pub(super) async fn by_todays_settings(
                 .to_owned(),
         ));
     };
-    let event = match Event::decode(record.id.clone(), record.occurred_at, raw) {
+    let (snapshot, holds) = state::view(config, now).await?;
+    let event = match snapshot.decode(record.id.clone(), record.occurred_at, raw) {
         Ok(event) => event,
         Err(error) => return Ok(Now::Unknown(format!("this version does not understand it: {error}"))),
     };
-    let (snapshot, holds) = state::view(config, now).await?;
     let mut verdicts = verdicts(&event, &snapshot, &holds, now);
     heed(&mut verdicts, &event, &config.operator, store, now).await?;
     Ok(Now::Compared(compare(record, &verdicts)))

@@ -79,6 +79,7 @@ impl LiveSettings {
             self.wire.set(wire);
         }
         self.operator.set(new.operator.clone());
+        self.catalog.set_forge(&new.operator.forge.url);
         self.max_age.set(new.max_age.clone());
         if is_changed("rate_limits.") {
             self.pace.configure(new.rate_limits);

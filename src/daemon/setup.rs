@@ -59,6 +59,7 @@ pub(super) async fn open_catalog(
     let registry = Arc::clone(store) as Arc<dyn Registry>;
     let catalog = CachedCatalog::open(registry).await.context("cannot read the integrations in the store")?;
     let catalog = catalog.with_url_policy(url_policy);
+    catalog.set_forge(&config.operator.forge.url);
     let Provisioned { integrations, facts, numbers, groups, .. } = provisioned;
     catalog.set_files(integrations, facts, numbers, now).await.context("cannot store the files' projects")?;
     catalog.note_groups(groups, now).await.context("cannot store the files' groups")?;

@@ -239,7 +239,7 @@ struct Decoded {
 }
 
 impl Event {
-    /// Reads a webhook body.
+    /// Reads a webhook body. The path of the project may be a guess, which `Catalog::decode` corrects.
     ///
     /// # Errors
     /// [`Undecodable`] names what is wrong; the caller puts the bytes in quarantine with it.
@@ -275,9 +275,9 @@ impl Event {
 
     /// The event with the ids of its project and groups removed from the JSON, so that only paths identify them. The JSON is
     /// otherwise unchanged, except for the order of its keys. `None` where the path alone does not identify the
-    /// project or group.
+    /// project or group. `located` corrects a guessed path, as it did for this event.
     #[must_use]
-    pub fn without_ids(&self) -> Option<Self> {
+    pub fn without_ids(&self, located: impl FnOnce(Self) -> Self) -> Option<Self> {
         let mut json: Value = serde_json::from_slice(&self.raw).ok()?;
         let of_groups: &[(&str, &str)] = match self.payload {
             Payload::GroupChange(_) => &[("", "group_id"), ("", "parent_group_id")],
@@ -289,6 +289,7 @@ impl Event {
             }
         }
         let event = Self::decode(self.id.clone(), self.occurred_at, json.to_string().into()).ok()?;
+        let event = located(event);
         let is_same = match (&self.project, &event.project) {
             (Some(before), Some(after)) => *after == Project { id: 0, ..before.clone() },
             // A change in a group names the project by number alone.
@@ -299,25 +300,17 @@ impl Event {
         (is_same && self.group == event.group).then_some(event)
     }
 
-    /// The project whose path is only read from the address of a page, by the forge's number. If the forge itself lies
-    /// below a path, the path that was read begins with the forge's: `gitlab/group/project`.
-    pub fn project_with_guessed_path(&self) -> Option<i64> {
-        let Payload::Vulnerability(found) = &self.payload else { return None };
-        let project = self.project.as_ref().filter(|project| project.id > 0)?;
-        let guess = found.project()?.path_with_namespace;
-        (guess == project.path_with_namespace).then_some(project.id)
+    /// The project, if its path is only a guess: see [`Project::has_guessed_path`].
+    pub fn guessed_project(&self) -> Option<&Project> {
+        self.project.as_ref().filter(|project| project.has_guessed_path)
     }
 
-    /// The event with the known path of its project in place of a guessed one. A path that the page's address does not
-    /// end with is an older one, and changes nothing.
+    /// The event with this path of its project in place of a guessed one.
     #[must_use]
-    pub fn with_known_path(mut self, known: &str) -> Self {
-        let is_guessed = self.project_with_guessed_path().is_some();
-        if let Some(project) = self.project.as_mut().filter(|_| is_guessed) {
-            let guess = &project.path_with_namespace;
-            if guess.strip_suffix(known).is_some_and(|before| before.ends_with('/')) {
-                project.path_with_namespace = known.into();
-            }
+    pub fn with_path(mut self, path: &str) -> Self {
+        if let Some(project) = self.project.as_mut().filter(|project| project.has_guessed_path) {
+            project.path_with_namespace = path.into();
+            project.has_guessed_path = false;
         }
         self
     }

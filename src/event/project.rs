@@ -20,6 +20,10 @@ pub struct Project {
     /// The full path, `group/subgroup/project`, as people and settings write it.
     #[serde(deserialize_with = "lenient")]
     pub path_with_namespace: SharedStr,
+    /// Whether the path is only read from the address of a page. If the forge itself lies below a path, it then begins
+    /// with the forge's: `gitlab/group/project`.
+    #[serde(skip)]
+    pub has_guessed_path: bool,
     #[serde(deserialize_with = "lenient")]
     pub web_url: SharedStr,
     #[serde(deserialize_with = "lenient")]

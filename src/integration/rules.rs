@@ -117,7 +117,7 @@ pub fn wants(integration: &Integration, event: &Event, facts: &ProjectFacts) -> 
 }
 
 fn is_addressed(integration: &Integration, event: &Event) -> Result<(), WhyNot> {
-    let trigger = event.trigger.ok_or_else(|| no_trigger(event))?;
+    let Some(trigger) = event.trigger else { return Err(why_untriggered(event)) };
     if !integration.active {
         return Err(WhyNot::Inactive);
     }
@@ -133,12 +133,16 @@ fn is_addressed(integration: &Integration, event: &Event) -> Result<(), WhyNot> 
     Ok(())
 }
 
-fn no_trigger(event: &Event) -> WhyNot {
+/// Why no integration takes an event that has no trigger.
+pub fn why_untriggered(event: &Event) -> WhyNot {
     match &event.payload {
-        Payload::Push(push) => WhyNot::HiddenRef { name: push.full_ref.to_string() },
+        Payload::Push(push) => WhyNot::HiddenRef { name: push.full_ref.chars().take(LONGEST_REF).collect() },
         _ => WhyNot::NoTrigger { kind: event.kind() },
     }
 }
+
+/// How much of a ref is quoted, in characters. A sender can write any text as a ref.
+const LONGEST_REF: usize = 255;
 
 fn place_of(event: &Event) -> String {
     match (&event.group, &event.project) {

@@ -137,10 +137,12 @@ impl Attempter {
     pub(super) async fn make(&self, job: &Job, prepared: &Prepared) -> Report {
         let event = match &job.event {
             JobEvent::Decoded(event) => Arc::clone(event),
-            JobEvent::Stored(stored) => match stored.decode() {
-                Ok(event) => Arc::new(event),
-                Err(error) => return Report::unreadable(&error),
-            },
+            JobEvent::Stored(stored) => {
+                match self.catalog.decode(stored.id.clone(), stored.occurred_at, stored.raw.clone()) {
+                    Ok(event) => Arc::new(event),
+                    Err(error) => return Report::unreadable(&error),
+                }
+            }
         };
         let operator = self.operator.get();
         let open = open_request(prepared.entry, &event, &*self.merge_requests, self.clock.now());

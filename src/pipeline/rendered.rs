@@ -8,7 +8,6 @@ use super::retry::Outcome;
 use super::trace::request_json;
 use crate::adapters::{self, OperatorSettings};
 use crate::catalog::Catalog;
-use crate::event::Event;
 use crate::store::{DeliveryDetail, JSON_GONE};
 
 /// The first request of a delivery, with secrets masked. It is rendered now, so it shows what a retry would send.
@@ -26,7 +25,7 @@ pub fn rendered(
     let entry = adapters::find(integration.slug).ok_or("this version has no such service")?;
     let line = &detail.line;
     let raw = detail.raw.clone().ok_or(JSON_GONE)?;
-    let event = Event::decode(line.event.clone(), line.created_at, raw).map_err(|why| why.to_string())?;
+    let event = catalog.decode(line.event.clone(), line.created_at, raw).map_err(|why| why.to_string())?;
     let links = catalog.links(&event);
     let outgoing = Outgoing {
         entry,

@@ -15,6 +15,7 @@ use super::holds::Holds;
 use super::live::Live;
 use crate::adapters::{Entry, OperatorSettings, Probes, ProjectLinks};
 use crate::call::{Failure, Health, Pace as CallPace, Request, Response};
+use crate::catalog::Catalog;
 use crate::event::{Event, Project};
 use crate::integration::{Integration, IntegrationId};
 use crate::store::{DeliveryFilter, Ledger};
@@ -22,12 +23,16 @@ use crate::wire::pace::Pace;
 use crate::wire::{SendError, Transport};
 
 /// The project of the last event that an integration was notified of, as that event describes it.
-pub async fn last_project(ledger: &dyn Ledger, integration: &IntegrationId) -> Option<Project> {
+pub async fn last_project(
+    catalog: &dyn Catalog,
+    ledger: &dyn Ledger,
+    integration: &IntegrationId,
+) -> Option<Project> {
     let integrations = vec![integration.clone()];
     let filter = DeliveryFilter { integrations, limit: 1, ..DeliveryFilter::default() };
     let last = ledger.deliveries(filter).await.ok()?.into_iter().next()?;
     let detail = ledger.delivery(last.id).await.ok()??;
-    let event = Event::decode(last.event, last.created_at, detail.raw?).ok()?;
+    let event = catalog.decode(last.event, last.created_at, detail.raw?).ok()?;
     event.project.filter(|project| !project.path_with_namespace.is_empty())
 }
 

@@ -82,7 +82,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::event::{Event, EventId, Undecodable};
+use crate::event::{Event, EventId};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::Secret;
 
@@ -326,14 +326,6 @@ pub struct StoredEvent {
     pub id: EventId,
     pub occurred_at: Timestamp,
     pub raw: Bytes,
-}
-
-impl StoredEvent {
-    /// # Errors
-    /// This version can't decode the event, which another version stored.
-    pub fn decode(&self) -> std::result::Result<Event, Undecodable> {
-        Event::decode(self.id.clone(), self.occurred_at, self.raw.clone())
-    }
 }
 
 /// How much is handed out at once. It bounds memory for events of any size.

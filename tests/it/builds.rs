@@ -34,8 +34,10 @@ fn of_the_project(name: &str) -> Vec<u8> {
         if json.get("project_id").is_some() {
             json["project_id"] = json!(15);
         }
-        if json["object_attributes"].get("target_project_id").is_some() {
-            json["object_attributes"]["target_project_id"] = json!(15);
+        for name in ["source_project_id", "target_project_id"] {
+            if json["object_attributes"].get(name).is_some() {
+                json["object_attributes"][name] = json!(15);
+            }
         }
     })
 }

@@ -447,6 +447,14 @@ async fn an_event_makes_its_project_known_and_a_rename_follows_the_number(disk: 
     assert_eq!(found("Other/Rocket").as_deref(), Some("project 42"));
     assert_eq!(found("acme/rocket"), None, "no project has this path any more");
     assert_eq!(found("acme/shed").as_deref(), Some("project 43"));
+
+    // Of two events in one batch, the one that names the path counts.
+    let attributes = json!({ "project_id": 44, "url": "https://forge.example/gitlab/acme/new/-/x" });
+    let body = json!({ "object_kind": "vulnerability", "object_attributes": attributes });
+    let id = EventId::new("guess").expect("a short id");
+    let guess = Event::decode(id, at(0), body.to_string().into()).expect("it is an event");
+    one.learn(&[push(44, "acme/new"), Arc::new(guess)], at(3)).await.expect("the store takes it");
+    assert_eq!(found("acme/new").as_deref(), Some("project 44"));
 }
 
 async fn a_path_that_moves_to_another_project_takes_no_settings_along(disk: Disk) {

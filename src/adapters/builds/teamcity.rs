@@ -164,7 +164,7 @@ impl Deliver for TeamCity {
     };
 
     fn targets(_settings: &Settings, event: &Event, _channels: &[String]) -> Targets {
-        sending::with_new_commits(event)
+        if is_of_fork(event) { Targets::none(OF_FORK) } else { sending::with_new_commits(event) }
     }
 
     fn pace(settings: &Settings, _target: &str) -> Pace {
@@ -241,6 +241,21 @@ fn read_status(response: &HttpResponse, page: &url::Url, build_type: &str) -> An
     statuses::known(state, &with_parameter(page, "buildTypeId", build_type))
 }
 
+/// TeamCity has the project's repository alone. GitLab names the fork's branch nevertheless, and then the project's
+/// branch of that name is built, if there is one. How TeamCity names the merge request's own ref depends on its
+/// configuration; it can build them itself (<https://www.jetbrains.com/help/teamcity/pull-requests.html>).
+fn is_of_fork(event: &Event) -> bool {
+    // Where the project's number is not known, the branch may be its own.
+    let project = event.project.as_ref().map(|project| project.id).filter(|id| *id > 0);
+    match (&event.payload, project) {
+        (Payload::MergeRequest(request), Some(project)) => request.is_from_fork_of(project),
+        _ => false,
+    }
+}
+
+const OF_FORK: &str = "the merge request comes from a fork, whose branches TeamCity does not have: its build feature \
+                       `Pull Requests` can build it";
+
 /// The build to queue.
 fn build(branch: &str, build_type: &str) -> String {
     let (branch, build_type) = (attribute(branch), attribute(build_type));
@@ -291,7 +306,10 @@ fn is_own_refusal(response: &HttpResponse, text: &str) -> bool {
 mod tests {
     use super::super::statuses::tests::{made_of, request};
     use super::*;
-    use crate::adapters::tests::{http_call, http_call_of, settings_with};
+    use serde_json::Value as Json;
+
+    use crate::adapters::tests::{http_call, http_call_of, settings_with, targets_of_changed};
+    use crate::event::sample;
 
     const SERVER: (&str, &str) = ("teamcity_url", "https://tc.example/ci/");
     const TYPE: (&str, &str) = ("build_type", "A_B");
@@ -307,6 +325,21 @@ mod tests {
         assert_eq!(sent(&request), r#"<build branchName="weather-first"><buildType id="A_B"/></build>"#);
         let request = http_call("teamcity", &[SERVER, TYPE], Trigger::Push);
         assert_eq!(sent(&request), r#"<build branchName="main"><buildType id="A_B"/></build>"#);
+    }
+
+    /// The project's branch of the same name has other commits.
+    #[test]
+    fn a_merge_request_of_a_fork_starts_no_build_of_the_projects_branch() {
+        let from = |source: Json| {
+            targets_of_changed("teamcity", &[SERVER, TYPE], Trigger::MergeRequest, |json| {
+                json["object_attributes"]["source_project_id"] = source;
+            })
+        };
+        let own = sample(Trigger::MergeRequest).project.expect("a project").id;
+        assert_eq!(from((own + 1).into()), Targets::none(OF_FORK));
+        for source in [own.into(), Json::Null] {
+            assert_eq!(from(source), Targets::own());
+        }
     }
 
     #[test]

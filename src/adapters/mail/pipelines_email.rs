@@ -144,8 +144,13 @@ fn thread(pipeline: &Pipeline) -> (&'static str, String) {
 fn what(pipeline: &Pipeline) -> String {
     match pipeline.merge_request_in_place_of_ref() {
         Some(iid) => format!("!{iid}"),
-        None => head::line(&pipeline.ref_name, 100),
+        None => format!("{}{}", head::line(&pipeline.ref_name, 100), of_fork(pipeline)),
     }
+}
+
+/// A branch of the project may have the same name.
+fn of_fork(pipeline: &Pipeline) -> &'static str {
+    if pipeline.is_of_fork { " (in a fork)" } else { "" }
 }
 
 /// `TeamCity build of main`.
@@ -240,8 +245,7 @@ fn page(project: &Project, pipeline: &Pipeline, references: &References<'_>) -> 
 fn facts(project: &Project, pipeline: &Pipeline, references: &References<'_>) -> Vec<(&'static str, Text)> {
     let plain = |words: &str| Text::new().plain(head::line(words, LONGEST_NAME));
     let web = project.web_url.trim_end_matches('/');
-    let of_fork = if pipeline.is_of_fork { " (in a fork)" } else { "" };
-    let ref_name = pipeline.known_ref().map(|name| plain(name).plain(of_fork)).unwrap_or_default();
+    let ref_name = pipeline.known_ref().map(|name| plain(name).plain(of_fork(pipeline))).unwrap_or_default();
     let request = pipeline.merge_request.as_ref().filter(|request| request.iid > 0).map(|request| {
         let title = head::line(&request.title, LONGEST_NAME);
         references.title(&format!("!{} {title}", request.iid), &request.url)

@@ -108,8 +108,8 @@ async fn of_delivery(viewer: &Viewer, id: DeliveryId) -> Result<Shown, ApiError>
     let integration = integration.ok_or(ApiError::NotFound(Missing::Integration))?;
     let entry = crate::adapters::find(integration.slug).ok_or(ApiError::NotFound(Missing::Integration))?;
     let raw = detail.raw.clone().ok_or_else(|| ApiError::Unprocessable(JSON_GONE.to_owned()))?;
-    let event = Event::decode(line.event.clone(), line.created_at, raw)
-        .map_err(|why| ApiError::Unprocessable(why.to_string()))?;
+    let decoded = state.catalog.decode(line.event.clone(), line.created_at, raw);
+    let event = decoded.map_err(|why| ApiError::Unprocessable(why.to_string()))?;
     let links = state.catalog.links(&event);
     let about = About { viewer, entry, integration: &integration, event: &event, links: &links };
     let secrets = integration.settings.secret_settings().secrets();

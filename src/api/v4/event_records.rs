@@ -19,8 +19,8 @@ use crate::api::State;
 use crate::api::error::responses::NotFound;
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{LoggedEvent, LoggedEventDetail, one_of};
-use crate::catalog::{ResolvedScope, Snapshot};
-use crate::event::{Event, EventId, KINDS};
+use crate::catalog::{Catalog as _, ResolvedScope, Snapshot};
+use crate::event::{EventId, KINDS};
 use crate::integration::IntegrationId;
 use crate::pipeline::dispatch::verdicts;
 use crate::pipeline::explain::heed;
@@ -273,7 +273,8 @@ async fn compared(
     raw: Bytes,
     now: Timestamp,
 ) -> Result<Option<Vec<ThenAndNow>>, ApiError> {
-    let Ok(event) = Event::decode(record.id.clone(), record.occurred_at, raw) else { return Ok(None) };
+    let decoded = state.catalog.decode(record.id.clone(), record.occurred_at, raw);
+    let Ok(event) = decoded else { return Ok(None) };
     let mut verdicts = verdicts(&event, &*state.catalog, &state.holds.snapshot(), now);
     heed(&mut verdicts, &event, &state.tests.operator.get(), &*state.merge_requests, now).await?;
     Ok(Some(compare(record, &verdicts)))

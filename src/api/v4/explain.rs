@@ -14,6 +14,7 @@ use crate::api::State;
 use crate::api::error::responses::{NotFound, ReadsBody, Unprocessable};
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::Explanation;
+use crate::catalog::Catalog as _;
 use crate::event::{Event, EventId};
 use crate::pipeline::dispatch::verdicts;
 use crate::pipeline::explain::heed;
@@ -56,16 +57,16 @@ pub(super) fn event_in(
     body: Bytes,
     now: Timestamp,
 ) -> Result<Event, ApiError> {
-    let event = decode(body, now)?;
+    let event = decode(state, body, now)?;
     let missing = if event.group.is_some() { Missing::Group } else { Missing::Project };
     trusted_event(&state.catalog, reach, event).ok_or(ApiError::NotFound(missing))
 }
 
-fn decode(body: Bytes, now: Timestamp) -> Result<Event, ApiError> {
+fn decode(state: &State, body: Bytes, now: Timestamp) -> Result<Event, ApiError> {
     if body.is_empty() {
         return Err(ApiError::Unreadable("the body is no event: it is empty".to_owned()));
     }
     let id =
         EventId::new(&format!("asked-{}", now.as_nanosecond())).expect("a number is printable and short");
-    Event::decode(id, now, body).map_err(|why| ApiError::Unprocessable(why.to_string()))
+    state.catalog.decode(id, now, body).map_err(|why| ApiError::Unprocessable(why.to_string()))
 }

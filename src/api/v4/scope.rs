@@ -4,7 +4,7 @@
 
 use super::{ApiError, Level, PREFIX, address};
 use crate::api::error::Missing;
-use crate::catalog::{CachedCatalog, Directory, ResolvedScope, Snapshot};
+use crate::catalog::{CachedCatalog, Catalog as _, Directory, ResolvedScope, Snapshot};
 use crate::event::{Event, Project};
 use crate::integration::Scope;
 use crate::store::registry::{ScopeKey, StoredProject};
@@ -99,7 +99,7 @@ pub(super) fn reaches(directory: &Directory, reach: ScopeKey, scope: &ResolvedSc
 pub(in crate::api) fn trusted_event(catalog: &CachedCatalog, reach: ScopeKey, event: Event) -> Option<Event> {
     match catalog.read(|snapshot| trust(snapshot, reach, &event)) {
         Trust::Whole => Some(event),
-        Trust::WithoutNumber => event.without_ids(),
+        Trust::WithoutNumber => event.without_ids(|event| catalog.located(event)),
         Trust::None => None,
     }
 }
@@ -110,7 +110,7 @@ pub fn event_of_sender(catalog: &CachedCatalog, sender: &str, event: Event) -> O
     let reach = catalog.read(|snapshot| {
         snapshot.tokens().find(|token| token.as_sender() == sender).map(|token| token.access.reach)
     });
-    trusted_event(catalog, reach?, event)
+    trusted_event(catalog, reach?, catalog.located(event))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -357,7 +357,7 @@ mod tests {
         ] {
             let event = subgroup(group_id, full_path, parent);
             assert_eq!(trust(&snapshot(), ACME, &event), Trust::WithoutNumber, "{group_id} {full_path}");
-            let trusted = event.without_ids().expect("the path of the group is enough");
+            let trusted = event.without_ids(|event| event).expect("the path of the group is enough");
             assert_eq!(
                 snapshot().directory().unknown_groups_in(&trusted).count(),
                 0,
@@ -377,7 +377,7 @@ mod tests {
             "project_namespace_id": 7,
         }));
         assert_eq!(trust(&snapshot(), ACME, &created), Trust::WithoutNumber);
-        let trusted = created.without_ids().expect("the group's path is enough");
+        let trusted = created.without_ids(|event| event).expect("the group's path is enough");
         assert_eq!((trusted.project, trusted.group), (None, created.group));
     }
 

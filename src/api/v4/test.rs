@@ -114,7 +114,7 @@ pub(in crate::api) async fn sample_of(
 ) -> Event {
     let ResolvedScope::Project { id, path } = scope else { return sample(trigger) };
     let of_scope = |project: &Project| is_project(project, *id, path.as_deref());
-    let last = last_project(&*state.ledger, &subject.integration.id);
+    let last = last_project(&*state.catalog, &*state.ledger, &subject.integration.id);
     let last = tokio::time::timeout(LAST_PROJECT_WITHIN, last).await;
     let path = path.clone().unwrap_or_default();
     let id = id.filter(|id| *id > 0).unwrap_or_default();

@@ -3,6 +3,7 @@
 mod changing;
 mod directory;
 mod effects;
+mod forge;
 mod inheritance;
 mod model;
 mod trackers;

@@ -102,7 +102,7 @@ fn said(answer: &Answer) -> String {
     match answer {
         Answer::Accepted => String::new(),
         Answer::Repeated => ": it was here before".to_owned(),
-        Answer::Dropped => ": no integration takes events of this kind".to_owned(),
+        Answer::Dropped(why) => format!(": {why}"),
         Answer::Refused(why) => format!(": refused, {why}"),
     }
 }

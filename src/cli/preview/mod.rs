@@ -16,6 +16,7 @@ use super::send::{examples_with, one_off_quietly, pair, targets};
 use super::{say, state};
 use crate::adapters::{ADAPTERS, Entry, OperatorSettings, ProjectLinks};
 use crate::catalog::{Catalog as _, Snapshot};
+use crate::config::Config;
 use crate::daemon;
 use crate::event::{Event, Trigger, sample};
 use crate::integration::{Integration, rules};
@@ -73,7 +74,7 @@ pub(super) async fn run(args: &Args, options: &Options) -> anyhow::Result<ExitCo
     // Trackers and wikis get no messages. The messages of other services link to them.
     let drawn: Vec<&'static Entry> = chosen.iter().copied().filter(|entry| !is_only_linked(entry)).collect();
     let mut shown = Vec::new();
-    for (source, event) in events(args)? {
+    for (source, event) in events(args, &config)? {
         let links = match named_links(&chosen, &args.settings, &event)? {
             Some(links) => links,
             None => state::links(&config, &event).await,
@@ -90,10 +91,10 @@ pub(super) async fn run(args: &Args, options: &Options) -> anyhow::Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-fn events(args: &Args) -> anyhow::Result<Vec<(String, Event)>> {
+fn events(args: &Args, config: &Config) -> anyhow::Result<Vec<(String, Event)>> {
     let mut events = Vec::new();
     for file in &args.files {
-        let event = Event::decode(fresh_id(), daemon::now(), read(file)?)
+        let event = state::decode(config, fresh_id(), read(file)?)
             .with_context(|| format!("{} is no event that we know", file.display()))?;
         events.push((file.display().to_string(), event));
     }

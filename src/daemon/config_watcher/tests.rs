@@ -13,6 +13,7 @@ use crate::adapters::OperatorSettings;
 use crate::catalog::UrlPolicy;
 use crate::config::Sources;
 use crate::daemon::ReloadRequest;
+use crate::event::EventId;
 use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
 
@@ -130,6 +131,17 @@ async fn a_change_from_elsewhere_reconciles_holds_too() {
         tokio::task::yield_now().await;
     }
     assert_eq!(case.end().await, 2);
+}
+
+#[tokio::test]
+async fn a_new_address_of_the_forge_decides_of_which_project_events_are() {
+    let case = Case::start(ONE).await;
+    case.reload_options(&["forge.url=https://forge.example/gitlab"]).await.unwrap();
+    let body = r#"{"object_kind":"vulnerability","object_attributes":{"project_id":42,
+        "url":"https://forge.example/gitlab/acme/rocket/-/security/vulnerabilities/1"}}"#;
+    let event = case.catalog.decode(EventId::new("e1").unwrap(), Timestamp::UNIX_EPOCH, body.into()).unwrap();
+    assert_eq!(event.project.unwrap().path_with_namespace, "acme/rocket");
+    case.end().await;
 }
 
 #[tokio::test]

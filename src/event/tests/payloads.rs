@@ -352,23 +352,21 @@ fn kinds_for_webhooks_alone_are_recognised_and_have_no_trigger() {
 }
 
 #[test]
-fn the_path_of_a_vulnerabilitys_project_is_the_known_one_if_the_forge_lies_below_a_path() {
-    let at = |url: &str, known: &str| {
-        let mut found = json_of("vulnerability_confirmed.json");
-        found["object_attributes"]["url"] = url.into();
-        let event = event(&found);
-        assert_eq!(event.project_with_guessed_path(), Some(50));
-        event.with_known_path(known).project.expect("a project").path_with_namespace.to_string()
-    };
-    let below = "https://example.com/gitlab/flightjs/Flight/-/security/vulnerabilities/1";
-    assert_eq!(at(below, "flightjs/Flight"), "flightjs/Flight");
-    assert_eq!(at(below, "js/Flight"), "gitlab/flightjs/Flight", "half a name is another name");
-    assert_eq!(at(below, "flightjs/before-it-was-renamed"), "gitlab/flightjs/Flight");
-    let above = "https://example.com/flightjs/Flight/-/security/vulnerabilities/1";
-    assert_eq!(at(above, "flightjs/Flight"), "flightjs/Flight");
-    let push = event(&json_of("push.json"));
-    assert_eq!(push.project_with_guessed_path(), None, "the payload names the path");
-    assert_eq!(push.clone().with_known_path("diaspora").project, push.project);
+fn the_path_of_a_vulnerabilitys_project_is_a_guess_until_a_better_one_is_known() {
+    let mut found = json_of("vulnerability_confirmed.json");
+    found["object_attributes"]["url"] = "https://example.com/gitlab/flightjs/Flight/-/security/1".into();
+    let event = event(&found);
+    let path =
+        |event: &super::Event| event.project.as_ref().map(|project| project.path_with_namespace.to_string());
+    let guess = event.guessed_project().map(|project| project.path_with_namespace.to_string());
+    assert_eq!((guess.as_deref(), guess.clone()), (Some("gitlab/flightjs/Flight"), path(&event)));
+    let known = event.with_path("flightjs/Flight");
+    assert_eq!((path(&known).as_deref(), known.guessed_project()), (Some("flightjs/Flight"), None));
+    let again = known.with_path("other/path");
+    assert_eq!(path(&again).as_deref(), Some("flightjs/Flight"), "it is no guess any more");
+    let push = super::event(&json_of("push.json"));
+    assert_eq!(push.guessed_project(), None, "the payload names the path");
+    assert_eq!(push.clone().with_path("diaspora").project, push.project);
 }
 
 #[test]

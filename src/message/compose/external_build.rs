@@ -33,7 +33,7 @@ fn origin(context: &Context<'_>, pipeline: &Pipeline) -> Text {
     match pipeline.merge_request_in_place_of_ref() {
         _ if pipeline.ref_name.is_empty() => Text::new(),
         Some(iid) => Text::new().link(format!("!{iid}"), context.page(format_args!("merge_requests/{iid}"))),
-        None => context.ref_link(pipeline.ref_type, &pipeline.ref_name),
+        None => context.pipeline_ref(pipeline),
     }
 }
 

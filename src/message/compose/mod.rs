@@ -34,7 +34,7 @@ use super::{
     Base, Body, Field, Links, Message, NoLinks, Person, ProjectInfo, Span, Text, Title, Tone, Words,
     capitalised, prose,
 };
-use crate::event::{Event, Payload, Project, RefType, User, reading};
+use crate::event::{Event, Payload, Pipeline, Project, RefType, User, reading};
 
 /// Titles as long as GitLab itself allows for issues.
 const TITLE: usize = 255;
@@ -155,6 +155,14 @@ impl<'a> Context<'a> {
             _ => Words::default(),
         };
         Text::new().link(brief(name, NAME), url)
+    }
+
+    /// A pipeline's branch or tag: `main`; `main (in a fork)`, which has no page in this project.
+    fn pipeline_ref(&self, pipeline: &Pipeline) -> Text {
+        if pipeline.is_of_fork {
+            return Text::new().plain(format!("{} (in a fork)", brief(&pipeline.ref_name, NAME)));
+        }
+        self.ref_link(pipeline.ref_type, &pipeline.ref_name)
     }
 
     /// The project, linked.

@@ -79,18 +79,10 @@ fn origin(context: &Context<'_>, pipeline: &Pipeline) -> Text {
             let request = Text::new().plain(" of merge request ").link(format!("!{iid}"), url);
             request.plain(if pipeline.is_of_fork { " from a fork" } else { "" })
         }
-        None => {
-            Text::new().plain(format!(" of {} ", pipeline.ref_type.name())).then(ref_link(context, pipeline))
-        }
+        None => Text::new()
+            .plain(format!(" of {} ", pipeline.ref_type.name()))
+            .then(context.pipeline_ref(pipeline)),
     }
-}
-
-/// `main`; `main (in a fork)`, which has no page in this project.
-fn ref_link(context: &Context<'_>, pipeline: &Pipeline) -> Text {
-    if pipeline.is_of_fork {
-        return Text::new().plain(format!("{} (in a fork)", brief(&pipeline.ref_name, NAME)));
-    }
-    context.ref_link(pipeline.ref_type, &pipeline.ref_name)
 }
 
 /// ` (child of #76)`, ` (started by acme/parent #76)`.
@@ -157,7 +149,7 @@ fn fields(
 ) -> Vec<Field> {
     let mut fields = Vec::new();
     if pipeline.known_ref().is_some() {
-        fields.push(short_field(pipeline.ref_type.title(), ref_link(context, pipeline)));
+        fields.push(short_field(pipeline.ref_type.title(), context.pipeline_ref(pipeline)));
     }
     if let Some(commit) = &pipeline.commit {
         let title = brief(commit.title(), TITLE);

@@ -116,9 +116,9 @@ pub fn plan(inbound: Inbound, catalog: &dyn Catalog, planning: Planning<'_>) -> 
         };
     }
     let has_id = id.is_some();
-    let decoded = Event::decode(id.clone().unwrap_or_else(fresh_id), occurred_at, raw.clone());
+    let decoded = catalog.decode(id.clone().unwrap_or_else(fresh_id), occurred_at, raw.clone());
     let event = match decoded {
-        Ok(event) => Arc::new(located(event, catalog)),
+        Ok(event) => Arc::new(event),
         Err(error) => {
             let reason = error.to_string();
             let item = NewQuarantined { source, sender: None, id, reason, received_at, raw };
@@ -217,15 +217,6 @@ impl Verdict {
             Self::Sends { deliveries, .. } | Self::SwitchedOff { waits: deliveries, .. } => deliveries,
             Self::Not(_) | Self::Muted { .. } => Vec::new(),
         }
-    }
-}
-
-/// The event with the path of its project as earlier events gave it, where this event does not name the path itself.
-fn located(event: Event, catalog: &dyn Catalog) -> Event {
-    let known = event.project_with_guessed_path().and_then(|id| catalog.project_path(id));
-    match known {
-        Some(path) => event.with_known_path(&path),
-        None => event,
     }
 }
 

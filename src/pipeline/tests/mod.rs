@@ -93,6 +93,10 @@ impl Catalog for Settings {
         self.get().links(event)
     }
 
+    fn located(&self, event: Event) -> Event {
+        self.get().located(event)
+    }
+
     fn facts(&self, event: &Event) -> ProjectFacts {
         self.get().facts(event)
     }

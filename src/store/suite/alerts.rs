@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use super::Backend;
 use super::fixtures::{Case, at};
 use crate::event::{Event, EventId};
-use crate::store::{AlertChange, AlertReport, Alerts, Inbox, Ledger, NotedAlert, Portion, Retention};
+use crate::store::{
+    AlertChange, AlertReport, Alerts, Inbox, Ledger, NotedAlert, Portion, Retention, StoredEvent,
+};
 
 fn event(key: &str, now: Timestamp) -> Event {
     let raw = format!(
@@ -62,7 +64,8 @@ pub(super) async fn an_alert_is_news_once_until_it_ended_and_fires_again<B: Back
     assert!(second.number > first.number);
     assert_eq!(inbox(&case).await[1], format!("alert-load-{}", second.number), "another event");
     let waiting = case.store.peek(0, Portion::rows(10)).await.unwrap();
-    let told = waiting[1].1.decode().expect("an alert");
+    let StoredEvent { id, occurred_at, raw } = waiting[1].1.clone();
+    let told = Event::decode(id, occurred_at, raw).expect("an alert");
     assert_eq!((told.kind(), told.occurred_at), ("alert", at(5)));
     assert_eq!(told.project.expect("a project").path_with_namespace, "acme/web");
 }

@@ -1,4 +1,5 @@
-//! The rules beside the map: where crates from outside, the clock and SQL may be used, and how long a file may be.
+//! The rules beside the map: where crates from outside, the clock and SQL may be used, where events are decoded, and
+//! how long a file may be.
 
 /// Modules that only compute: no network, no clock, no waiting, no files, no log.
 pub const PURE: &[&str] = &["event", "settings", "call", "message", "integration", "adapters", "digest"];
@@ -67,6 +68,20 @@ pub const OUTSIDE: &[(&[&str], Home, &str)] = &[
         ],
         Home::AllBut(PURE),
         "this module only computes",
+    ),
+    (
+        &["::Event::decode"],
+        // Events that Forgebell makes itself, and events whose path decides nothing yet.
+        Home::Only(&[
+            "event",
+            "catalog",
+            "pipeline/quarantine",
+            "pipeline/status_poller",
+            "api/alerts",
+            "cli/publish",
+            "cli/demo",
+        ]),
+        "the catalog knows where the forge lies, and so of which project an event is",
     ),
     // The PostgreSQL store measures how long its database is silent.
     (

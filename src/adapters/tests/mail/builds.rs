@@ -70,6 +70,16 @@ fn how_a_build_ended_is_said() {
     assert_eq!(hidden.subject, "Web | JetBrains TeamCity build of !5 failed | da156088");
 }
 
+/// The project may have a branch of the same name.
+#[test]
+fn a_build_of_a_forks_branch_is_said_to_be_of_a_fork() {
+    let of_fork = build(|build| {
+        build["merge_request"] = json!({ "source_project_id": 8, "target_project_id": 7 });
+    });
+    let subject = mail(PIPELINES, &[], &of_fork).subject;
+    assert_eq!(subject, "Web | JetBrains TeamCity build of main (in a fork) failed | da156088");
+}
+
 #[test]
 fn a_build_without_a_page_has_no_dead_link() {
     let mail = mail(PIPELINES, &[], &build(|build| build["object_attributes"]["url"] = Json::Null));

@@ -269,6 +269,42 @@ async fn events_are_taken_with_a_token_for_just_that() {
     }
 }
 
+/// Such an event names no project, only the address of a page.
+#[tokio::test]
+async fn vulnerabilities_are_taken_from_tokens_of_their_project_and_group_if_the_forge_lies_below_a_path() {
+    let api = Api::open().await;
+    api.project(42, "acme/rocket").await;
+    let acme = api.group("acme").await;
+    let of_project = api.token(ScopeKey::Project(42), Right::Ingest).await;
+    let of_group = api.token(ScopeKey::Group(acme), Right::Ingest).await;
+    let reads = api.token(ScopeKey::Group(acme), Right::Read).await;
+    let found_in = |id: i64, path: &str| {
+        let url = format!("https://forge.example/gitlab/{path}/-/security/vulnerabilities/1");
+        json!({ "object_kind": "vulnerability", "object_attributes": { "project_id": id, "url": url } })
+    };
+    let hand_in = async |token: &str, id: i64, path: &str| {
+        let request = api.client.post(format!("{}/events", api.base)).header("private-token", token);
+        let request = request.header("content-type", "application/json");
+        answer(request.body(found_in(id, path).to_string())).await.status
+    };
+    // The known path of the project shows where the forge lies.
+    assert_eq!(hand_in(&of_project, 42, "acme/rocket").await, 202);
+    assert_eq!(hand_in(&of_group, 42, "acme/rocket").await, 202);
+    assert_eq!(hand_in(&of_group, 99, "acme/new").await, 403);
+
+    api.catalog.set_forge("https://forge.example/gitlab");
+    assert_eq!(hand_in(&of_project, 42, "acme/rocket").await, 202);
+    assert_eq!(hand_in(&of_project, 43, "acme/other").await, 403);
+    assert_eq!(
+        hand_in(&of_group, 99, "acme/new").await,
+        202,
+        "the number is not trusted, and the path is enough"
+    );
+    assert_eq!(hand_in(&of_group, 99, "other/new").await, 403);
+    let explained = api.send(&reads, "POST", "/events/explain", &found_in(42, "acme/rocket")).await;
+    assert_eq!(explained.json()["project"], json!({ "id": 42, "path": "acme/rocket" }));
+}
+
 #[tokio::test]
 async fn a_groups_token_may_send_a_new_projects_first_event_and_gains_no_other_project() {
     let api = Api::open().await;

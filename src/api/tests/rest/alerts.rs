@@ -303,7 +303,8 @@ async fn a_project_of_which_only_the_number_is_known_is_told_of_by_its_number() 
     let api = Api::open().await;
     let token = api.token(ScopeKey::Project(77), Right::Alerts).await;
     assert_eq!(post(&api, "/acme/new/alerts/notify.json", &bearer(&token), firing("X")).await.status, 200);
-    let event = api.store.peek(0, Portion::rows(1)).await.unwrap().remove(0).1.decode().unwrap();
+    let StoredEvent { id, occurred_at, raw } = api.store.peek(0, Portion::rows(1)).await.unwrap().remove(0).1;
+    let event = Event::decode(id, occurred_at, raw).unwrap();
     let project = event.project.expect("a project");
     assert_eq!((project.id, project.path_with_namespace.as_str()), (77, ""));
     api.project(42, "acme/web").await;

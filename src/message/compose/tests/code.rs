@@ -252,6 +252,26 @@ fn a_pipeline_on_a_forks_branch_is_not_told_as_one_of_the_projects_branch_of_tha
 }
 
 #[test]
+fn a_build_of_a_forks_branch_is_not_told_as_one_of_the_projects_branch_of_that_name() {
+    let build = |change: fn(&mut serde_json::Value)| {
+        let build = changed(PIPELINE, |pipeline| {
+            pipeline["forgebell_build"] = json!({ "integration": "1:drone-ci", "service": "Drone" });
+            change(pipeline);
+        });
+        Markup::Markdown.render(&message(&build).headline())
+    };
+    let own = build(|_| ());
+    assert!(own.contains(" of [master]("), "{own}");
+    let numbered = build(of_fork);
+    assert!(numbered.contains(" of [!1](") && !numbered.contains("master"), "{numbered}");
+    let unnumbered = build(|pipeline| {
+        of_fork(pipeline);
+        pipeline["merge_request"]["iid"] = json!(0);
+    });
+    assert!(unnumbered.contains(" of master (in a fork) "), "{unnumbered}");
+}
+
+#[test]
 fn a_hidden_ref_is_no_branch_and_has_no_page() {
     for name in [
         "refs/pipelines/31",
