@@ -200,8 +200,9 @@ mod tests {
         drop((lines, thread)); // waits for the last line
         let waits = begun.elapsed().as_millis() / BETWEEN_WRITES.as_millis();
         let (count, written) = writes.0.lock().expect("no writer panics").clone();
-        let expected: String = (0..LINES).map(|line| format!("{line}\n")).collect();
-        assert_eq!(String::from_utf8(written).expect("text"), expected);
+        let expected: Vec<_> = (0..LINES).map(|line| line.to_string()).collect();
+        let written = String::from_utf8(written).expect("text");
+        assert_eq!(written.lines().collect::<Vec<_>>(), expected);
         assert!(count as u128 <= waits + 1, "{count} writes in {waits} waits");
     }
 
