@@ -29,7 +29,7 @@ pub async fn idle(bench: &Bench, rounds: usize, is_quick: bool) -> Result<()> {
     let (mut starts, mut resident, mut shares) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=rounds {
         let started = Instant::now();
-        let queue = Queue(String::new());
+        let queue = Queue("unused".to_owned());
         let mut running = bench.start(Contender::OverHttp, &queue, bench.load(0))?;
         let new = ready(&client, &url, &mut running, started).await?;
         let started = Instant::now();
