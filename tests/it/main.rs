@@ -13,7 +13,6 @@ mod harness;
 mod alerts;
 mod amqp;
 mod architecture;
-mod attacks;
 mod build_status;
 mod builds;
 mod cards;
