@@ -49,7 +49,7 @@ naming() {
 # An adapter: everything that names Pushover, tests and documentation included. Not counted are the second opinion, which
 # another program gives about those services that it knows too, and the table of the services in GitLab's documents.
 { grep -rliE "pushover" src tests benches config deploy \
-  --exclude="*.snap" --exclude-dir=node_modules --exclude="$(basename "$0")" --exclude="second_opinion.*" --exclude="documented_services.*" || true; } |
+  --exclude="*.snap" --exclude-dir=node_modules --exclude-dir=site-packages --exclude="$(basename "$0")" --exclude="second_opinion.*" --exclude="documented_services.*" || true; } |
   count 2 "an adapter (pushover)"
 
 # An adapter of a family whose adapters share files, mail and slash commands: the code that names it. The demo, which tells
